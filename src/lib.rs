@@ -13,7 +13,18 @@
 //! is documented, but not promised to be stable before 1.0.
 
 pub mod address;
+pub mod check;
+pub mod cli;
 pub mod config;
+pub mod deliver;
 pub mod envelope;
+pub mod failure;
+pub mod hints;
+pub mod log;
 pub mod message;
+pub mod net;
+pub mod report;
+pub mod run;
+pub mod server;
 pub mod smtp;
+pub mod system;

@@ -1,0 +1,1 @@
+//! The steps of a connection, reported one by one: `posthaste check`.

@@ -1,0 +1,1 @@
+//! What was asked, verbatim: argv and nothing else becomes an `Invocation`.

@@ -1,0 +1,1 @@
+//! One message over its servers, to a verdict for each recipient.

@@ -1,0 +1,1 @@
+//! What an error means: exit code, enhanced status code and hint. The only place.

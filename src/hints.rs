@@ -1,0 +1,1 @@
+//! Known words of servers, their cause and their cure.

@@ -1,0 +1,1 @@
+//! One line for each recipient and attempt: syslog, journal or file.

@@ -1,0 +1,1 @@
+//! The network: sockets, TLS, deadlines, and the loop that serves the engine.

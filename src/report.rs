@@ -1,0 +1,1 @@
+//! What a person reads: errors, transcript, JSON. The only place that prints, but for `main`.

@@ -1,0 +1,1 @@
+//! SMTP from the other side: the pure session of a server, and the sink.

@@ -1,0 +1,92 @@
+//! The opening of a session: greeting, EHLO with HELO as the way back, STARTTLS (RFC 5321 section 3.1 and 3.2,
+//! RFC 3207).
+
+use super::capabilities::Capabilities;
+use super::login;
+use super::outcome::{Cause, Trouble};
+use super::reply::{Class, Reply};
+use super::session::{Awaited, Caution, Core, LoginMode, Protection, State, TlsMode};
+use super::stage::Stage;
+
+/// What the opening waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opening {
+    Greeting,
+    Ehlo,
+    Helo,
+    StartTls,
+}
+
+/// Nothing is said before the greeting is complete: many filters drop whoever talks first (RFC 5321 section 4.3.1).
+pub(super) fn await_greeting(core: &mut Core) -> State {
+    core.expect(Awaited::Greeting);
+    State::Opening(Opening::Greeting)
+}
+
+/// EHLO, or HELO to a host that is known to hang up on EHLO.
+pub(super) fn hello(core: &mut Core) -> State {
+    if core.settings.caution == Caution::Helo {
+        return helo(core);
+    }
+    let line = format!("EHLO {}", core.settings.hello);
+    core.send(&line, Awaited::Ehlo);
+    State::Opening(Opening::Ehlo)
+}
+
+fn helo(core: &mut Core) -> State {
+    let line = format!("HELO {}", core.settings.hello);
+    core.send(&line, Awaited::Helo);
+    State::Opening(Opening::Helo)
+}
+
+pub(super) fn on_reply(opening: Opening, reply: Reply, core: &mut Core) -> State {
+    match (opening, reply.class()) {
+        (Opening::Greeting, Class::Success) => hello(core),
+        (Opening::Greeting, _) => core.give_up(Trouble { stage: Stage::Greeting, cause: Cause::Replied(reply) }),
+        (Opening::Ehlo, Class::Success) => {
+            core.capabilities = Capabilities::parse(&reply);
+            secure(core)
+        }
+        // Whatever the server has against EHLO, HELO may do; 421 never comes here.
+        (Opening::Ehlo, Class::Temporary | Class::Permanent) => helo(core),
+        (Opening::Helo, Class::Success) => {
+            core.capabilities = Capabilities::default();
+            secure(core)
+        }
+        (Opening::Ehlo | Opening::Helo, _) => {
+            core.give_up(Trouble { stage: Stage::Hello, cause: Cause::Replied(reply) })
+        }
+        (Opening::StartTls, Class::Success) => State::Handshake,
+        (Opening::StartTls, Class::Temporary | Class::Permanent) if core.settings.tls == TlsMode::Opportunistic => {
+            login::enter(core)
+        }
+        (Opening::StartTls, _) => core.give_up(Trouble { stage: Stage::StartTls, cause: Cause::Replied(reply) }),
+    }
+}
+
+/// The server is known; now TLS, if it is not there yet.
+fn secure(core: &mut Core) -> State {
+    if core.protection != Protection::None {
+        return login::enter(core);
+    }
+    let offered = core.capabilities.starttls;
+    match core.settings.tls {
+        TlsMode::None => login::enter(core),
+        TlsMode::Opportunistic if !offered || core.settings.caution == Caution::ClearText => login::enter(core),
+        TlsMode::Required | TlsMode::Opportunistic if offered => {
+            core.send("STARTTLS", Awaited::StartTls);
+            State::Opening(Opening::StartTls)
+        }
+        _ => {
+            let masked = core.capabilities.masked;
+            core.give_up(Trouble { stage: Stage::Hello, cause: Cause::TlsNotOffered { masked } })
+        }
+    }
+}
+
+/// Whether a password that the connection would show may be used.
+pub(super) fn may_reveal(core: &Core) -> bool {
+    use super::session::ClearText;
+    let allowed = matches!(core.settings.login, LoginMode::As { clear_text: ClearText::Allowed, .. });
+    core.protection == Protection::Verified || allowed
+}

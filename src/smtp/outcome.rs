@@ -1,0 +1,111 @@
+//! Outcomes: a verdict for each recipient, whatever the server and the network do.
+
+use super::reply::{Class, Malformed, Reply};
+use super::stage::Stage;
+
+/// What became of one recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The server took responsibility for the message (its reply to the end of data).
+    Accepted(Reply),
+    /// Not now: the message may be tried again for this recipient.
+    Deferred(Trouble),
+    /// No: this recipient will not get this message from this server.
+    Failed(Trouble),
+}
+
+/// What stood between the message and a recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Where it happened.
+    pub stage: Stage,
+    /// What happened.
+    pub cause: Cause,
+}
+
+/// The kinds of trouble.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The server's own words.
+    Replied(Reply),
+    /// The server broke the protocol.
+    Malformed(Malformed),
+    /// The server said something that nobody had asked.
+    Unsolicited(Reply),
+    /// Octets came behind the reply to STARTTLS, in the clear: somebody tries to inject replies.
+    Injected,
+    /// A reply to the message came before the message had been sent whole, and said yes.
+    TooEarly(Reply),
+    /// The connection broke; the system's or the TLS library's words.
+    Lost(String),
+    /// No answer in time.
+    TimedOut,
+    /// No address of the host could be reached.
+    Unreachable(String),
+    /// The host's name has no address, for certain.
+    NoSuchHost(String),
+    /// The TLS handshake failed: the reason.
+    Tls(String),
+    /// TLS is required, and EHLO did not offer STARTTLS.
+    TlsNotOffered {
+        /// A firewall has overwritten keywords.
+        masked: bool,
+    },
+    /// A login is configured, and the server offers no mechanism that may be used: what it offers.
+    NoMechanism(Vec<String>),
+    /// A login is configured, the connection is in clear text, and no mechanism that hides the password is offered.
+    ClearTextLogin,
+    /// The server gave challenges that the mechanism cannot answer.
+    Challenge(&'static str),
+    /// The password could not be had: the reason.
+    NoPassword(String),
+    /// The message has more octets than the server takes.
+    TooLarge {
+        /// Octets of the message.
+        size: u64,
+        /// Octets that the server takes.
+        limit: u64,
+    },
+    /// The message has 8-bit content and the server does not list 8BITMIME.
+    EightBit,
+    /// A command line would be longer than the protocol allows.
+    LineTooLong,
+    /// The message could not be read to its end: the reason.
+    Unreadable(String),
+    /// Another recipient was refused, and nobody shall get the message unless all do.
+    OthersRefused,
+}
+
+impl Trouble {
+    /// Whether the message may have been delivered all the same: its end was sent, and no answer came
+    /// (RFC 1047).
+    pub fn may_be_delivered(&self) -> bool {
+        self.stage == Stage::EndOfData
+            && matches!(self.cause, Cause::Lost(_) | Cause::TimedOut | Cause::Malformed(_) | Cause::Unsolicited(_))
+    }
+
+    /// The reply behind the trouble, if there is one.
+    pub fn reply(&self) -> Option<&Reply> {
+        match &self.cause {
+            Cause::Replied(reply) | Cause::Unsolicited(reply) | Cause::TooEarly(reply) => Some(reply),
+            _ => None,
+        }
+    }
+
+    /// The verdict that this trouble means for a recipient.
+    ///
+    /// Only what the server itself, or the message, rules out for good is a failure. A refused login is not: it is
+    /// the account's fault and not the recipient's, and the cure is to mend the account and try again.
+    pub fn verdict(self) -> Verdict {
+        let permanent = match &self.cause {
+            Cause::Replied(reply) => {
+                reply.class() == Class::Permanent
+                    && !matches!(self.stage, Stage::Auth | Stage::StartTls)
+                    && reply.code() != 530
+            }
+            Cause::TooLarge { .. } | Cause::EightBit | Cause::LineTooLong | Cause::OthersRefused => true,
+            _ => false,
+        };
+        if permanent { Verdict::Failed(self) } else { Verdict::Deferred(self) }
+    }
+}

@@ -1,0 +1,72 @@
+//! Stages: what a session waits for, for deadlines and for words.
+
+/// What was last done, and is being waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// The connection itself; before any session.
+    Connect,
+    /// The first reply.
+    Greeting,
+    /// EHLO or HELO.
+    Hello,
+    /// STARTTLS.
+    StartTls,
+    /// The TLS handshake.
+    Handshake,
+    /// AUTH and its steps.
+    Auth,
+    /// MAIL.
+    Mail,
+    /// RCPT.
+    Rcpt,
+    /// DATA.
+    Data,
+    /// The message is being written.
+    Body,
+    /// The message was sent whole, with its end: from here on it may have been delivered.
+    EndOfData,
+    /// RSET.
+    Reset,
+    /// QUIT.
+    Quit,
+}
+
+impl Stage {
+    /// The stage in the words of an error: "… while waiting for the greeting".
+    pub fn doing(self) -> &'static str {
+        match self {
+            Stage::Connect => "while connecting",
+            Stage::Greeting => "while waiting for the greeting",
+            Stage::Hello => "in reply to EHLO",
+            Stage::StartTls => "in reply to STARTTLS",
+            Stage::Handshake => "during the TLS handshake",
+            Stage::Auth => "in reply to AUTH",
+            Stage::Mail => "in reply to MAIL FROM",
+            Stage::Rcpt => "in reply to RCPT TO",
+            Stage::Data => "in reply to DATA",
+            Stage::Body => "while sending the message",
+            Stage::EndOfData => "in reply to the end of data",
+            Stage::Reset => "in reply to RSET",
+            Stage::Quit => "in reply to QUIT",
+        }
+    }
+
+    /// One word for logs and JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Stage::Connect => "connect",
+            Stage::Greeting => "greeting",
+            Stage::Hello => "ehlo",
+            Stage::StartTls => "starttls",
+            Stage::Handshake => "handshake",
+            Stage::Auth => "auth",
+            Stage::Mail => "mail",
+            Stage::Rcpt => "rcpt",
+            Stage::Data => "data",
+            Stage::Body => "body",
+            Stage::EndOfData => "end-of-data",
+            Stage::Reset => "rset",
+            Stage::Quit => "quit",
+        }
+    }
+}

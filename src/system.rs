@@ -1,0 +1,1 @@
+//! What this machine and its user are called. All that is peculiar to an operating system stands here.
