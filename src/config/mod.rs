@@ -2,3 +2,4 @@
 
 pub mod account;
 pub use account::Account;
+pub mod secret;

@@ -1,1 +1,13 @@
 //! The network: sockets, TLS, deadlines, and the loop that serves the engine.
+//!
+//! Nothing above this module opens a connection, and nothing below it knows of one.
+
+mod certificate;
+pub mod drive;
+pub mod notice;
+pub mod socket;
+mod stream;
+pub mod tls;
+mod verifier;
+
+pub use notice::Notice;

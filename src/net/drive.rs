@@ -1,0 +1,354 @@
+//! The loop that serves the engine: its actions become writes, reads, a handshake, a password, a message.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use zeroize::Zeroizing;
+
+use super::notice::Notice;
+use super::socket::plain;
+use super::stream::Stream;
+use super::tls::Connector;
+use crate::config::account::{Secret, Timeouts};
+use crate::config::secret;
+use crate::message::{More, Source};
+use crate::smtp::framing::{Dots, Framer};
+use crate::smtp::session::{Action, Closing, Event, Session};
+use crate::smtp::stage::Stage;
+
+/// What a session may need while it runs.
+pub struct Means<'a> {
+    /// TLS, where the account wants it.
+    pub connector: Option<&'a Connector>,
+    /// The password, where somebody logs in.
+    pub secret: Option<&'a Secret>,
+    /// The message, where there is one.
+    pub source: Option<&'a mut (dyn Source + 'a)>,
+    /// Octets of the message on the wire, for the deadline of the body.
+    pub size: u64,
+    /// Deadlines.
+    pub timeouts: &'a Timeouts,
+    /// Whether somebody reads what TLS and the certificate are like.
+    pub detail: Detail,
+}
+
+/// How much is told in notices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// What the log needs.
+    Brief,
+    /// What a person reads: TLS and its certificate too.
+    Full,
+}
+
+/// A flight grows to so many octets before it is written while a message goes out; commands never reach it.
+const FLIGHT: usize = 128 * 1024;
+/// Room for what one read brings.
+const READ: usize = 8 * 1024;
+/// How long to wait for what the server had said before it closed a connection under our hands.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long a QUIT or close_notify may take to leave this machine. Nobody waits for its answer.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// A password command may ask a person (a pinentry), but not for ever.
+const PASSWORD: Duration = Duration::from_secs(120);
+/// One block of the message must leave in this time (RFC 5321 section 4.5.3.2.5).
+const BLOCK: Duration = Duration::from_secs(3 * 60);
+/// The body as a whole has this much time, and more for its size.
+const BODY: Duration = Duration::from_secs(10 * 60);
+
+/// Runs a session over a connection until it is closed.
+pub async fn drive(socket: TcpStream, session: &mut Session, means: Means<'_>, tell: &mut dyn FnMut(Notice)) {
+    let stream = Stream::Plain(socket);
+    if let Some((peer, local)) = stream.addresses() {
+        tell(Notice::Connected { peer, local });
+    }
+    let mut driver =
+        Driver { stream: Some(stream), flight: Vec::with_capacity(1024), broken: None, session, means, tell };
+    driver.run().await;
+    (driver.tell)(Notice::Closed);
+}
+
+struct Driver<'a, 'm> {
+    /// Gone after a failed handshake.
+    stream: Option<Stream>,
+    /// What goes out with the next write.
+    flight: Vec<u8>,
+    /// Why nothing can be written any more. What the server said before may still be read.
+    broken: Option<String>,
+    session: &'a mut Session,
+    means: Means<'m>,
+    tell: &'a mut dyn FnMut(Notice),
+}
+
+/// How a step over the network ended that did not end well.
+enum Interruption {
+    TimedOut,
+    Lost(String),
+}
+
+impl Driver<'_, '_> {
+    async fn run(&mut self) {
+        let mut replies = u64::MAX;
+        let mut deadline = Instant::now();
+        loop {
+            let action = self.session.next_action();
+            self.tell_events();
+            match action {
+                Action::Write(octets) => self.flight.extend_from_slice(&octets),
+                Action::Read(stage) => {
+                    let begun = !self.flight.is_empty() || self.session.replies() != replies;
+                    if begun {
+                        replies = self.session.replies();
+                        deadline = Instant::now() + limit(stage, self.means.timeouts);
+                    }
+                    self.read(stage, &mut deadline).await;
+                }
+                Action::SendBody => self.send_body().await,
+                Action::StartTls => self.start_tls().await,
+                Action::NeedPassword => self.fetch_password().await,
+                Action::Close(closing) => return self.close(closing).await,
+            }
+        }
+    }
+
+    fn tell_events(&mut self) {
+        while let Some(event) = self.session.next_event() {
+            (self.tell)(match event {
+                Event::Client(line) => Notice::Client(line),
+                Event::Server(line) => Notice::Server(line),
+                Event::Message(size) => Notice::Message(size),
+                Event::Verdict(recipient, verdict) => Notice::Verdict(recipient, verdict),
+            });
+        }
+    }
+
+    /// Writes out the flight, then waits for octets.
+    async fn read(&mut self, stage: Stage, deadline: &mut Instant) {
+        if !self.flight.is_empty() {
+            let received = self.flush(*deadline).await;
+            *deadline = Instant::now() + limit(stage, self.means.timeouts);
+            match received {
+                Ok(0) => {}
+                Ok(_) => return,
+                Err(interruption) => return self.interrupted(interruption),
+            }
+        }
+        let Some(stream) = &mut self.stream else { return self.session.lost("the connection is closed".to_owned()) };
+        let mut octets = [0; READ];
+        match timeout_at(*deadline, stream.read(&mut octets)).await {
+            Err(_) if self.broken.is_some() => self.lost(),
+            Err(_) => self.session.timed_out(),
+            Ok(Ok(0)) => self.lost(),
+            Ok(Ok(count)) => self.session.received(&octets[..count]),
+            Ok(Err(error)) => {
+                self.broken.get_or_insert_with(|| plain(&error));
+                self.lost();
+            }
+        }
+    }
+
+    fn lost(&mut self) {
+        let reason = self.broken.take().unwrap_or_else(|| "the server closed the connection".to_owned());
+        self.session.lost(reason);
+    }
+
+    /// After a failed write: what the server said before it closed explains more than our broken pipe.
+    fn interrupted(&mut self, interruption: Interruption) {
+        self.flight.clear();
+        match interruption {
+            Interruption::TimedOut => self.session.timed_out(),
+            Interruption::Lost(reason) => self.broken = Some(reason),
+        }
+    }
+
+    /// Writes the flight in as few system calls as the kernel allows, and reads what comes meanwhile, so that
+    /// neither side can block the other (RFC 2920 section 3.1). Gives the number of octets that came.
+    async fn flush(&mut self, deadline: Instant) -> Result<usize, Interruption> {
+        let Some(stream) = &mut self.stream else {
+            return Err(Interruption::Lost("the connection is closed".to_owned()));
+        };
+        let session = &mut *self.session;
+        let flight = &self.flight;
+        let mut written = 0;
+        let mut received = 0;
+        let mut open = true;
+        let mut octets = [0; READ];
+        let work = poll_fn(|cx| {
+            loop {
+                // Octets that arrive are taken first: a server that is blocked in writing reads nothing.
+                if open {
+                    let mut buffer = ReadBuf::new(&mut octets);
+                    match Pin::new(&mut *stream).poll_read(cx, &mut buffer) {
+                        Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                            received += buffer.filled().len();
+                            session.received(buffer.filled());
+                            continue;
+                        }
+                        // The end, or an error: writing will show it too, or the next read does.
+                        Poll::Ready(_) => open = false,
+                        Poll::Pending => {}
+                    }
+                }
+                if written < flight.len() {
+                    match Pin::new(&mut *stream).poll_write(cx, &flight[written..]) {
+                        Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero))),
+                        Poll::Ready(Ok(count)) => written += count,
+                        Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                        Poll::Pending => return Poll::Pending,
+                    }
+                } else {
+                    return Pin::new(&mut *stream).poll_flush(cx);
+                }
+            }
+        });
+        let done = timeout_at(deadline, work).await;
+        self.flight.clear();
+        match done {
+            Err(_) => Err(Interruption::TimedOut),
+            Ok(Ok(())) => Ok(received),
+            Ok(Err(error)) => Err(Interruption::Lost(plain(&error))),
+        }
+    }
+
+    /// The message, block by block. Its last octets stay in the flight: the end of data goes with them.
+    async fn send_body(&mut self) {
+        let Some(source) = self.means.source.take() else {
+            return self.session.body_failed("there is no message".to_owned());
+        };
+        let finished = self.copy(&mut *source).await;
+        self.means.source = Some(source);
+        match finished {
+            Ok(true) => self.session.body_sent(),
+            // An early reply has changed the session's mind.
+            Ok(false) => self.flight.clear(),
+            Err(reason) => self.session.body_failed(reason),
+        }
+    }
+
+    async fn copy(&mut self, source: &mut dyn Source) -> Result<bool, String> {
+        let seconds = self.means.size / self.means.timeouts.min_rate.max(1);
+        let end = Instant::now() + BODY + Duration::from_secs(seconds.min(u64::from(u32::MAX)));
+        let mut framer = Framer::new(Dots::Stuff);
+        let mut raw = Vec::new();
+        source.rewind().map_err(|error| plain(&error))?;
+        loop {
+            raw.clear();
+            let more = source.read_block(&mut raw).map_err(|error| plain(&error))?;
+            framer.push(&raw, &mut self.flight);
+            if more == More::No {
+                framer.finish(&mut self.flight);
+                return Ok(true);
+            }
+            if self.flight.len() < FLIGHT {
+                continue;
+            }
+            match self.flush(end.min(Instant::now() + BLOCK)).await {
+                Ok(0) => {}
+                Ok(_) => {
+                    if self.session.next_action() != Action::SendBody {
+                        return Ok(false);
+                    }
+                }
+                Err(Interruption::TimedOut) => {
+                    self.session.timed_out();
+                    return Ok(false);
+                }
+                Err(Interruption::Lost(reason)) => {
+                    self.last_words(reason).await;
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
+    /// The connection broke while the message went out. A server that refuses early says why and closes; what it
+    /// said is the reason, if it is there to be read.
+    async fn last_words(&mut self, reason: String) {
+        let deadline = Instant::now() + LAST_WORDS;
+        let mut octets = [0; READ];
+        while let Some(stream) = &mut self.stream {
+            match timeout_at(deadline, stream.read(&mut octets)).await {
+                Ok(Ok(count)) if count > 0 => self.session.received(&octets[..count]),
+                _ => break,
+            }
+            if self.session.next_action() != Action::SendBody {
+                return;
+            }
+        }
+        self.session.lost(reason);
+    }
+
+    async fn start_tls(&mut self) {
+        let (Some(connector), Some(stream)) = (self.means.connector, self.stream.take()) else {
+            return self.session.tls_failed("TLS is not set up".to_owned());
+        };
+        let deadline = Instant::now() + limit(Stage::Handshake, self.means.timeouts);
+        match timeout_at(deadline, stream.start_tls(connector)).await {
+            Ok(Ok(stream)) => {
+                if self.means.detail == Detail::Full
+                    && let Some(facts) = stream.tls_facts(connector)
+                {
+                    (self.tell)(Notice::Secured(facts));
+                }
+                self.stream = Some(stream);
+                self.session.tls_started(connector.protection());
+            }
+            Ok(Err(error)) => self.session.tls_failed(connector.explain(&error)),
+            Err(_) => self.session.tls_failed("the server did not finish the handshake in time".to_owned()),
+        }
+    }
+
+    async fn fetch_password(&mut self) {
+        let Some(secret) = self.means.secret else {
+            return self.session.no_password("the account has none".to_owned());
+        };
+        match password(secret).await {
+            Ok(password) => self.session.password(password),
+            Err(reason) => self.session.no_password(reason),
+        }
+    }
+
+    async fn close(&mut self, closing: Closing) {
+        if closing == Closing::Abruptly || self.broken.is_some() {
+            self.flight.clear();
+            return;
+        }
+        let deadline = Instant::now() + FAREWELL;
+        if !self.flight.is_empty() && self.flush(deadline).await.is_err() {
+            return;
+        }
+        if let Some(Stream::Tls(stream)) = &mut self.stream {
+            // close_notify (RFC 8314 section 3.4); the peer's is not awaited.
+            let _ = timeout_at(deadline, stream.shutdown()).await;
+        }
+    }
+}
+
+/// The password, from where the account says it is.
+async fn password(secret: &Secret) -> Result<Zeroizing<String>, String> {
+    let Secret::Command(line) = secret else { return secret::read(secret).map_err(|error| error.to_string()) };
+    let mut command = tokio::process::Command::from(secret::command(line));
+    command.kill_on_drop(true);
+    match tokio::time::timeout(PASSWORD, command.output()).await {
+        Ok(Ok(output)) => secret::from_output(output).map_err(|error| error.to_string()),
+        Ok(Err(error)) => Err(format!("password-command cannot be run: {}", plain(&error))),
+        Err(_) => Err(format!("password-command did not end within {} seconds", PASSWORD.as_secs())),
+    }
+}
+
+/// How long the answer in a stage may take (RFC 5321 section 4.5.3.2; those without a minimum there as Postfix has
+/// them). A `timeout` of the account replaces all but the last, which would make duplicates if it were short.
+fn limit(stage: Stage, timeouts: &Timeouts) -> Duration {
+    let minutes = match stage {
+        Stage::EndOfData => return Duration::from_secs(10 * 60).max(timeouts.command.unwrap_or_default()),
+        Stage::Data => 2,
+        _ => 5,
+    };
+    timeouts.command.unwrap_or(Duration::from_secs(minutes * 60))
+}

@@ -1,0 +1,68 @@
+//! What happens on a connection, told as it happens: for the transcript, the log and `posthaste check`.
+
+use std::net::SocketAddr;
+
+use crate::smtp::outcome::Verdict;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A connection to this server is being opened.
+    Connecting {
+        /// `host:port` as configured.
+        server: String,
+    },
+    /// The connection stands.
+    Connected {
+        /// The address that answered.
+        peer: SocketAddr,
+        /// Our end of it.
+        local: SocketAddr,
+    },
+    /// TLS is on.
+    Secured(TlsFacts),
+    /// We said a line (secrets masked).
+    Client(String),
+    /// The server said a line (controls escaped).
+    Server(String),
+    /// The message went out, with so many octets.
+    Message(u64),
+    /// A recipient, by the number in the envelope of this session, has its verdict.
+    Verdict(usize, Verdict),
+    /// Something else that a reader of the transcript should know.
+    Note(String),
+    /// The connection is closed.
+    Closed,
+}
+
+/// What a TLS connection is like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsFacts {
+    /// `TLS 1.3`.
+    pub version: String,
+    /// The cipher suite by its IANA name.
+    pub cipher: String,
+    /// The group of the key exchange, such as `X25519MLKEM768`.
+    pub group: String,
+    /// How the certificate was checked: `verified`, `pinned`, or `not verified`.
+    pub check: &'static str,
+    /// The server's certificate.
+    pub certificate: CertificateFacts,
+}
+
+/// What a certificate says of itself. For people only: nothing is decided by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CertificateFacts {
+    /// The common name or the whole name of the subject.
+    pub subject: String,
+    /// The same of the issuer.
+    pub issuer: String,
+    /// Names and addresses that it is for.
+    pub names: Vec<String>,
+    /// End of its life, `2027-01-31 12:00:00 UTC`.
+    pub not_after: String,
+    /// The same in seconds since 1970.
+    pub not_after_unix: i64,
+    /// SHA-256 of the public key (SubjectPublicKeyInfo) in hexadecimal: the value of `tls-pin`.
+    pub pin: String,
+}

@@ -1,0 +1,204 @@
+//! Opening a connection: names to addresses, and the race between them (RFC 8305).
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::config::account::Host;
+use crate::smtp::outcome::Cause;
+
+/// The next address is tried when the last one has not answered for so long (RFC 8305 section 5).
+const HEAD_START: Duration = Duration::from_millis(250);
+/// Most addresses of one host that are tried: a name with a thousand addresses must not hold us.
+const MOST_ADDRESSES: usize = 16;
+
+/// Opens a connection to the first address of the host that answers, within the limit.
+///
+/// # Errors
+/// [`Cause::NoSuchHost`] when the name does not exist, [`Cause::Unreachable`] or [`Cause::TimedOut`] when no address
+/// answers, each in words.
+pub async fn connect(host: &Host, port: u16, limit: Duration) -> Result<TcpStream, Cause> {
+    let deadline = Instant::now() + limit;
+    let addresses = addresses(host, port, deadline).await?;
+    let stream = race(addresses, deadline, TcpStream::connect).await?;
+    // One write is one flight: without this, Nagle and delayed acknowledgements cost 40 ms each.
+    stream.set_nodelay(true).map_err(|error| Cause::Unreachable(error.to_string()))?;
+    Ok(stream)
+}
+
+async fn addresses(host: &Host, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Cause> {
+    let name = match host {
+        Host::Address(address) => return Ok(vec![SocketAddr::new(*address, port)]),
+        // These are this machine by definition (RFC 6761 section 6.3); no resolver needs to be asked.
+        Host::Name(name) if name == "localhost" || name.ends_with(".localhost") => {
+            let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+            return Ok(loopback.map(|address| SocketAddr::new(address, port)).to_vec());
+        }
+        Host::Name(name) => name,
+    };
+    // The system's resolver, so that the hosts file, mDNS and the rest of nsswitch.conf count.
+    match timeout_at(deadline, tokio::net::lookup_host((name.as_str(), port))).await {
+        Ok(Ok(found)) => {
+            let found = interleave(found.collect());
+            if found.is_empty() { Err(Cause::NoSuchHost(format!("{name} has no address"))) } else { Ok(found) }
+        }
+        Ok(Err(error)) => Err(lookup_trouble(name, &error)),
+        Err(_) => Err(Cause::Unreachable(format!("the look-up of {name} was not answered in time"))),
+    }
+}
+
+/// getaddrinfo's reasons come as text only: "Name or service not known" is certain, "Temporary failure in name
+/// resolution" is not. What is neither is taken for temporary.
+fn lookup_trouble(name: &str, error: &io::Error) -> Cause {
+    let text = error.to_string();
+    let reason = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);
+    let certain = ["not known", "No address associated", "nodename nor servname"].iter().any(|s| reason.contains(s));
+    let words = format!("the name {name} cannot be looked up: {reason}");
+    if certain { Cause::NoSuchHost(words) } else { Cause::Unreachable(words) }
+}
+
+/// Families take turns, beginning with that of the resolver's first choice (RFC 8305 section 4), so that a dead
+/// family cannot use up the attempts.
+fn interleave(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let Some(first) = found.first() else { return found };
+    let prefers_v6 = first.is_ipv6();
+    let (first_family, other): (Vec<_>, Vec<_>) = found.into_iter().partition(|a| a.is_ipv6() == prefers_v6);
+    let mut mixed = Vec::new();
+    let (mut a, mut b) = (first_family.into_iter(), other.into_iter());
+    loop {
+        match (a.next(), b.next()) {
+            (None, None) => break,
+            (x, y) => mixed.extend(x.into_iter().chain(y)),
+        }
+    }
+    mixed.dedup();
+    mixed.truncate(MOST_ADDRESSES);
+    mixed
+}
+
+/// Tries the addresses one after the other, each with a head start over the next, and takes the first that answers.
+async fn race<S, F>(
+    addresses: Vec<SocketAddr>,
+    deadline: Instant,
+    connect: impl Fn(SocketAddr) -> F,
+) -> Result<S, Cause>
+where
+    S: 'static,
+    F: Future<Output = io::Result<S>> + 'static,
+    S: Send,
+    F: Send,
+{
+    let mut waiting = addresses.into_iter();
+    let mut running = JoinSet::new();
+    let mut refusals: Vec<String> = Vec::new();
+    let mut next_start = Instant::now();
+    loop {
+        if running.is_empty() || Instant::now() >= next_start {
+            match waiting.next() {
+                Some(address) => {
+                    let attempt = connect(address);
+                    running.spawn(async move { (address, attempt.await) });
+                    next_start = Instant::now() + HEAD_START;
+                }
+                None if running.is_empty() => return Err(Cause::Unreachable(join_refusals(&refusals))),
+                None => next_start = deadline,
+            }
+        }
+        tokio::select! {
+            biased;
+            done = running.join_next() => match done {
+                Some(Ok((_, Ok(stream)))) => return Ok(stream),
+                Some(Ok((address, Err(error)))) => {
+                    refusals.push(format!("{address}: {}", plain(&error)));
+                    next_start = Instant::now();
+                }
+                Some(Err(_)) | None => {}
+            },
+            () = sleep_until(next_start.min(deadline)) => {
+                if Instant::now() >= deadline {
+                    return Err(if refusals.is_empty() {
+                        Cause::TimedOut
+                    } else {
+                        Cause::Unreachable(format!("{}; no answer from the others in time", join_refusals(&refusals)))
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn join_refusals(refusals: &[String]) -> String {
+    refusals.join(", ")
+}
+
+/// The system's words without the number that Rust puts behind them.
+pub(super) fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    fn at(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    /// P-113
+    #[test]
+    fn families_take_turns() {
+        let found = ["[2001:db8::1]:25", "[2001:db8::2]:25", "[2001:db8::3]:25", "192.0.2.1:25"].map(at).to_vec();
+        let mixed = ["[2001:db8::1]:25", "192.0.2.1:25", "[2001:db8::2]:25", "[2001:db8::3]:25"].map(at).to_vec();
+        assert_eq!(interleave(found), mixed);
+    }
+
+    /// P-112: a refused address does not hold up the next, a silent one does for a quarter of a second only.
+    #[tokio::test(start_paused = true)]
+    async fn the_first_address_that_answers_wins() {
+        let tried = Mutex::new(Vec::new());
+        let begin = Instant::now();
+        let won = race(
+            vec![at("192.0.2.1:25"), at("192.0.2.2:25"), at("192.0.2.3:25")],
+            begin + Duration::from_secs(30),
+            |a| {
+                tried.lock().unwrap().push((a, begin.elapsed().as_millis()));
+                async move {
+                    match a.to_string().as_str() {
+                        "192.0.2.1:25" => Err(io::ErrorKind::ConnectionRefused.into()),
+                        "192.0.2.2:25" => std::future::pending().await,
+                        _ => Ok(a),
+                    }
+                }
+            },
+        )
+        .await;
+        assert_eq!(won, Ok(at("192.0.2.3:25")));
+        let tried: Vec<u128> = tried.into_inner().unwrap().into_iter().map(|(_, when)| when).collect();
+        assert_eq!(tried[..2], [0, 0]);
+        assert!((250..300).contains(&tried[2]), "{tried:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_and_refusals_end_in_words() {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let refused = |_| async { Err::<(), _>(io::ErrorKind::ConnectionRefused.into()) };
+        let failed = race(vec![at("192.0.2.1:25"), at("[::1]:25")], deadline, refused).await;
+        assert_eq!(
+            failed,
+            Err(Cause::Unreachable("192.0.2.1:25: connection refused, [::1]:25: connection refused".into()))
+        );
+        let silent = |_| std::future::pending::<io::Result<()>>();
+        assert_eq!(race(vec![at("192.0.2.1:25"), at("192.0.2.2:25")], deadline, silent).await, Err(Cause::TimedOut));
+        assert!(Instant::now() >= deadline);
+    }
+}

@@ -1,0 +1,92 @@
+//! One connection, in clear text or under TLS.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::notice::TlsFacts;
+use super::tls::Connector;
+
+/// The two ends of the wire that octets can go over.
+pub(super) enum Stream {
+    /// Clear text.
+    Plain(TcpStream),
+    /// TLS.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// Does the handshake. The clear-text stream is used up, and with it whatever was read ahead: nothing that came
+    /// before TLS can be taken for what came under it.
+    pub(super) async fn start_tls(self, connector: &Connector) -> io::Result<Stream> {
+        let Stream::Plain(socket) = self else { return Err(io::Error::other("TLS is on already")) };
+        quick_ack(&socket);
+        let stream = TlsConnector::from(connector.config()).connect(connector.name(), socket).await?;
+        quick_ack(stream.get_ref().0);
+        Ok(Stream::Tls(Box::new(stream)))
+    }
+
+    /// What the TLS connection is like; nothing under clear text.
+    pub(super) fn tls_facts(&self, connector: &Connector) -> Option<TlsFacts> {
+        match self {
+            Stream::Plain(_) => None,
+            Stream::Tls(stream) => Some(connector.facts(stream.get_ref().1)),
+        }
+    }
+
+    /// The other end and ours.
+    pub(super) fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        let socket = match self {
+            Stream::Plain(socket) => socket,
+            Stream::Tls(stream) => stream.get_ref().0,
+        };
+        Some((socket.peer_addr().ok()?, socket.local_addr().ok()?))
+    }
+}
+
+/// Postfix waits for the acknowledgement of its TLS 1.3 tickets before it answers EHLO (its own Nagle): ours must
+/// not be delayed.
+fn quick_ack(socket: &TcpStream) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = rustix::net::sockopt::set_tcp_quickack(socket, true);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = socket;
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
+            Stream::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Stream::Plain(socket) => Pin::new(socket).poll_write(cx, octets),
+            Stream::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, octets),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            Stream::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Stream::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
+        }
+    }
+}

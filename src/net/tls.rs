@@ -1,0 +1,242 @@
+//! TLS: what an account trusts, as a rustls configuration, and the handshake's failures in words.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{AlertDescription, CertificateError, ClientConfig, Error, PeerIncompatible, RootCertStore};
+
+use super::notice::TlsFacts;
+use super::verifier::{KeyOnly, LazyRoots, system_roots};
+use crate::config::account::{Host, Tls, TlsPolicy, TlsRoots, TlsVersion};
+use crate::smtp::session::Protection;
+
+/// TLS as one account wants it with one server.
+pub struct Connector {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    shown_name: String,
+    protection: Protection,
+    check: &'static str,
+}
+
+/// A setting of TLS that cannot be used: a file that is not there, a key that does not fit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UnusableTls(String);
+
+impl Connector {
+    /// Makes ready what the handshake needs. Files of certificates are read here.
+    ///
+    /// # Errors
+    /// [`UnusableTls`] when a file cannot be read or used, or a name is none.
+    pub fn new(tls: &Tls, host: &Host) -> Result<Self, UnusableTls> {
+        let provider = provider();
+        let (name, shown_name) = reference_name(tls, host)?;
+        let (verifier, protection, check): (Arc<dyn ServerCertVerifier>, _, _) = if !tls.pins.is_empty() {
+            let pinned = KeyOnly { pins: tls.pins.clone(), provider: provider.clone() };
+            (Arc::new(pinned), Protection::Verified, "pinned")
+        } else if tls.policy == TlsPolicy::Opportunistic {
+            let any = KeyOnly { pins: Vec::new(), provider: provider.clone() };
+            (Arc::new(any), Protection::Unverified, "not verified")
+        } else {
+            (verifier(&tls.roots, &provider)?, Protection::Verified, "verified")
+        };
+        let versions: &[&rustls::SupportedProtocolVersion] = match tls.min {
+            TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
+            TlsVersion::Tls13 => &[&rustls::version::TLS13],
+        };
+        // `builder()` would panic if a dependency brought a second provider in.
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .map_err(|error| UnusableTls(error.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let mut config = match (&tls.cert, &tls.key) {
+            (Some(cert), Some(key)) => builder
+                .with_client_auth_cert(certificates(cert, "tls-cert")?, private_key(key)?)
+                .map_err(|error| UnusableTls(format!("tls-cert and tls-key cannot be used: {error}")))?,
+            _ => builder.with_no_client_auth(),
+        };
+        // No session outlives the process, and one process makes one connection: tickets would be kept for nobody.
+        config.resumption = rustls::client::Resumption::disabled();
+        Ok(Connector { config: Arc::new(config), name, shown_name, protection, check })
+    }
+
+    pub(super) fn config(&self) -> Arc<ClientConfig> {
+        self.config.clone()
+    }
+
+    pub(super) fn name(&self) -> ServerName<'static> {
+        self.name.clone()
+    }
+
+    /// What a finished handshake is worth.
+    pub fn protection(&self) -> Protection {
+        self.protection
+    }
+
+    /// What a connection is like, for people.
+    pub(super) fn facts(&self, connection: &rustls::ClientConnection) -> TlsFacts {
+        TlsFacts {
+            version: match connection.protocol_version() {
+                Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3".to_owned(),
+                Some(rustls::ProtocolVersion::TLSv1_2) => "TLS 1.2".to_owned(),
+                _ => "TLS".to_owned(),
+            },
+            cipher: connection
+                .negotiated_cipher_suite()
+                .and_then(|suite| suite.suite().as_str().map(|name| name.replace("TLS13_", "TLS_")))
+                .unwrap_or_default(),
+            group: connection
+                .negotiated_key_exchange_group()
+                .and_then(|group| group.name().as_str().map(str::to_owned))
+                .unwrap_or_default(),
+            check: self.check,
+            certificate: connection
+                .peer_certificates()
+                .and_then(<[_]>::first)
+                .map(super::certificate::facts)
+                .unwrap_or_default(),
+        }
+    }
+
+    /// A failed handshake in words.
+    pub(super) fn explain(&self, error: &std::io::Error) -> String {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+            Some(error) => self.explain_tls(error),
+            None if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                "the server closed the connection during the handshake".to_owned()
+            }
+            None => error.to_string(),
+        }
+    }
+
+    fn explain_tls(&self, error: &Error) -> String {
+        let host = &self.shown_name;
+        match error {
+            Error::InvalidCertificate(reason) => match reason {
+                CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                    "the server's certificate has expired".to_owned()
+                }
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                    "the server's certificate is not valid yet (or this machine's clock is wrong)".to_owned()
+                }
+                CertificateError::UnknownIssuer => {
+                    "the server's certificate is from an unknown issuer: nobody that this machine trusts has signed it"
+                        .to_owned()
+                }
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                    format!("the server's certificate is not for {host}{}", names_of(reason))
+                }
+                CertificateError::ApplicationVerificationFailure => {
+                    "the server's public key is none of those in tls-pin".to_owned()
+                }
+                CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+                    "the server's certificate is not meant for servers".to_owned()
+                }
+                CertificateError::Revoked => "the server's certificate has been revoked".to_owned(),
+                other => format!("the server's certificate cannot be used: {other}"),
+            },
+            Error::InvalidMessage(_) => "the server does not speak TLS here".to_owned(),
+            Error::AlertReceived(alert) => match alert {
+                AlertDescription::ProtocolVersion => too_old(),
+                AlertDescription::HandshakeFailure => {
+                    "the server and this program have no common TLS parameters".to_owned()
+                }
+                AlertDescription::CertificateRequired => "the server asks for a client certificate".to_owned(),
+                other => format!("the server refused the handshake: alert {other:?}"),
+            },
+            Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => too_old(),
+            Error::PeerIncompatible(PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig) => too_old(),
+            other => other.to_string(),
+        }
+    }
+}
+
+/// The provider of cryptography that this build has.
+pub fn provider() -> Arc<CryptoProvider> {
+    #[cfg(feature = "aws-lc-rs")]
+    return Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    #[cfg(not(feature = "aws-lc-rs"))]
+    return Arc::new(rustls::crypto::ring::default_provider());
+}
+
+/// TLS 1.0 and 1.1 do not exist in rustls (RFC 8996 forbids them).
+fn too_old() -> String {
+    "the server speaks only versions of TLS that are too old (TLS 1.2 is the least)".to_owned()
+}
+
+fn names_of(reason: &CertificateError) -> String {
+    match reason {
+        CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+            " (it names no host at all; a common name does not count)".to_owned()
+        }
+        CertificateError::NotValidForNameContext { presented, .. } => {
+            format!(" but for {}", presented.iter().map(|name| shown(name)).collect::<Vec<_>>().join(", "))
+        }
+        _ => String::new(),
+    }
+}
+
+/// rustls writes names as `DnsName("mail.example.org")`.
+fn shown(name: &str) -> String {
+    let inner = name.split_once('"').and_then(|(_, rest)| rest.rsplit_once('"')).map_or(name, |(inner, _)| inner);
+    crate::smtp::reply::printable(inner.as_bytes())
+}
+
+/// The name that the certificate must bear: the configured one, never one that DNS or the server gave
+/// (RFC 7817 section 3).
+fn reference_name(tls: &Tls, host: &Host) -> Result<(ServerName<'static>, String), UnusableTls> {
+    let text = match (&tls.server_name, host) {
+        (Some(name), _) | (None, Host::Name(name)) => name.trim_end_matches('.').to_owned(),
+        (None, Host::Address(address)) => return Ok((ServerName::from(*address), address.to_string())),
+    };
+    let name = ServerName::try_from(text.clone())
+        .map_err(|_| UnusableTls(format!("{text} is no name that a certificate can have")))?;
+    Ok((name, text))
+}
+
+fn verifier(roots: &TlsRoots, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, UnusableTls> {
+    let build = |store: RootCertStore, what: &str| {
+        WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider.clone())
+            .build()
+            .map_err(|_| UnusableTls(format!("{what} holds no usable certificate")))
+    };
+    let built_in = || RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    Ok(match roots {
+        TlsRoots::BuiltIn => build(built_in(), "the list of built-in roots")?,
+        TlsRoots::System => build(system_roots(), "the system's trust store")?,
+        TlsRoots::File(path) => {
+            let mut store = RootCertStore::empty();
+            store.add_parsable_certificates(certificates(path, "tls-ca-file")?);
+            build(store, &format!("tls-ca-file {}", path.display()))?
+        }
+        TlsRoots::Both => Arc::new(LazyRoots::new(build(built_in(), "the list of built-in roots")?, provider.clone())),
+    })
+}
+
+fn certificates(path: &Path, key: &str) -> Result<Vec<CertificateDer<'static>>, UnusableTls> {
+    let unusable = |why: String| UnusableTls(format!("{key} {}: {why}", path.display()));
+    let found = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unusable(pem_trouble(&error)))?;
+    if found.is_empty() { Err(unusable("no certificate in it".to_owned())) } else { Ok(found) }
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, UnusableTls> {
+    PrivateKeyDer::from_pem_file(path)
+        .map_err(|error| UnusableTls(format!("tls-key {}: {}", path.display(), pem_trouble(&error))))
+}
+
+fn pem_trouble(error: &rustls::pki_types::pem::Error) -> String {
+    match error {
+        rustls::pki_types::pem::Error::Io(error) => error.to_string(),
+        rustls::pki_types::pem::Error::NoItemsFound => "nothing of the kind in it".to_owned(),
+        other => other.to_string(),
+    }
+}

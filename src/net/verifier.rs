@@ -1,0 +1,145 @@
+//! Who is trusted: the ways in which the certificate of a server is checked.
+
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+#[cfg(feature = "aws-lc-rs")]
+use aws_lc_rs::digest;
+#[cfg(not(feature = "aws-lc-rs"))]
+use ring::digest;
+
+/// SHA-256 of the public key (SubjectPublicKeyInfo) of a certificate.
+pub(super) fn spki_sha256(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
+    let certificate = webpki::EndEntityCert::try_from(certificate).ok()?;
+    let hash = digest::digest(&digest::SHA256, &certificate.subject_public_key_info());
+    hash.as_ref().try_into().ok()
+}
+
+/// Trusts the built-in roots, and reads the system's store only when they do not know the issuer: reading it costs
+/// a thousand times as much as the built-in roots.
+#[derive(Debug)]
+pub(super) struct LazyRoots {
+    built_in: Arc<WebPkiServerVerifier>,
+    system: OnceLock<Option<Arc<WebPkiServerVerifier>>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl LazyRoots {
+    pub(super) fn new(built_in: Arc<WebPkiServerVerifier>, provider: Arc<CryptoProvider>) -> Self {
+        LazyRoots { built_in, system: OnceLock::new(), provider }
+    }
+
+    fn system(&self) -> Option<&Arc<WebPkiServerVerifier>> {
+        self.system
+            .get_or_init(|| {
+                let roots = Arc::new(system_roots());
+                WebPkiServerVerifier::builder_with_provider(roots, self.provider.clone()).build().ok()
+            })
+            .as_ref()
+    }
+}
+
+/// The certificates that the system trusts; unreadable ones are passed over.
+pub(super) fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}
+
+impl ServerCertVerifier for LazyRoots {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        match self.built_in.verify_server_cert(end_entity, intermediates, name, ocsp, now) {
+            Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => match self.system() {
+                Some(system) => system.verify_server_cert(end_entity, intermediates, name, ocsp, now),
+                None => Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)),
+            },
+            verdict => verdict,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.built_in.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.built_in.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.built_in.supported_verify_schemes()
+    }
+}
+
+/// Looks at the key of the server and at nothing else, or at nothing at all. The signature of the handshake is
+/// checked in both cases: the peer has the key of the certificate that it shows.
+#[derive(Debug)]
+pub(super) struct KeyOnly {
+    /// SHA-256 of acceptable keys; empty accepts any (opportunistic TLS, where the alternative is clear text).
+    pub(super) pins: Vec<[u8; 32]>,
+    pub(super) provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for KeyOnly {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if self.pins.is_empty() {
+            return Ok(ServerCertVerified::assertion());
+        }
+        let hash = spki_sha256(end_entity).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        if self.pins.contains(&hash) {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
