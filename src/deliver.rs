@@ -1,1 +1,241 @@
 //! One message over its servers, to a verdict for each recipient.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::address::Address;
+use crate::config::account::{self, Account, Host, Mechanisms, Scheme, Server, TlsPolicy};
+use crate::envelope::Envelope;
+use crate::message::{Facts, Source};
+use crate::net::drive::{Detail, Means, drive};
+use crate::net::tls::{Connector, UnusableTls};
+use crate::net::{Notice, socket};
+use crate::smtp::outcome::{Cause, Trouble, Verdict};
+use crate::smtp::sasl::{BY_STRENGTH, Mechanism};
+use crate::smtp::session::{Caution, ClearText, EightBit, LoginMode, Partial, Purpose, Session, Settings, TlsMode};
+use crate::smtp::stage::Stage;
+use crate::system;
+
+/// Whoever wants to know what happens, as it happens.
+pub trait Witness {
+    /// Something happened on a connection.
+    fn notice(&mut self, notice: Notice);
+    /// A recipient has a verdict from one attempt. There may be another attempt after a deferral.
+    fn attempt(&mut self, attempt: &Attempt<'_>);
+}
+
+/// One attempt for one recipient.
+#[derive(Clone, Debug)]
+pub struct Attempt<'a> {
+    /// The recipient.
+    pub recipient: &'a Address,
+    /// The server as configured, `host:port`.
+    pub server: &'a str,
+    /// The address that answered.
+    pub peer: Option<SocketAddr>,
+    /// What came of it.
+    pub verdict: &'a Verdict,
+    /// How long it took, from the first look-up on.
+    pub took: Duration,
+}
+
+/// What became of a recipient in the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The recipient.
+    pub recipient: Address,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The server that it comes from, `host:port`.
+    pub server: String,
+}
+
+/// What is to be delivered.
+pub struct Job<'a> {
+    /// The account that sends.
+    pub account: &'a Account,
+    /// The envelope.
+    pub envelope: &'a Envelope,
+    /// What the message is like.
+    pub facts: Facts,
+    /// The message.
+    pub source: &'a mut (dyn Source + 'a),
+    /// How much the witness wants to know.
+    pub detail: Detail,
+}
+
+/// Most connections to one server for one message: one, and one more for what the first has taught.
+const CONNECTIONS: usize = 2;
+
+/// Submits a message: each server of the account in turn, until every recipient is accepted or refused for good.
+/// A recipient that may have got the message already is never tried again here, so nothing is doubled.
+///
+/// # Errors
+/// [`UnusableTls`] when the account's TLS files cannot be used; nothing was sent then.
+pub async fn deliver(mut job: Job<'_>, witness: &mut dyn Witness) -> Result<Vec<Outcome>, UnusableTls> {
+    let mut outcomes: Vec<Option<Outcome>> = vec![None; job.envelope.recipients().len()];
+    for server in &job.account.servers {
+        let connector = match job.account.tls.policy {
+            TlsPolicy::None => None,
+            TlsPolicy::Required | TlsPolicy::Opportunistic => Some(Connector::new(&job.account.tls, &server.host)?),
+        };
+        let mut caution = Caution::None;
+        for _ in 0..CONNECTIONS {
+            let open: Vec<usize> = (0..outcomes.len()).filter(|&at| may_try(outcomes[at].as_ref())).collect();
+            let Some(envelope) = part(job.envelope, &open) else { break };
+            let attempt = one_session(&mut job, server, connector.as_ref(), envelope, caution, witness).await;
+            for (at, verdict) in open.into_iter().zip(attempt.verdicts) {
+                let recipient = job.envelope.recipients()[at].clone();
+                outcomes[at] = Some(Outcome { recipient, verdict, server: label(server) });
+            }
+            if attempt.retry == Caution::None {
+                break;
+            }
+            caution = attempt.retry;
+        }
+        if !outcomes.iter().any(|outcome| may_try(outcome.as_ref())) {
+            break;
+        }
+    }
+    Ok(outcomes.into_iter().flatten().collect())
+}
+
+/// The server as a person knows it: `host:port`.
+pub fn label(server: &Server) -> String {
+    match &server.host {
+        Host::Name(name) => format!("{name}:{}", server.port),
+        Host::Address(address) => SocketAddr::new(*address, server.port).to_string(),
+    }
+}
+
+/// What a session needs to know of an account that speaks to one of its servers.
+pub fn settings(account: &Account, server: &Server, local: Option<IpAddr>, caution: Caution) -> Settings {
+    Settings {
+        hello: hello(account, local),
+        tls: match (account.tls.policy, server.scheme) {
+            (TlsPolicy::None, _) => TlsMode::None,
+            (_, Scheme::Submissions) => TlsMode::Implicit,
+            (TlsPolicy::Required, _) => TlsMode::Required,
+            (TlsPolicy::Opportunistic, _) => TlsMode::Opportunistic,
+        },
+        login: login(account, server),
+        max_recipients: account.max_recipients,
+        partial: match account.partial {
+            account::Partial::Deliver => Partial::Deliver,
+            account::Partial::AllOrNone => Partial::AllOrNone,
+        },
+        eight_bit: match account.eight_bit {
+            // Re-encoding for a server without 8BITMIME is not there yet: refused rather than sent against the rules.
+            account::EightBit::Encode => EightBit::Refuse,
+            account::EightBit::Send => EightBit::Send,
+            account::EightBit::Refuse => EightBit::Refuse,
+        },
+        caution,
+    }
+}
+
+/// What is left to do for a recipient: nothing is, once it is accepted, refused, or perhaps delivered; and a login
+/// that one server refused is not tried on the next, because each attempt counts towards a lock-out.
+fn may_try(outcome: Option<&Outcome>) -> bool {
+    match outcome.map(|outcome| &outcome.verdict) {
+        None => true,
+        Some(Verdict::Deferred(trouble)) => {
+            !trouble.may_be_delivered()
+                && trouble.stage != Stage::Auth
+                && !matches!(trouble.cause, Cause::Unreadable(_) | Cause::Injected)
+        }
+        Some(_) => false,
+    }
+}
+
+fn part(envelope: &Envelope, at: &[usize]) -> Option<Envelope> {
+    let recipients = at.iter().map(|&at| envelope.recipients()[at].clone()).collect();
+    Envelope::new(envelope.sender().clone(), recipients).ok()
+}
+
+/// What one connection brought.
+struct Attempted {
+    verdicts: Vec<Verdict>,
+    retry: Caution,
+}
+
+async fn one_session(
+    job: &mut Job<'_>,
+    server: &Server,
+    connector: Option<&Connector>,
+    envelope: Envelope,
+    caution: Caution,
+    witness: &mut dyn Witness,
+) -> Attempted {
+    let begun = Instant::now();
+    let server_label = label(server);
+    let recipients = envelope.recipients().to_vec();
+    witness.notice(Notice::Connecting { server: server_label.clone() });
+    let mut peer = None;
+    let connected = socket::connect(&server.host, server.port, job.account.timeouts.connect).await;
+    let attempt = match connected {
+        Err(cause) => {
+            let verdict = Trouble { stage: Stage::Connect, cause }.verdict();
+            Attempted { verdicts: vec![verdict; recipients.len()], retry: Caution::None }
+        }
+        Ok(stream) => {
+            peer = stream.peer_addr().ok();
+            let local = stream.local_addr().ok().map(|address| address.ip());
+            let settings = settings(job.account, server, local, caution);
+            let mut session = Session::new(settings, Purpose::Submit(envelope, job.facts));
+            let means = Means {
+                connector,
+                secret: job.account.login.as_ref().map(|login| &login.secret),
+                source: Some(&mut *job.source),
+                size: job.facts.size,
+                timeouts: &job.account.timeouts,
+                detail: job.detail,
+            };
+            drive(stream, &mut session, means, &mut |notice| witness.notice(notice)).await;
+            let lost = Trouble { stage: Stage::Quit, cause: Cause::Lost("the session has no verdict".to_owned()) };
+            Attempted {
+                verdicts: session
+                    .verdicts()
+                    .iter()
+                    .map(|verdict| verdict.clone().unwrap_or_else(|| Verdict::Deferred(lost.clone())))
+                    .collect(),
+                retry: session.retry(),
+            }
+        }
+    };
+    let took = begun.elapsed();
+    for (recipient, verdict) in recipients.iter().zip(&attempt.verdicts) {
+        witness.attempt(&Attempt { recipient, server: &server_label, peer, verdict, took });
+    }
+    attempt
+}
+
+/// The argument of EHLO: as configured, else the machine's full name, else the address that the connection has here
+/// (RFC 5321 section 4.1.4).
+fn hello(account: &Account, local: Option<IpAddr>) -> String {
+    if let Some(name) = account.hostname.clone().or_else(system::full_host_name) {
+        return name;
+    }
+    match local.map(|address| address.to_canonical()) {
+        Some(IpAddr::V4(address)) => format!("[{address}]"),
+        Some(IpAddr::V6(address)) => format!("[IPv6:{address}]"),
+        None => "[127.0.0.1]".to_owned(),
+    }
+}
+
+fn login(account: &Account, server: &Server) -> LoginMode {
+    let Some(login) = &account.login else { return LoginMode::None };
+    let mechanisms = match &login.mechanisms {
+        Mechanisms::Auto => BY_STRENGTH.to_vec(),
+        Mechanisms::Named(names) => names.iter().filter_map(|name| Mechanism::named(name)).collect(),
+    };
+    // A password without TLS stays on this machine, or is not sent (RFC 4954 section 14).
+    let here = match &server.host {
+        Host::Name(name) => name == "localhost" || name.ends_with(".localhost"),
+        Host::Address(address) => address.is_loopback(),
+    };
+    let clear_text = if here && account.tls.policy == TlsPolicy::None { ClearText::Allowed } else { ClearText::Never };
+    LoginMode::As { user: login.user.clone(), mechanisms, clear_text }
+}

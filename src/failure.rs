@@ -1,1 +1,212 @@
-//! What an error means: exit code, enhanced status code and hint. The only place.
+//! What an error means: exit code, words and hint. The only place that knows an exit code
+//! (sysexits.h; each code's meaning is in posthaste(1), section EXIT STATUS).
+
+use crate::deliver::Outcome;
+use crate::hints;
+use crate::smtp::outcome::{Cause, Trouble, Verdict};
+use crate::smtp::reply::Reply;
+use crate::smtp::stage::Stage;
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Everything was done.
+    Success = 0,
+    /// The command line cannot be used.
+    Usage = 64,
+    /// A recipient, an address in the header, or the message cannot be used.
+    Data = 65,
+    /// The server knows none of the refused recipients.
+    NoUser = 67,
+    /// The recipients' domain does not exist or takes no mail.
+    NoHost = 68,
+    /// The server refused for good.
+    Unavailable = 69,
+    /// A fault of this program.
+    Software = 70,
+    /// The operating system refused something that always works.
+    System = 71,
+    /// A file could not be made.
+    CannotCreate = 73,
+    /// The message could not be read, or output not written.
+    Io = 74,
+    /// Not now: trying again may help.
+    TemporaryFailure = 75,
+    /// Not allowed: the login was refused, or a file may not be read.
+    NoPermission = 77,
+    /// The configuration cannot be used.
+    Config = 78,
+}
+
+impl Exit {
+    /// The number for the caller.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+/// Something that went wrong, ready to be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What happened: who, what, the server's own words.
+    pub message: String,
+    /// A cure, where one is known.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure without a hint.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Failure { exit, message: message.into(), hint: None }
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// The exit code for what became of all recipients. Anything that may still succeed makes it a temporary failure,
+/// because the caller can then try again without losing anything.
+pub fn exit_of(outcomes: &[Outcome]) -> Exit {
+    let exits: Vec<Exit> = outcomes.iter().map(|outcome| exit_of_verdict(&outcome.verdict)).collect();
+    let failed = || exits.iter().copied().filter(|exit| *exit != Exit::Success);
+    for exit in [Exit::Config, Exit::NoPermission, Exit::TemporaryFailure] {
+        if exits.contains(&exit) {
+            return exit;
+        }
+    }
+    match failed().next() {
+        None => Exit::Success,
+        Some(first) if failed().all(|exit| exit == first) => first,
+        Some(_) => Exit::Unavailable,
+    }
+}
+
+fn exit_of_verdict(verdict: &Verdict) -> Exit {
+    let trouble = match verdict {
+        Verdict::Accepted(_) => return Exit::Success,
+        Verdict::Deferred(trouble) | Verdict::Failed(trouble) => trouble,
+    };
+    match &trouble.cause {
+        Cause::Replied(reply) => exit_of_reply(trouble.stage, reply),
+        Cause::NoMechanism(_) | Cause::ClearTextLogin | Cause::NoPassword(_) => Exit::NoPermission,
+        Cause::NoSuchHost(_) => Exit::Config,
+        Cause::TooLarge { .. } | Cause::EightBit | Cause::LineTooLong => Exit::Data,
+        Cause::OthersRefused => Exit::Unavailable,
+        Cause::Malformed(_)
+        | Cause::Unsolicited(_)
+        | Cause::Injected
+        | Cause::TooEarly(_)
+        | Cause::Lost(_)
+        | Cause::TimedOut
+        | Cause::Unreachable(_)
+        | Cause::Tls(_)
+        | Cause::TlsNotOffered { .. }
+        | Cause::Challenge(_)
+        | Cause::Unreadable(_) => Exit::TemporaryFailure,
+    }
+}
+
+fn exit_of_reply(stage: Stage, reply: &Reply) -> Exit {
+    if reply.code() < 500 {
+        return Exit::TemporaryFailure;
+    }
+    match (stage, reply.code(), reply.enhanced().map(|code| (code.subject, code.detail))) {
+        // STARTTLS refused may be an attack or a fault that passes.
+        (Stage::StartTls, ..) => Exit::TemporaryFailure,
+        (Stage::Auth, ..) | (_, 530, _) => Exit::NoPermission,
+        (_, 556, _) | (Stage::Rcpt, _, Some((1, 2 | 10))) => Exit::NoHost,
+        (Stage::Rcpt | Stage::EndOfData | Stage::Data, 550 | 551 | 553, Some((1, _))) => Exit::NoUser,
+        (Stage::Rcpt, 550 | 551 | 553, None) => Exit::NoUser,
+        (_, 552, Some((3, 4) | (2, 3))) => Exit::Data,
+        _ => Exit::Unavailable,
+    }
+}
+
+/// The failures among the outcomes, those of the same kind in one, in the order of the recipients.
+pub fn failures(outcomes: &[Outcome]) -> Vec<Failure> {
+    let mut groups: Vec<(&Outcome, &Trouble, Vec<&Outcome>)> = Vec::new();
+    for outcome in outcomes {
+        let (Verdict::Deferred(trouble) | Verdict::Failed(trouble)) = &outcome.verdict else { continue };
+        match groups.iter_mut().find(|(first, seen, _)| *seen == trouble && first.server == outcome.server) {
+            Some((_, _, members)) => members.push(outcome),
+            None => groups.push((outcome, trouble, vec![outcome])),
+        }
+    }
+    groups
+        .into_iter()
+        .map(|(first, trouble, members)| Failure {
+            exit: exit_of_verdict(&first.verdict),
+            message: format!("{}: {}", whom(&members, outcomes.len()), what(trouble, &first.server)),
+            hint: hints::for_trouble(trouble, &first.server),
+        })
+        .collect()
+}
+
+fn whom(members: &[&Outcome], all: usize) -> String {
+    const NAMED: usize = 5;
+    if members.len() == all && all > 1 {
+        return format!("all {all} recipients");
+    }
+    let names = members.iter().take(NAMED).map(|outcome| outcome.recipient.as_str()).collect::<Vec<_>>().join(", ");
+    if members.len() > NAMED { format!("{names} and {} more", members.len() - NAMED) } else { names }
+}
+
+/// A trouble in words: what it means for the message, and who said what, where.
+pub fn what(trouble: &Trouble, server: &str) -> String {
+    let doing = trouble.stage.doing();
+    if trouble.may_be_delivered() {
+        return format!(
+            "the message may have been delivered, and may not: {} {server} after the message had been sent whole",
+            match &trouble.cause {
+                Cause::TimedOut => "no answer from".to_owned(),
+                Cause::Lost(reason) => format!("{reason};"),
+                _ => "no usable answer from".to_owned(),
+            }
+        );
+    }
+    match &trouble.cause {
+        Cause::Replied(reply) => {
+            let verb = if reply.code() < 500 { "deferred" } else { "refused" };
+            format!("{verb} by {server}: {reply} ({doing})")
+        }
+        Cause::Malformed(malformed) => format!("{server} sent {malformed} ({doing})"),
+        Cause::Unsolicited(reply) => format!("{server} sent a reply that nobody had asked for: {reply} ({doing})"),
+        Cause::Injected => format!(
+            "{server}: octets in the clear behind the reply to STARTTLS; somebody may be tampering with the connection"
+        ),
+        Cause::TooEarly(reply) => {
+            format!("{server} answered before the message had been sent whole, so its answer means nothing: {reply}")
+        }
+        Cause::Lost(reason) => format!("the connection to {server} broke {doing}: {reason}"),
+        Cause::TimedOut => format!("{server} did not answer in time {doing}"),
+        Cause::Unreachable(reason) => format!("{server} cannot be reached: {reason}"),
+        Cause::NoSuchHost(reason) => reason.clone(),
+        Cause::Tls(reason) => format!("no TLS with {server}: {reason}"),
+        Cause::TlsNotOffered { .. } => format!("{server} does not offer STARTTLS, and TLS is required"),
+        Cause::NoMechanism(offered) if offered.is_empty() => {
+            format!("{server} offers no login, and the account has one")
+        }
+        Cause::NoMechanism(offered) => {
+            format!("{server} offers no login that this account may use (it offers {})", offered.join(", "))
+        }
+        Cause::ClearTextLogin => {
+            format!("no login to {server}: the connection is not protected, so the password is not sent")
+        }
+        Cause::Challenge(reason) => format!("login to {server} given up: {reason}"),
+        Cause::NoPassword(reason) => format!("no login to {server}: no password: {reason}"),
+        Cause::TooLarge { size, limit } => {
+            format!("the message has {size} octets, and {server} takes no more than {limit} (5.3.4)")
+        }
+        Cause::EightBit => format!("the message has 8-bit content, and {server} does not take it (5.6.3)"),
+        Cause::LineTooLong => "the address is too long for a command line (5.1.3)".to_owned(),
+        Cause::Unreadable(reason) => format!("the message cannot be read to its end: {reason}"),
+        Cause::OthersRefused => "not sent because another recipient was refused (partial = \"all-or-none\")".to_owned(),
+    }
+}

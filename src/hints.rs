@@ -1,1 +1,167 @@
-//! Known words of servers, their cause and their cure.
+//! Known words of servers, their cause and their cure. A hint is given only where a cure is known.
+
+use crate::smtp::outcome::{Cause, Trouble};
+use crate::smtp::reply::{Malformed, Reply};
+use crate::smtp::stage::Stage;
+
+/// A hint for a trouble with a server (`host:port`), where one is known.
+pub fn for_trouble(trouble: &Trouble, server: &str) -> Option<String> {
+    let hint: String = match &trouble.cause {
+        Cause::Replied(reply) => return for_reply(trouble.stage, reply).map(str::to_owned),
+        Cause::Malformed(Malformed::Tls) => {
+            "This port speaks TLS from the first octet: write the server as submissions:// (usually port 465).".into()
+        }
+        Cause::Malformed(Malformed::Http | Malformed::Ssh) => "This port is not one for mail: check host and port.".into(),
+        Cause::Tls(reason) if reason.contains("does not speak TLS") => {
+            "A server with STARTTLS is written as submission:// (usually port 587).".into()
+        }
+        Cause::Tls(reason) if reason.contains("unknown issuer") => {
+            "If the server is yours, name its CA with tls-ca-file, or its key with tls-pin (posthaste check shows it)."
+                .into()
+        }
+        Cause::Tls(reason) if reason.contains("is not for") => {
+            "Write the server under a name that its certificate has, or set tls-server-name.".into()
+        }
+        Cause::TlsNotOffered { masked: true } => {
+            "A firewall overwrites what the server offers (Cisco \"inspect esmtp\" does): try submissions:// on port 465."
+                .into()
+        }
+        Cause::TlsNotOffered { masked: false } => {
+            "If the connection is trusted, tls = \"none\" allows clear text; a network that strips STARTTLS is not.".into()
+        }
+        Cause::NoMechanism(_) => "Check the key auth, and that this is the server's port for submission.".into(),
+        Cause::ClearTextLogin => "Use submission:// or submissions://, with tls = \"required\".".into(),
+        Cause::Unreachable(_) | Cause::TimedOut if server.ends_with(":25") => {
+            "Many providers block port 25: use a smarthost on port 587 (submission://) or 465 (submissions://).".into()
+        }
+        Cause::Unreachable(_) | Cause::TimedOut if trouble.stage == Stage::Connect => {
+            "Check that the server runs, its port, and the firewall between.".into()
+        }
+        Cause::EightBit => "Set eight-bit = \"send\" to send it all the same.".into(),
+        Cause::Injected => "Use submissions:// on port 465, where TLS begins before anything is said.".into(),
+        _ => return None,
+    };
+    Some(hint)
+}
+
+/// What stands in a reply: a part of its text in lower case, and the hint.
+const TEXTS: &[(&str, &str)] = &[
+    ("application-specific password", "Gmail wants an app password here: see myaccount.google.com/apppasswords."),
+    ("username and password not accepted", "Gmail wants an app password here: see myaccount.google.com/apppasswords."),
+    (
+        "smtpclientauthentication is disabled",
+        "An administrator must enable authenticated SMTP for this mailbox in Microsoft 365.",
+    ),
+    ("basic authentication is", "Microsoft 365 takes no passwords here any more; a login by OAuth is needed."),
+    ("5.7.139", "An administrator must enable authenticated SMTP for this mailbox in Microsoft 365."),
+    ("must issue a starttls", "The server wants TLS: set tls = \"required\" and use submission:// or submissions://."),
+    ("starttls", "The server wants TLS: set tls = \"required\" and use submission:// or submissions://."),
+    ("sendasdenied", "This account may not send as that address: set from to one that it owns."),
+    ("not owned by user", "This account may not send as that address: set from to one that it owns."),
+    ("sender address rejected", "This account may not send as that address: set from to one that it owns."),
+    ("greylist", "The server wants the message again in a few minutes."),
+    ("graylist", "The server wants the message again in a few minutes."),
+    ("fully-qualified", "Set hostname to a full name that DNS knows."),
+    ("fully qualified", "Set hostname to a full name that DNS knows."),
+    ("helo", "Set hostname to a full name that DNS knows."),
+    ("relay", "The server passes on mail for its own users only: a login (user, password-command) may be missing."),
+];
+
+fn for_reply(stage: Stage, reply: &Reply) -> Option<&'static str> {
+    let text = reply.to_string().to_lowercase();
+    if let Some((_, hint)) = TEXTS.iter().find(|(words, _)| text.contains(words)) {
+        return Some(hint);
+    }
+    let about = reply.enhanced().map(|code| (code.subject, code.detail));
+    match (stage, reply.code()) {
+        (Stage::Auth, 535) => {
+            return Some("Check the user name and the password; some providers want an app password.");
+        }
+        (Stage::Auth, 534) => return Some("The server wants another mechanism or a stronger one: check the key auth."),
+        (Stage::Auth, 538) => return Some("The server wants TLS before the login."),
+        (Stage::Auth, 454 | 432) => return Some("The password is not at fault; the server asks to try again later."),
+        (_, 530) => return Some("The server wants a login first: set user and password-command in the account."),
+        _ => {}
+    }
+    let class = reply.code() / 100;
+    let meaning = match (class, about?) {
+        (_, (1, 1)) => "There is no such mailbox.",
+        (_, (1, 2)) => "The domain of the recipient does not exist or takes no mail.",
+        (_, (1, 3)) => "The server cannot read this address.",
+        (_, (1, 8 | 7)) => "The server does not like the sender's address or its domain.",
+        (_, (1, 10)) => "The domain says that it takes no mail (null MX).",
+        (_, (2, 1)) => "The mailbox is switched off.",
+        (_, (2, 2)) => "The mailbox is full.",
+        (_, (2, 3) | (3, 4)) => "The message is too large for this server.",
+        (4, (3, 1)) => "The server's disk is full.",
+        (4, (3, 2)) => "The server takes no mail at the moment.",
+        (_, (4, 6)) => "The mail runs in a circle.",
+        (_, (5, 3)) => "Too many recipients at once: lower max-recipients.",
+        (_, (6, 7..=10)) => "The server does not take addresses outside ASCII.",
+        (_, (7, 20..=22)) => "The server wants a valid DKIM signature.",
+        (_, (7, 23 | 24)) => "SPF does not allow this machine to send for the sender's domain.",
+        (_, (7, 25)) => "This machine's address has no name in DNS that leads back to it.",
+        (_, (7, 26)) => "SPF, DKIM and DMARC together did not satisfy the server.",
+        (_, (7, 27)) => "The sender's domain takes no mail, so the server takes none from it.",
+        _ => return None,
+    };
+    Some(meaning)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::smtp::reply::Reader;
+
+    fn hint(stage: Stage, text: &str) -> Option<String> {
+        let mut reader = Reader::default();
+        reader.push(format!("{text}\r\n").as_bytes());
+        let reply = reader.next_reply().unwrap().unwrap();
+        for_trouble(&Trouble { stage, cause: Cause::Replied(reply) }, "mail.example.org:587")
+    }
+
+    /// P-390 P-392
+    #[test]
+    fn the_words_of_large_providers_are_known() {
+        for (text, word) in [
+            (
+                "534-5.7.9 Application-specific password required. For more information, go to\r\n534 5.7.9 x",
+                "app password",
+            ),
+            ("535-5.7.8 Username and Password not accepted.\r\n535 5.7.8 gsmtp", "app password"),
+            (
+                "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.",
+                "administrator",
+            ),
+            ("550 5.7.30 Basic authentication is not supported for Client Submission.", "OAuth"),
+            ("535 5.7.3 Authentication unsuccessful", "password"),
+        ] {
+            assert!(hint(Stage::Auth, text).unwrap().contains(word), "{text}");
+        }
+    }
+
+    /// P-281 P-282
+    #[test]
+    fn enhanced_status_codes_are_explained() {
+        assert_eq!(hint(Stage::Rcpt, "550 5.1.1 x").as_deref(), Some("There is no such mailbox."));
+        assert_eq!(hint(Stage::Rcpt, "452 4.2.2 x").as_deref(), Some("The mailbox is full."));
+        assert_eq!(hint(Stage::Rcpt, "550 5.99.99 x"), None);
+        assert_eq!(hint(Stage::Rcpt, "550 x"), None);
+    }
+
+    /// P-130 P-162
+    #[test]
+    fn login_and_tls_are_told_apart() {
+        assert!(hint(Stage::Mail, "530 5.7.0 Authentication required").unwrap().contains("login"));
+        assert!(hint(Stage::Mail, "530 5.7.0 Must issue a STARTTLS command first").unwrap().contains("TLS"));
+    }
+
+    /// P-009 P-405
+    #[test]
+    fn likely_mistakes_of_the_port_are_named() {
+        let hint = |stage, cause, server| for_trouble(&Trouble { stage, cause }, server).unwrap();
+        assert!(hint(Stage::Greeting, Cause::Malformed(Malformed::Tls), "h:465").contains("submissions://"));
+        assert!(hint(Stage::Connect, Cause::TimedOut, "h:25").contains("block port 25"));
+        assert!(hint(Stage::Hello, Cause::TlsNotOffered { masked: true }, "h:587").contains("firewall"));
+    }
+}
