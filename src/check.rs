@@ -1,1 +1,233 @@
 //! The steps of a connection, reported one by one: `posthaste check`.
+//!
+//! It connects, does TLS and logs in, as a submission would, and sends no message.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::config::account::{Account, TlsPolicy};
+use crate::deliver::{Witness, label, settings};
+use crate::failure::{self, Failure};
+use crate::net::drive::{Detail, Means, drive};
+use crate::net::notice::TlsFacts;
+use crate::net::tls::{Connector, UnusableTls};
+use crate::net::{Notice, socket};
+use crate::smtp::capabilities::Size;
+use crate::smtp::outcome::{Trouble, Verdict};
+use crate::smtp::session::{Caution, Purpose, Session};
+use crate::smtp::stage::Stage;
+
+/// What was seen of one server.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ServerReport {
+    /// The server as configured, `host:port`.
+    pub server: String,
+    /// Whether a message could be submitted, as far as one can see without sending it.
+    pub ok: bool,
+    /// The steps, in the order in which they were taken.
+    pub steps: Vec<Step>,
+    /// TLS, where it is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsReport>,
+    /// What the server offers by its last EHLO, in its own words.
+    pub capabilities: Vec<String>,
+    /// Mechanisms for the login that it offers.
+    pub mechanisms: Vec<String>,
+    /// Largest message in octets; absent where the server names no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_size: Option<u64>,
+    /// Most recipients in one transaction, by the account.
+    pub max_recipients: usize,
+    /// What went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// A cure, where one is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The exit code that this trouble means.
+    #[serde(skip)]
+    pub exit: failure::Exit,
+}
+
+/// One step.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Step {
+    /// `connect`, `greeting`, `ehlo`, `starttls`, `tls` or `login`.
+    pub step: &'static str,
+    /// How long it took.
+    #[serde(serialize_with = "milliseconds", rename = "milliseconds")]
+    pub took: Duration,
+    /// What came of it: an address, a reply, a mechanism.
+    pub result: String,
+}
+
+/// TLS and the server's certificate.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TlsReport {
+    /// `TLS 1.3`.
+    pub version: String,
+    /// Cipher suite.
+    pub cipher: String,
+    /// Group of the key exchange.
+    pub group: String,
+    /// `verified`, `pinned` or `not verified`.
+    pub check: &'static str,
+    /// Whose certificate it is.
+    pub subject: String,
+    /// Who signed it.
+    pub issuer: String,
+    /// Names and addresses that it is for.
+    pub names: Vec<String>,
+    /// When it ends.
+    pub not_after: String,
+    /// SHA-256 of the public key: a value for `tls-pin`.
+    pub pin: String,
+}
+
+/// Tries every server of the account.
+///
+/// # Errors
+/// [`UnusableTls`] when the account's TLS files cannot be used.
+pub async fn check(account: &Account, witness: &mut dyn Witness) -> Result<Vec<ServerReport>, UnusableTls> {
+    let mut reports = Vec::new();
+    for server in &account.servers {
+        let connector = match account.tls.policy {
+            TlsPolicy::None => None,
+            _ => Some(Connector::new(&account.tls, &server.host)?),
+        };
+        let label = label(server);
+        let mut steps = Steps::new();
+        witness.notice(Notice::Connecting { server: label.clone() });
+        let report = match socket::connect(&server.host, server.port, account.timeouts.connect).await {
+            Err(cause) => steps.report(label, account, None, Some(Trouble { stage: Stage::Connect, cause })),
+            Ok(stream) => {
+                let local = stream.local_addr().ok().map(|address| address.ip());
+                let mut session = Session::new(settings(account, server, local, Caution::None), Purpose::Probe);
+                let means = Means {
+                    connector: connector.as_ref(),
+                    secret: account.login.as_ref().map(|login| &login.secret),
+                    source: None,
+                    size: 0,
+                    timeouts: &account.timeouts,
+                    detail: Detail::Full,
+                };
+                let mut tell = |notice: Notice| {
+                    steps.notice(&notice);
+                    witness.notice(notice);
+                };
+                drive(stream, &mut session, means, &mut tell).await;
+                steps.report(label, account, Some(&session), session.trouble().cloned())
+            }
+        };
+        reports.push(report);
+    }
+    Ok(reports)
+}
+
+/// Puts steps together from notices.
+struct Steps {
+    steps: Vec<Step>,
+    since: Instant,
+    last_client: String,
+    tls: Option<TlsFacts>,
+}
+
+impl Steps {
+    fn new() -> Self {
+        Steps { steps: Vec::new(), since: Instant::now(), last_client: String::new(), tls: None }
+    }
+
+    fn finish(&mut self, step: &'static str, result: String) {
+        let took = self.since.elapsed();
+        self.since = Instant::now();
+        self.steps.push(Step { step, took, result });
+    }
+
+    fn notice(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Connected { peer, .. } => self.finish("connect", peer.to_string()),
+            Notice::Secured(facts) => {
+                self.finish("tls", format!("{}, {}, {}", facts.version, facts.cipher, facts.group));
+                self.tls = Some(facts.clone());
+            }
+            // The secret is masked in the line already; the mechanism is all that is shown of it.
+            Notice::Client(line) => self.last_client.clone_from(line),
+            // Only the last line of a reply ends a step.
+            Notice::Server(line) if line.as_bytes().get(3) != Some(&b'-') => {
+                let step = match self.last_client.split(' ').next() {
+                    Some("") | None => "greeting",
+                    Some("EHLO" | "HELO") => "ehlo",
+                    Some("STARTTLS") => "starttls",
+                    Some("QUIT") => return,
+                    _ if line.starts_with("334") => return,
+                    _ => "login",
+                };
+                let result = match step {
+                    "ehlo" => self.last_client.clone(),
+                    _ => line.clone(),
+                };
+                self.finish(step, result);
+            }
+            _ => {}
+        }
+    }
+
+    fn report(
+        self,
+        server: String,
+        account: &Account,
+        session: Option<&Session>,
+        trouble: Option<Trouble>,
+    ) -> ServerReport {
+        let capabilities = session.map(Session::capabilities).cloned().unwrap_or_default();
+        let failure = trouble.map(|trouble| as_failure(trouble, &server));
+        ServerReport {
+            ok: failure.is_none(),
+            steps: self.steps,
+            tls: self.tls.map(TlsReport::from),
+            max_size: match capabilities.size {
+                Size::Limit(limit) => Some(limit),
+                _ => None,
+            },
+            capabilities: capabilities.lines,
+            mechanisms: capabilities.auth,
+            max_recipients: account.max_recipients,
+            exit: failure.as_ref().map_or(failure::Exit::Success, |failure| failure.exit),
+            error: failure.as_ref().map(|failure| failure.message.clone()),
+            hint: failure.and_then(|failure| failure.hint),
+            server,
+        }
+    }
+}
+
+fn as_failure(trouble: Trouble, server: &str) -> Failure {
+    let message = failure::what(&trouble, server);
+    let hint = crate::hints::for_trouble(&trouble, server);
+    let exit = failure::exit_of_verdict(&Verdict::Deferred(trouble));
+    Failure { exit, message, hint }
+}
+
+impl From<TlsFacts> for TlsReport {
+    fn from(facts: TlsFacts) -> Self {
+        TlsReport {
+            version: facts.version,
+            cipher: facts.cipher,
+            group: facts.group,
+            check: facts.check,
+            subject: facts.certificate.subject,
+            issuer: facts.certificate.issuer,
+            names: facts.certificate.names,
+            not_after: facts.certificate.not_after,
+            pin: facts.certificate.pin,
+        }
+    }
+}
+
+fn milliseconds<S: serde::Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((took.as_secs_f64() * 1e6).round() / 1e3)
+}

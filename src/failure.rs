@@ -88,7 +88,8 @@ pub fn exit_of(outcomes: &[Outcome]) -> Exit {
     }
 }
 
-fn exit_of_verdict(verdict: &Verdict) -> Exit {
+/// The exit code for one recipient alone.
+pub fn exit_of_verdict(verdict: &Verdict) -> Exit {
     let trouble = match verdict {
         Verdict::Accepted(_) => return Exit::Success,
         Verdict::Deferred(trouble) | Verdict::Failed(trouble) => trouble,

@@ -1,1 +1,123 @@
 //! What a person reads: errors, transcript, JSON. The only place that prints, but for `main`.
+//!
+//! A closed standard output or error is no failure: there is nobody to tell.
+
+use std::io::{self, IsTerminal, Write};
+
+use crate::check::ServerReport;
+use crate::failure::Failure;
+use crate::net::Notice;
+
+/// How errors are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// One line for each failure: callers of sendmail log what they read.
+    OneLine,
+    /// The hint on a line of its own.
+    Person,
+    /// Nothing at all: `-oeq`.
+    Quiet,
+}
+
+/// Shows what went wrong.
+pub fn failures(failures: &[Failure], style: Style) {
+    if style == Style::Quiet {
+        return;
+    }
+    let mut text = String::new();
+    for failure in failures {
+        text.push_str(&format!("posthaste: {}", failure.message.trim_end()));
+        match (&failure.hint, style) {
+            (None, _) | (_, Style::Quiet) => text.push('\n'),
+            (Some(hint), Style::OneLine) => text.push_str(&format!(" (hint: {hint})\n")),
+            (Some(hint), Style::Person) => text.push_str(&format!("\n  hint: {hint}\n")),
+        }
+    }
+    error_text(&text);
+}
+
+/// Text for standard error, in one write.
+pub fn error_text(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Text for standard output: help, version, completions, a listing.
+///
+/// # Errors
+/// What the system says, but for a reader who has gone away.
+pub fn output(text: &str) -> io::Result<()> {
+    output_octets(text.as_bytes())
+}
+
+/// Octets for standard output.
+///
+/// # Errors
+/// As [`output`].
+pub fn output_octets(octets: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(octets).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
+/// Whether a person reads standard error.
+pub fn stderr_is_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// A line of the transcript, in the format of the dialogue tests; verdicts are shown by [`verdict_line`].
+pub fn transcript_line(notice: &Notice) -> Option<String> {
+    Some(match notice {
+        Notice::Connecting { server } => format!("-- connecting to {server}"),
+        Notice::Connected { peer, local } => format!("-- connected to {peer} from {local}"),
+        Notice::Secured(tls) => {
+            let certificate = &tls.certificate;
+            format!(
+                "-- {}, {}, {}; certificate of {} by {} until {}, {}",
+                tls.version,
+                tls.cipher,
+                tls.group,
+                certificate.subject,
+                certificate.issuer,
+                certificate.not_after,
+                tls.check
+            )
+        }
+        Notice::Client(line) => format!("C: {line}"),
+        Notice::Server(line) => format!("S: {line}"),
+        Notice::Message(size) => format!("C: [message, {size} octets]"),
+        Notice::Note(text) => format!("-- {text}"),
+        Notice::Closed => "-- closed".to_owned(),
+        Notice::Verdict(..) => return None,
+    })
+}
+
+/// A report of `posthaste check` for a person.
+pub fn check_text(account: &str, reports: &[ServerReport]) -> String {
+    let mut text = String::new();
+    for report in reports {
+        text.push_str(&format!("{} (account {account})\n", report.server));
+        for step in &report.steps {
+            let took = format!("{:.1} ms", step.took.as_secs_f64() * 1e3);
+            text.push_str(&format!("  {:<9} {took:>10}  {}\n", step.step, step.result));
+        }
+        if let Some(tls) = &report.tls {
+            text.push_str(&format!("  certificate: {}, by {}, until {}\n", tls.subject, tls.issuer, tls.not_after));
+            text.push_str(&format!("    for {}; {}\n", tls.names.join(", "), tls.check));
+            text.push_str(&format!("    tls-pin = \"{}\"\n", tls.pin));
+        }
+        if !report.capabilities.is_empty() {
+            text.push_str("  capabilities:\n");
+            report.capabilities.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
+        }
+        let size = report.max_size.map_or("no limit named".to_owned(), |size| format!("{size} octets"));
+        text.push_str(&format!("  limits: message {size}; {} recipients in one transaction\n", report.max_recipients));
+        match (&report.error, &report.hint) {
+            (None, _) => text.push_str("  ok: a message can be submitted\n"),
+            (Some(error), None) => text.push_str(&format!("  FAILED: {error}\n")),
+            (Some(error), Some(hint)) => text.push_str(&format!("  FAILED: {error}\n  hint: {hint}\n")),
+        }
+    }
+    text
+}
