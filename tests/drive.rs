@@ -1,0 +1,284 @@
+//! The driver against servers that stall, drip, flood and close, on a paused clock.
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use posthaste::address::Address;
+use posthaste::config::account::{Host, Timeouts};
+use posthaste::envelope::{Envelope, ReversePath};
+use posthaste::message::{Facts, More, Source};
+use posthaste::net::drive::{Detail, Means, drive};
+use posthaste::net::{Notice, socket};
+use posthaste::smtp::outcome::{Cause, Verdict};
+use posthaste::smtp::session::{
+    Caution, EightBit, LoginMode, Partial, Purpose, Session, Settings, TlsMode,
+};
+use posthaste::smtp::stage::Stage;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
+
+/// A message of so many octets of text, which may break in the middle.
+struct Text {
+    size: usize,
+    given: usize,
+    breaks_at: Option<usize>,
+}
+
+impl Source for Text {
+    fn rewind(&mut self) -> io::Result<()> {
+        self.given = 0;
+        Ok(())
+    }
+
+    fn read_block(&mut self, out: &mut Vec<u8>) -> io::Result<More> {
+        if self.breaks_at.is_some_and(|at| self.given >= at) {
+            return Err(io::Error::other("the disk is on fire"));
+        }
+        let line = b"Subject: sixteen\n";
+        for _ in 0..512 {
+            if self.given >= self.size {
+                return Ok(More::No);
+            }
+            out.extend_from_slice(line);
+            self.given += line.len();
+        }
+        Ok(More::Yes)
+    }
+}
+
+struct Ended {
+    verdict: Verdict,
+    notices: Vec<Notice>,
+    after: Duration,
+}
+
+/// Plays a session with one recipient against a server that runs beside it on the same clock.
+async fn play<F: Future<Output = ()> + 'static>(
+    message: Text,
+    timeouts: Timeouts,
+    server: impl FnOnce(TcpStream) -> F + 'static,
+) -> Ended {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let local = tokio::task::LocalSet::new();
+    local
+        .run_until(async move {
+            tokio::task::spawn_local(async move {
+                let (stream, _) = listener.accept().await.unwrap();
+                server(stream).await;
+            });
+            let begun = Instant::now();
+            let stream = socket::connect(&Host::Address(address.ip()), address.port(), Duration::from_secs(30)).await.unwrap();
+            let recipient = Address::parse("bob@example.net").unwrap();
+            let envelope = Envelope::new(ReversePath::Null, vec![recipient]).unwrap();
+            let facts = Facts { size: message.size as u64, ..Facts::default() };
+            let settings = Settings {
+                hello: "client.example".to_owned(),
+                tls: TlsMode::None,
+                login: LoginMode::None,
+                max_recipients: 100,
+                partial: Partial::Deliver,
+                eight_bit: EightBit::Send,
+                caution: Caution::None,
+            };
+            let mut session = Session::new(settings, Purpose::Submit(envelope, facts));
+            let mut message = message;
+            let means = Means {
+                connector: None,
+                secret: None,
+                source: Some(&mut message),
+                size: facts.size,
+                timeouts: &timeouts,
+                detail: Detail::Brief,
+            };
+            let mut notices = Vec::new();
+            drive(stream, &mut session, means, &mut |notice| notices.push(notice)).await;
+            Ended { verdict: session.verdicts()[0].clone().unwrap(), notices, after: begun.elapsed() }
+        })
+        .await
+}
+
+fn text(size: usize) -> Text {
+    Text { size, given: 0, breaks_at: None }
+}
+
+fn timeouts() -> Timeouts {
+    Timeouts { connect: Duration::from_secs(30), command: None, min_rate: 1024 }
+}
+
+fn deferred(ended: &Ended) -> (Stage, Cause) {
+    match &ended.verdict {
+        Verdict::Deferred(trouble) => (trouble.stage, trouble.cause.clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Answers each line that comes until DATA, then waits for the end of the message.
+async fn greet(stream: &mut TcpStream, capabilities: &str) {
+    stream.write_all(b"220 hello\r\n").await.unwrap();
+    expect(stream, b"EHLO client.example\r\n").await;
+    stream.write_all(format!("250-mx\r\n{capabilities}250 HELP\r\n").as_bytes()).await.unwrap();
+}
+
+async fn expect(stream: &mut TcpStream, line: &[u8]) {
+    let mut octets = vec![0; line.len()];
+    stream.read_exact(&mut octets).await.unwrap();
+    assert_eq!(octets.escape_ascii().to_string(), line.escape_ascii().to_string());
+}
+
+const COMMANDS: &[u8] = b"MAIL FROM:<>\r\nRCPT TO:<bob@example.net>\r\nDATA\r\n";
+
+/// P-008
+#[tokio::test(start_paused = true)]
+async fn a_silent_server_is_given_up_after_five_minutes() {
+    let ended = play(text(10), timeouts(), |stream| async move {
+        let _open = stream;
+        std::future::pending().await
+    })
+    .await;
+    assert_eq!(deferred(&ended), (Stage::Greeting, Cause::TimedOut));
+    assert_eq!(ended.after.as_secs(), 300);
+    assert!(matches!(ended.notices.last(), Some(Notice::Closed)));
+}
+
+/// P-090: the deadline is one for the reply, not for each read.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_drips_octets_cannot_hold_us() {
+    let ended = play(text(10), timeouts(), |mut stream| async move {
+        loop {
+            for octet in b"220-still here\r\n" {
+                if stream.write_all(&[*octet]).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    })
+    .await;
+    assert_eq!(deferred(&ended), (Stage::Greeting, Cause::TimedOut));
+    assert_eq!(ended.after.as_secs(), 300);
+}
+
+/// P-244: each reply of a group has its time from the reply before it.
+#[tokio::test(start_paused = true)]
+async fn slow_replies_to_a_group_each_have_their_time() {
+    let ended = play(text(10), timeouts(), |mut stream| async move {
+        greet(&mut stream, "250-PIPELINING\r\n").await;
+        expect(&mut stream, COMMANDS).await;
+        for reply in ["250 ok\r\n", "250 ok\r\n", "354 go\r\n"] {
+            tokio::time::sleep(Duration::from_secs(119)).await;
+            stream.write_all(reply.as_bytes()).await.unwrap();
+        }
+        expect(&mut stream, b"Subject: sixteen\r\n.\r\nQUIT\r\n").await;
+        tokio::time::sleep(Duration::from_secs(599)).await;
+        stream.write_all(b"250 taken\r\n").await.unwrap();
+        std::future::pending().await
+    })
+    .await;
+    assert!(matches!(ended.verdict, Verdict::Accepted(_)), "{:?}", ended.verdict);
+}
+
+/// P-089 P-422: nobody knows what became of it.
+#[tokio::test(start_paused = true)]
+async fn no_answer_to_the_end_of_data_is_unknown_after_ten_minutes() {
+    let short = Timeouts { command: Some(Duration::from_secs(1)), ..timeouts() };
+    let ended = play(text(10), short, |mut stream| async move {
+        greet(&mut stream, "250-PIPELINING\r\n").await;
+        expect(&mut stream, COMMANDS).await;
+        stream.write_all(b"250 ok\r\n250 ok\r\n354 go\r\n").await.unwrap();
+        expect(&mut stream, b"Subject: sixteen\r\n.\r\nQUIT\r\n").await;
+        std::future::pending().await
+    })
+    .await;
+    assert_eq!(deferred(&ended), (Stage::EndOfData, Cause::TimedOut));
+    assert!(matches!(&ended.verdict, Verdict::Deferred(trouble) if trouble.may_be_delivered()));
+    assert_eq!(ended.after.as_secs(), 600);
+}
+
+/// P-086: a refusal in the middle of the message is heard, and is the reason.
+#[tokio::test(start_paused = true)]
+async fn an_early_refusal_is_the_reason_and_not_the_broken_pipe() {
+    let ended = play(text(50_000_000), timeouts(), |mut stream| async move {
+        greet(&mut stream, "250-PIPELINING\r\n").await;
+        expect(&mut stream, COMMANDS).await;
+        stream.write_all(b"250 ok\r\n250 ok\r\n354 go\r\n").await.unwrap();
+        let mut some = vec![0; 65536];
+        stream.read_exact(&mut some).await.unwrap();
+        stream.write_all(b"552 5.3.4 too big\r\n").await.unwrap();
+        drop(stream);
+    })
+    .await;
+    match ended.verdict {
+        Verdict::Failed(trouble) => assert_eq!(trouble.reply().unwrap().to_string(), "552 5.3.4 too big"),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// P-397: a server that stops reading is noticed when a block does not leave.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stops_reading_is_given_up() {
+    let ended = play(text(50_000_000), timeouts(), |mut stream| async move {
+        greet(&mut stream, "250-PIPELINING\r\n").await;
+        expect(&mut stream, COMMANDS).await;
+        stream.write_all(b"250 ok\r\n250 ok\r\n354 go\r\n").await.unwrap();
+        let _open = stream;
+        std::future::pending().await
+    })
+    .await;
+    assert_eq!(deferred(&ended), (Stage::Body, Cause::TimedOut));
+    assert!((180..600).contains(&ended.after.as_secs()), "{:?}", ended.after);
+}
+
+/// P-085 P-084: a message that cannot be read to its end is no message; no dot is sent.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_breaks_is_not_ended() {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let broken = Text { size: 1_000_000, given: 0, breaks_at: Some(500_000) };
+    let ended = play(broken, timeouts(), |mut stream| async move {
+        greet(&mut stream, "250-PIPELINING\r\n").await;
+        expect(&mut stream, COMMANDS).await;
+        stream.write_all(b"250 ok\r\n250 ok\r\n354 go\r\n").await.unwrap();
+        let mut all = Vec::new();
+        let _ = stream.read_to_end(&mut all).await;
+        let _ = tell.send(all);
+    });
+    let (ended, all) = tokio::join!(ended, async { told.await.ok() });
+    assert_eq!(deferred(&ended), (Stage::Body, Cause::Unreadable("the disk is on fire".to_owned())));
+    if let Some(all) = all {
+        assert!(!all.windows(5).any(|octets| octets == b"\r\n.\r\n"));
+    }
+}
+
+/// P-020 P-239: a flood ends in a protocol error, and not in memory.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_floods_is_cut_off() {
+    let ended = play(text(10), timeouts(), |mut stream| async move {
+        while stream.write_all(&b"220-more and more\r\n".repeat(100)).await.is_ok() {}
+    })
+    .await;
+    assert!(matches!(deferred(&ended), (Stage::Greeting, Cause::Malformed(_))), "{:?}", ended.verdict);
+}
+
+/// P-093 P-419: nobody waits for the 221.
+#[tokio::test(start_paused = true)]
+async fn the_reply_to_quit_is_not_awaited() {
+    let ended = play(text(10), timeouts(), |mut stream| async move {
+        greet(&mut stream, "").await;
+        for (line, reply) in [
+            (&b"MAIL FROM:<>\r\n"[..], "250 ok\r\n"),
+            (b"RCPT TO:<bob@example.net>\r\n", "250 ok\r\n"),
+            (b"DATA\r\n", "354 go\r\n"),
+            (b"Subject: sixteen\r\n.\r\n", "250 taken\r\n"),
+            (b"QUIT\r\n", ""),
+        ] {
+            expect(&mut stream, line).await;
+            stream.write_all(reply.as_bytes()).await.unwrap();
+        }
+        std::future::pending().await
+    })
+    .await;
+    assert!(matches!(ended.verdict, Verdict::Accepted(_)));
+    assert_eq!(ended.after.as_secs(), 0);
+}
