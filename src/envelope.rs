@@ -1,6 +1,6 @@
 //! The envelope: who sends, and to whom (RFC 5321 section 2.3.1). The header of the message is another thing.
 
-use crate::address::Address;
+use crate::address::{Address, AddressError, Fault, parse_list};
 
 /// Where bounces go: the argument of `MAIL FROM` (RFC 5321 section 4.1.1.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,26 @@ pub enum ReversePath {
 }
 
 impl ReversePath {
+    /// Reads what a caller gives for the sender (`-f`): nothing or `<>` for the null reverse-path, or one mailbox,
+    /// whose name is dropped. A name without a domain gets `mail_domain`.
+    ///
+    /// # Errors
+    /// When it is not exactly one address, or holds a control character anywhere, folds included.
+    pub fn parse(text: &str, mail_domain: &str) -> Result<Self, AddressError> {
+        if text.chars().any(char::is_control) {
+            return Err(AddressError::new(text.as_bytes(), Fault::Control));
+        }
+        if matches!(text.trim(), "" | "<>") {
+            return Ok(ReversePath::Null);
+        }
+        let mut list = parse_list(text, mail_domain)?;
+        match (list.pop(), list.is_empty()) {
+            (Some(mailbox), true) => Ok(ReversePath::Address(mailbox.address)),
+            (None, _) => Err(AddressError::new(text.as_bytes(), Fault::Empty)),
+            _ => Err(AddressError::new(text.as_bytes(), Fault::MoreThanOne)),
+        }
+    }
+
     /// The text between the angle brackets; empty for the null reverse-path.
     pub fn as_str(&self) -> &str {
         match self {

@@ -35,6 +35,10 @@ pub enum Size {
     Limit(u64),
 }
 
+/// The name of a mechanism is no longer (RFC 4422 section 3.1), and no server has so many of them.
+const NAME_LIMIT: usize = 20;
+const AUTH_LIMIT: usize = 64;
+
 impl Capabilities {
     /// Reads the reply to EHLO. The first line is the server's name and greeting, never a keyword. Unknown keywords
     /// and parameters are ignored.
@@ -52,8 +56,8 @@ impl Capabilities {
                 "SMTPUTF8" => found.eight_bit_mime = true,
                 "ENHANCEDSTATUSCODES" => found.enhanced_status_codes = true,
                 "SIZE" => found.size = Size::parse(words.next()),
-                "AUTH" => words.map(str::to_ascii_uppercase).for_each(|name| {
-                    if !found.auth.contains(&name) {
+                "AUTH" => words.filter(|name| name.len() <= NAME_LIMIT).map(str::to_ascii_uppercase).for_each(|name| {
+                    if !found.auth.contains(&name) && found.auth.len() < AUTH_LIMIT {
                         found.auth.push(name);
                     }
                 }),

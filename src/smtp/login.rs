@@ -2,30 +2,50 @@
 
 use zeroize::Zeroizing;
 
-use super::opening::may_reveal;
+use super::core::{Awaited, Core};
 use super::outcome::{Cause, Trouble};
 use super::reply::{Class, Reply};
 use super::sasl::{Exchange, Mechanism};
-use super::session::{Awaited, Core, LoginMode, Purpose, State};
+use super::session::{ClearText, LoginMode, Protection, Purpose, State};
 use super::stage::Stage;
 use super::transaction;
 
 /// A command line with its CRLF, in octets (RFC 5321 section 4.5.3.1.4); AUTH has no longer one (RFC 4954 section 4).
 const LINE_LIMIT: usize = 512;
 
+/// So many names of mechanisms are quoted when none of them will do.
+const QUOTED: usize = 12;
+
 /// After the last EHLO: logs in if the account does, and goes on if not.
 pub(super) fn enter(core: &mut Core) -> State {
-    let LoginMode::As { mechanisms, .. } = &core.settings.login else { return logged_in(core) };
-    let offered = |mechanism: &Mechanism| core.capabilities.auth.iter().any(|name| name == mechanism.name());
-    let left: Vec<Mechanism> = mechanisms.iter().copied().filter(|m| offered(m) && !core.refused.contains(m)).collect();
-    match left.iter().find(|mechanism| !mechanism.reveals_password() || may_reveal(core)) {
-        Some(mechanism) => State::Password(*mechanism),
-        None if left.is_empty() => {
-            let offered = core.capabilities.auth.clone();
-            core.give_up(Trouble { stage: Stage::Auth, cause: Cause::NoMechanism(offered) })
-        }
-        None => core.give_up(Trouble { stage: Stage::Auth, cause: Cause::ClearTextLogin }),
+    if core.settings.login == LoginMode::None {
+        return logged_in(core);
     }
+    if let Some(mechanism) = usable(core).find(|mechanism| !mechanism.reveals_password() || may_reveal(core)) {
+        return State::Password(mechanism);
+    }
+    let cause = match usable(core).next() {
+        Some(_) => Cause::ClearTextLogin,
+        None => Cause::NoMechanism(core.capabilities.auth.iter().take(QUOTED).cloned().collect()),
+    };
+    core.give_up(Trouble { stage: Stage::Auth, cause })
+}
+
+/// Mechanisms that both sides want, in our order.
+fn usable(core: &Core) -> impl Iterator<Item = Mechanism> {
+    let wanted: &[Mechanism] = match &core.settings.login {
+        LoginMode::None => &[],
+        LoginMode::As { mechanisms, .. } => mechanisms,
+    };
+    wanted.iter().copied().filter(|mechanism| {
+        core.capabilities.auth.iter().any(|name| name == mechanism.name()) && !core.refused.contains(mechanism)
+    })
+}
+
+/// Whether a mechanism may be used that shows the password to whoever reads along.
+fn may_reveal(core: &Core) -> bool {
+    let allowed = matches!(core.settings.login, LoginMode::As { clear_text: ClearText::Allowed, .. });
+    core.protection == Protection::Verified || allowed
 }
 
 /// The password is there: AUTH, with an initial response where there is one and it fits in the line.
@@ -56,33 +76,35 @@ pub(super) fn on_reply(mut exchange: Exchange, reply: Reply, core: &mut Core) ->
                 State::Login(exchange)
             }
             Err(unanswerable) => {
+                core.fail_all(Trouble { stage: Stage::Auth, cause: Cause::Challenge(unanswerable.0) });
                 core.send("*", Awaited::Auth);
-                State::CancelledLogin(Trouble { stage: Stage::Auth, cause: Cause::Challenge(unanswerable.0) })
+                State::Leaving
             }
         },
-        // The mechanism was at fault and not the password: another one may do. After a 535 none is tried, because
-        // each attempt counts towards a lock-out.
-        Class::Permanent if is_about_mechanism(&reply) => {
-            core.refused.push(exchange.mechanism());
-            match enter(core) {
-                State::Closed(closing) => State::Closed(closing),
-                next => next,
-            }
-        }
         Class::Temporary | Class::Permanent => {
-            core.give_up(Trouble { stage: Stage::Auth, cause: Cause::Replied(reply) })
+            forget_mechanisms(exchange.mechanism(), &reply, core);
+            let another = usable(core).find(|mechanism| !mechanism.reveals_password() || may_reveal(core));
+            match another {
+                Some(mechanism) if core.refused.contains(&exchange.mechanism()) => State::Password(mechanism),
+                _ => core.give_up(Trouble { stage: Stage::Auth, cause: Cause::Replied(reply) }),
+            }
         }
     }
 }
 
-fn is_about_mechanism(reply: &Reply) -> bool {
-    let enhanced = reply.enhanced().map(|code| (code.subject, code.detail));
+/// Strikes out the mechanism where it was at fault and not the password: another one may do. After a 535 none is
+/// tried, because each attempt counts towards a lock-out.
+fn forget_mechanisms(tried: Mechanism, reply: &Reply, core: &mut Core) {
+    let says_password = reply.lines().iter().any(|line| line.to_ascii_lowercase().contains("password"));
     match reply.code() {
-        504 => true,
+        501 | 504 => core.refused.push(tried),
         // Gmail says 534 5.7.9 for "application-specific password required": that is about the password.
-        534 => !reply.lines().iter().any(|line| line.to_ascii_lowercase().contains("password")),
-        501 => enhanced == Some((5, 4)),
-        _ => false,
+        534 if !says_password => core.refused.push(tried),
+        // "A password transition is needed": PLAIN once, and the server knows what it lacks (RFC 4954 section 6).
+        432 if reply.enhanced().is_some_and(|code| (code.subject, code.detail) == (7, 12)) => {
+            core.refused.extend([Mechanism::CramMd5, Mechanism::Login]);
+        }
+        _ => {}
     }
 }
 

@@ -1,6 +1,8 @@
 //! The SMTP engine. Pure: replies in, actions and outcomes out. No I/O, no clock, no threads, no configuration.
 
+mod action;
 pub mod capabilities;
+mod core;
 pub mod framing;
 mod login;
 mod opening;
@@ -8,5 +10,6 @@ pub mod outcome;
 pub mod reply;
 pub mod sasl;
 pub mod session;
+mod settings;
 pub mod stage;
 mod transaction;

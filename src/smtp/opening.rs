@@ -2,10 +2,11 @@
 //! RFC 3207).
 
 use super::capabilities::Capabilities;
+use super::core::{Awaited, Core, Firewall};
 use super::login;
 use super::outcome::{Cause, Trouble};
 use super::reply::{Class, Reply};
-use super::session::{Awaited, Caution, Core, LoginMode, Protection, State, TlsMode};
+use super::session::{Caution, LoginMode, Protection, State, TlsMode};
 use super::stage::Stage;
 
 /// What the opening waits for.
@@ -41,7 +42,10 @@ fn helo(core: &mut Core) -> State {
 
 pub(super) fn on_reply(opening: Opening, reply: Reply, core: &mut Core) -> State {
     match (opening, reply.class()) {
-        (Opening::Greeting, Class::Success) => hello(core),
+        (Opening::Greeting, Class::Success) => {
+            core.firewall = firewall(&reply);
+            hello(core)
+        }
         (Opening::Greeting, _) => core.give_up(Trouble { stage: Stage::Greeting, cause: Cause::Replied(reply) }),
         (Opening::Ehlo, Class::Success) => {
             core.capabilities = Capabilities::parse(&reply);
@@ -78,15 +82,32 @@ fn secure(core: &mut Core) -> State {
             State::Opening(Opening::StartTls)
         }
         _ => {
-            let masked = core.capabilities.masked;
+            let masked = core.capabilities.masked || core.firewall == Firewall::Seen;
             core.give_up(Trouble { stage: Stage::Hello, cause: Cause::TlsNotOffered { masked } })
         }
     }
 }
 
-/// Whether a password that the connection would show may be used.
-pub(super) fn may_reveal(core: &Core) -> bool {
-    use super::session::ClearText;
-    let allowed = matches!(core.settings.login, LoginMode::As { clear_text: ClearText::Allowed, .. });
-    core.protection == Protection::Verified || allowed
+/// A Cisco PIX overwrites the greeting with asterisks, all but its digits 2 and 0 (Postfix looks for the same).
+fn firewall(greeting: &Reply) -> Firewall {
+    let text = greeting.text();
+    let overwritten = text.contains('*') && text.bytes().all(|b| matches!(b, b'*' | b'2' | b'0' | b' ' | b'\t'));
+    if overwritten && greeting.lines().len() == 1 { Firewall::Seen } else { Firewall::Unseen }
+}
+
+/// A server that hangs up on EHLO may know HELO, but that is of use only where nothing needs an extension.
+pub(super) fn learn_of_ehlo(core: &mut Core) {
+    let clear = matches!(core.settings.tls, TlsMode::None | TlsMode::Opportunistic)
+        && core.protection == Protection::None
+        && core.settings.login == LoginMode::None;
+    if clear {
+        core.set_retry(Caution::Helo);
+    }
+}
+
+/// TLS does not work. Clear text will do only where that was the user's word, and no password is at stake.
+pub(super) fn learn_of_tls(core: &mut Core) {
+    if core.settings.tls == TlsMode::Opportunistic && core.settings.login == LoginMode::None {
+        core.set_retry(Caution::ClearText);
+    }
 }

@@ -77,11 +77,15 @@ pub enum Cause {
 }
 
 impl Trouble {
-    /// Whether the message may have been delivered all the same: its end was sent, and no answer came
-    /// (RFC 1047).
+    /// Whether the message may have been delivered all the same: its end was sent, and no answer came that could be
+    /// understood (RFC 1047).
     pub fn may_be_delivered(&self) -> bool {
         self.stage == Stage::EndOfData
-            && matches!(self.cause, Cause::Lost(_) | Cause::TimedOut | Cause::Malformed(_) | Cause::Unsolicited(_))
+            && match &self.cause {
+                Cause::Lost(_) | Cause::TimedOut | Cause::Malformed(_) => true,
+                Cause::Replied(reply) => reply.class() == Class::Intermediate,
+                _ => false,
+            }
     }
 
     /// The reply behind the trouble, if there is one.
@@ -95,12 +99,13 @@ impl Trouble {
     /// The verdict that this trouble means for a recipient.
     ///
     /// Only what the server itself, or the message, rules out for good is a failure. A refused login is not: it is
-    /// the account's fault and not the recipient's, and the cure is to mend the account and try again.
+    /// the account's fault and not the recipient's, and the cure is to mend the account and try again. STARTTLS is
+    /// none because TLS trouble may be an attack, and RSET none because the next connection does without it.
     pub fn verdict(self) -> Verdict {
         let permanent = match &self.cause {
             Cause::Replied(reply) => {
                 reply.class() == Class::Permanent
-                    && !matches!(self.stage, Stage::Auth | Stage::StartTls)
+                    && !matches!(self.stage, Stage::Auth | Stage::StartTls | Stage::Reset)
                     && reply.code() != 530
             }
             Cause::TooLarge { .. } | Cause::EightBit | Cause::LineTooLong | Cause::OthersRefused => true,

@@ -1,6 +1,7 @@
 //! Replies: what a server says (RFC 5321 section 4.2), read from any segmentation of its octets.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// A line of a reply may be this long, in octets: enough for the longest `334` challenge (RFC 4954 section 4
 /// asks for 12288), far more than the 512 of RFC 5321 section 4.5.3.1.5.
@@ -9,12 +10,15 @@ const LINE_LIMIT: usize = 16 * 1024;
 /// fill our memory.
 const REPLY_LIMIT: usize = 64 * 1024;
 const LINES_LIMIT: usize = 500;
+/// So many characters are kept of a reply that is abridged.
+const ABRIDGED: usize = 80;
 
 /// A complete reply of one or more lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     code: u16,
-    lines: Vec<String>,
+    /// Shared, because one reply may be the verdict of thousands of recipients.
+    lines: Arc<[String]>,
 }
 
 /// What the first digit of a reply code means (RFC 5321 section 4.2.1). Nothing else of a reply decides.
@@ -100,6 +104,16 @@ impl Reply {
         self.lines.first().map_or("", String::as_str)
     }
 
+    /// Octets of text.
+    pub(super) fn size(&self) -> usize {
+        self.lines.iter().map(String::len).sum()
+    }
+
+    /// The code and the beginning of the first line.
+    pub(super) fn abridged(&self) -> Reply {
+        Reply { code: self.code, lines: Arc::new([self.text().chars().take(ABRIDGED).collect()]) }
+    }
+
     /// The enhanced status code of the last line that has one, whatever EHLO said (RFC 2034 section 4). One whose
     /// class contradicts the reply code is not believed and counts as `X.0.0` (Postfix does so).
     pub fn enhanced(&self) -> Option<Enhanced> {
@@ -149,6 +163,13 @@ impl fmt::Display for Enhanced {
     }
 }
 
+/// A reply whose last line has not come yet.
+#[derive(Debug)]
+struct Partial {
+    code: u16,
+    lines: Vec<String>,
+}
+
 /// Puts replies together from octets as they arrive.
 #[derive(Debug, Default)]
 pub struct Reader {
@@ -158,7 +179,7 @@ pub struct Reader {
     /// Octets of `buffer` up to which there is no line feed.
     searched: usize,
     /// The reply whose last line has not come yet.
-    partial: Option<Reply>,
+    partial: Option<Partial>,
     partial_size: usize,
 }
 
@@ -201,7 +222,7 @@ impl Reader {
             self.partial_size += line.len();
             self.taken = end + 1;
             self.searched = self.taken;
-            let reply = self.partial.get_or_insert_with(|| Reply { code, lines: Vec::new() });
+            let reply = self.partial.get_or_insert_with(|| Partial { code, lines: Vec::new() });
             if reply.code != code {
                 return Err(Malformed::MixedCodes(reply.code, code));
             }
@@ -211,7 +232,7 @@ impl Reader {
             }
             if last {
                 self.partial_size = 0;
-                return Ok(self.partial.take());
+                return Ok(self.partial.take().map(|Partial { code, lines }| Reply { code, lines: lines.into() }));
             }
         }
     }

@@ -1,10 +1,12 @@
 //! The mail transaction (RFC 5321 section 3.3): MAIL, RCPT and DATA in as few flights as the server allows
 //! (RFC 2920), the end of data with QUIT, and as many transactions as there are too many recipients for one.
 
+use super::action::Event;
 use super::capabilities::Size;
+use super::core::{Awaited, Core, Firewall};
 use super::outcome::{Cause, Trouble, Verdict};
 use super::reply::{Class, Reply};
-use super::session::{Awaited, Caution, Closing, Core, EightBit, Event, Partial, Purpose, State};
+use super::session::{Caution, Closing, EightBit, Partial, Purpose, State};
 use super::stage::Stage;
 use crate::envelope::Envelope;
 use crate::message::Facts;
@@ -13,8 +15,11 @@ use crate::message::Facts;
 /// other (RFC 2920 section 3.1), and a server that has enough of them is noticed soon.
 const WINDOW: usize = 100;
 
-/// A command line with its CRLF, in octets (RFC 5321 section 4.5.3.1.4). SIZE and BODY add to it.
+/// A command line with its CRLF, in octets (RFC 5321 section 4.5.3.1.4). SIZE and BODY come on top.
 const LINE_LIMIT: usize = 512;
+
+/// From so many recipients on, a server may be thought to have had enough of them.
+const MANY: usize = 10;
 
 /// One transaction.
 pub(super) struct Transaction {
@@ -26,7 +31,6 @@ pub(super) struct Transaction {
     accepted: Vec<usize>,
     refused_mail: Option<Reply>,
     data: Option<Reply>,
-    parameters: Parameters,
     room: Room,
     /// Whether a recipient was refused for good or for now.
     some_refused: bool,
@@ -34,11 +38,13 @@ pub(super) struct Transaction {
 
 /// Which parameters go with MAIL.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Parameters {
+pub(super) enum Parameters {
     /// All that the capabilities allow.
     All,
-    /// Without SIZE, because the server refused the command as it was.
+    /// Only what the message cannot do without, because the server refused the command as it was.
     Needed,
+    /// None at all: the bare command, for its length.
+    None,
 }
 
 /// Whether the server takes more recipients in this transaction.
@@ -62,6 +68,11 @@ impl Transaction {
     pub(super) fn nothing_refused(&self) -> bool {
         self.refused_mail.is_none() && !self.some_refused
     }
+
+    /// Whether the server took so many recipients that it may have had enough of them.
+    pub(super) fn many_accepted(&self) -> bool {
+        self.accepted.len() >= MANY
+    }
 }
 
 /// The first transaction of a session, if the server can take the message at all.
@@ -72,7 +83,7 @@ pub(super) fn first(core: &mut Core) -> State {
         _ if facts.eight_bit && !core.capabilities.eight_bit_mime && core.settings.eight_bit == EightBit::Refuse => {
             Some(Cause::EightBit)
         }
-        _ if mail(envelope, facts, Parameters::Needed, core).len() + 2 > LINE_LIMIT => Some(Cause::LineTooLong),
+        _ if mail(envelope, facts, Parameters::None, core).len() + 2 > LINE_LIMIT => Some(Cause::LineTooLong),
         _ => None,
     };
     match hindrance {
@@ -83,8 +94,9 @@ pub(super) fn first(core: &mut Core) -> State {
 
 /// The next transaction for recipients that are left, or the end of the session.
 pub(super) fn next(before: Before, core: &mut Core) -> State {
+    let limit = recipient_limit(core);
     let mut members = Vec::new();
-    while members.len() < core.settings.max_recipients.max(1) {
+    while members.len() < limit {
         let Some(recipient) = core.pending.pop_front() else { break };
         if rcpt(recipient, core).is_some_and(|line| line.len() + 2 <= LINE_LIMIT) {
             members.push(recipient);
@@ -92,17 +104,35 @@ pub(super) fn next(before: Before, core: &mut Core) -> State {
             core.settle(recipient, Trouble { stage: Stage::Rcpt, cause: Cause::LineTooLong }.verdict());
         }
     }
-    if members.is_empty() { core.quit() } else { begin(members, Parameters::All, before, core) }
+    if members.is_empty() {
+        return core.quit();
+    }
+    if core.settings.partial == Partial::AllOrNone && core.verdicts.iter().any(Option::is_some) {
+        settle_others(core);
+        return core.quit();
+    }
+    begin(members, before, core)
 }
 
-fn begin(members: Vec<usize>, parameters: Parameters, before: Before, core: &mut Core) -> State {
+/// Most recipients in the next transaction. Where nobody may get the message unless all do, all must be in it.
+fn recipient_limit(core: &Core) -> usize {
+    let limit = match core.settings.partial {
+        Partial::AllOrNone => usize::MAX,
+        Partial::Deliver => core.settings.max_recipients.max(1),
+    };
+    match core.settings.caution {
+        Caution::Serial => limit.min((core.verdicts.len() / 2).max(MANY)),
+        _ => limit,
+    }
+}
+
+fn begin(members: Vec<usize>, before: Before, core: &mut Core) -> State {
     let transaction = Transaction {
         members,
         named: 0,
         accepted: Vec::new(),
         refused_mail: None,
         data: None,
-        parameters,
         room: Room::Left,
         some_refused: false,
     };
@@ -118,7 +148,7 @@ fn begin(members: Vec<usize>, parameters: Parameters, before: Before, core: &mut
 /// MAIL, and with pipelining all that may follow it.
 fn open(transaction: Transaction, core: &mut Core) -> State {
     let Purpose::Submit(envelope, facts) = &core.purpose else { return core.quit() };
-    let line = mail(envelope, facts, transaction.parameters, core);
+    let line = mail(envelope, facts, core.parameters, core);
     core.send(&line, Awaited::Mail);
     if core.pipelining() { name_recipients(transaction, core) } else { State::Envelope(transaction) }
 }
@@ -144,7 +174,10 @@ fn name_recipients(mut transaction: Transaction, core: &mut Core) -> State {
 pub(super) fn on_reply(mut transaction: Transaction, awaited: Awaited, reply: Reply, core: &mut Core) -> State {
     match awaited {
         Awaited::Reset if reply.class() != Class::Success => {
-            return give_up_members(transaction, Trouble { stage: Stage::Reset, cause: Cause::Replied(reply) }, core);
+            // The next connection begins with a clean slate, and needs no RSET.
+            core.set_retry(Caution::Serial);
+            core.fail_all(Trouble { stage: Stage::Reset, cause: Cause::Replied(reply) });
+            return State::Closed(Closing::Abruptly);
         }
         // Without pipelining the reply to RSET is awaited before MAIL.
         Awaited::Reset if core.in_flight.is_empty() => return open(transaction, core),
@@ -169,18 +202,22 @@ fn on_recipient(transaction: &mut Transaction, recipient: usize, reply: Reply, c
         return;
     }
     transaction.some_refused = true;
-    core.settle(recipient, Trouble { stage: Stage::Rcpt, cause: Cause::Replied(reply) }.verdict());
+    let about_pipelining = is_about_pipelining(&reply) && core.pipelining();
+    let trouble = Trouble { stage: Stage::Rcpt, cause: Cause::Replied(core.keep(reply)) };
+    if about_pipelining {
+        core.set_retry(Caution::Serial);
+        core.settle(recipient, Verdict::Deferred(trouble));
+    } else {
+        core.settle(recipient, trouble.verdict());
+    }
 }
 
 /// Whether a reply to RCPT means "enough recipients for one transaction" (RFC 5321 section 4.5.3.1.10). Old servers
-/// say 552 for that; one that means the size of the message has an enhanced status code which says so.
+/// say 552 for that. One that means this recipient's mailbox or the size of the message has an enhanced status code
+/// which says so.
 fn is_full(reply: &Reply) -> bool {
     let enhanced = reply.enhanced().map(|code| (code.subject, code.detail));
-    match reply.code() {
-        452 => true,
-        552 => !matches!(enhanced, Some((3, 4) | (2, _))),
-        _ => false,
-    }
+    matches!(reply.code(), 452 | 552) && !matches!(enhanced, Some((3, 4) | (2, _)))
 }
 
 /// All replies to a group are there.
@@ -188,8 +225,12 @@ fn group_answered(mut transaction: Transaction, core: &mut Core) -> State {
     if let Some(data) = transaction.data.take() {
         return on_data(transaction, data, core);
     }
-    if transaction.refused_mail.is_some() {
-        return mail_refused(transaction, Before::Nothing, core);
+    if let Some(reply) = transaction.refused_mail.take() {
+        return mail_refused(transaction, reply, core);
+    }
+    let incomplete = transaction.some_refused || transaction.room == Room::Full;
+    if core.settings.partial == Partial::AllOrNone && incomplete {
+        return leave_out_all(core);
     }
     if transaction.named < transaction.members.len() && transaction.room == Room::Left {
         return name_recipients(transaction, core);
@@ -200,67 +241,92 @@ fn group_answered(mut transaction: Transaction, core: &mut Core) -> State {
     if transaction.accepted.is_empty() {
         return next(Before::Unfinished, core);
     }
-    if core.settings.partial == Partial::AllOrNone && (transaction.some_refused || !core.pending.is_empty()) {
-        return core.give_up(Trouble { stage: Stage::Rcpt, cause: Cause::OthersRefused });
-    }
     core.send("DATA", Awaited::Data);
     State::Envelope(transaction)
 }
 
-fn on_data(transaction: Transaction, reply: Reply, core: &mut Core) -> State {
+/// Nobody gets the message, because somebody cannot: the transaction is taken back.
+fn leave_out_all(core: &mut Core) -> State {
+    settle_others(core);
+    core.send("RSET", Awaited::Reset);
+    if core.pipelining() { core.quit() } else { State::Leaving }
+}
+
+/// Those who were not refused share the fate of those who were. A refusal for now leaves hope for all.
+fn settle_others(core: &mut Core) {
+    let trouble = Trouble { stage: Stage::Rcpt, cause: Cause::OthersRefused };
+    let hopeless = core.verdicts.iter().flatten().any(|verdict| matches!(verdict, Verdict::Failed(_)));
+    let verdict = if hopeless { Verdict::Failed(trouble.clone()) } else { Verdict::Deferred(trouble.clone()) };
+    core.settle_all(&verdict);
+    core.trouble.get_or_insert(trouble);
+}
+
+fn on_data(mut transaction: Transaction, reply: Reply, core: &mut Core) -> State {
+    let refused_mail = transaction.refused_mail.take();
     match reply.class() {
-        Class::Intermediate if transaction.refused_mail.is_none() && !transaction.accepted.is_empty() => {
-            State::Body(transaction)
-        }
-        // It wants a message although there is nobody to get it: an empty one, whose fate nobody asks for
-        // (RFC 2920 section 3.1). The recipients have their verdicts already.
-        Class::Intermediate => {
-            if transaction.refused_mail.is_some() {
-                let discarded = mail_refused_verdicts(&transaction);
-                core.fail_all(discarded);
-            }
-            core.send(".", Awaited::EndOfData);
-            State::Discarded
-        }
-        _ if transaction.refused_mail.is_some() => mail_refused(transaction, Before::Unfinished, core),
-        _ if transaction.accepted.is_empty() => next(Before::Unfinished, core),
         // A yes to DATA is against the protocol: nothing that follows could be told apart.
         Class::Success => {
-            core.fail_all(Trouble { stage: Stage::Data, cause: Cause::Replied(reply) });
+            let (stage, reply) = refused_mail.map_or((Stage::Data, reply), |reply| (Stage::Mail, reply));
+            core.fail_all(Trouble { stage, cause: Cause::Replied(reply) });
             State::Closed(Closing::Abruptly)
         }
-        Class::Temporary | Class::Permanent => {
-            if is_about_pipelining(&reply) && transaction.nothing_refused() {
-                core.set_retry(Caution::Serial);
+        Class::Intermediate if refused_mail.is_none() && !transaction.accepted.is_empty() => State::Body(transaction),
+        // It wants a message although there is nobody to get it: an empty one, whose fate nobody asks for
+        // (RFC 2920 section 3.1).
+        Class::Intermediate => {
+            if let Some(reply) = refused_mail {
+                core.fail_all(Trouble { stage: Stage::Mail, cause: Cause::Replied(reply) });
             }
-            settle_accepted(&transaction, Trouble { stage: Stage::Data, cause: Cause::Replied(reply) }, core);
-            next(Before::Unfinished, core)
+            core.send(".", Awaited::Nothing);
+            State::Discarded
         }
+        Class::Temporary | Class::Permanent => match refused_mail {
+            Some(reply) => mail_refused(transaction, reply, core),
+            None => data_refused(transaction, reply, core),
+        },
     }
+}
+
+fn data_refused(transaction: Transaction, reply: Reply, core: &mut Core) -> State {
+    if transaction.accepted.is_empty() {
+        return next(Before::Unfinished, core);
+    }
+    let about_pipelining = is_about_pipelining(&reply) && core.group > 1;
+    let trouble = Trouble { stage: Stage::Data, cause: Cause::Replied(core.keep(reply)) };
+    if about_pipelining {
+        core.set_retry(Caution::Serial);
+        core.settle_all(&Verdict::Deferred(trouble));
+        return core.quit();
+    }
+    settle_accepted(&transaction, &trouble, core);
+    next(Before::Unfinished, core)
 }
 
 /// MAIL was refused: for its parameters, in which case it is tried once without those that are not needed, or for
 /// good, in which case its reply is the verdict of all recipients.
-fn mail_refused(transaction: Transaction, before: Before, core: &mut Core) -> State {
-    let trouble = mail_refused_verdicts(&transaction);
-    let code = trouble.reply().map_or(0, Reply::code);
-    let had_size = transaction.parameters == Parameters::All && core.capabilities.size != Size::NotListed;
-    if had_size && matches!(code, 455 | 500 | 501 | 504 | 555) {
-        return begin(transaction.members, Parameters::Needed, Before::Unfinished, core);
+fn mail_refused(transaction: Transaction, reply: Reply, core: &mut Core) -> State {
+    if matches!(reply.code(), 455 | 500 | 501 | 504 | 555) && may_do_with_less(core) {
+        core.parameters = Parameters::Needed;
+        return begin(transaction.members, Before::Unfinished, core);
     }
-    let _ = before;
-    if trouble.reply().is_some_and(is_about_pipelining) && core.pipelining() {
-        core.set_retry(Caution::Serial);
-    }
-    core.give_up(trouble)
+    settle_refused_mail(reply, core);
+    core.quit()
 }
 
-fn mail_refused_verdicts(transaction: &Transaction) -> Trouble {
-    let cause = match &transaction.refused_mail {
-        Some(reply) => Cause::Replied(reply.clone()),
-        None => Cause::Lost("MAIL was not answered".to_owned()),
-    };
-    Trouble { stage: Stage::Mail, cause }
+/// Whether the last MAIL had a parameter that the message can do without.
+fn may_do_with_less(core: &Core) -> bool {
+    let Purpose::Submit(envelope, facts) = &core.purpose else { return false };
+    mail(envelope, facts, core.parameters, core) != mail(envelope, facts, Parameters::Needed, core)
+}
+
+fn settle_refused_mail(reply: Reply, core: &mut Core) {
+    let about_pipelining = is_about_pipelining(&reply) && core.group > 1;
+    let trouble = Trouble { stage: Stage::Mail, cause: Cause::Replied(reply) };
+    if about_pipelining {
+        core.set_retry(Caution::Serial);
+        core.settle_all(&Verdict::Deferred(trouble.clone()));
+    }
+    core.fail_all(trouble);
 }
 
 /// "Improper use of SMTP command pipelining", "synchronization error": from servers that list it and do not bear it.
@@ -272,14 +338,22 @@ fn is_about_pipelining(reply: &Reply) -> bool {
         })
 }
 
-/// The message is in the flight: the end of data follows, and QUIT with it where nothing else is to be done.
-pub(super) fn end_of_data(transaction: Transaction, core: &mut Core) -> State {
+/// The message is in the flight: its end follows, behind some firewalls in a flight of its own.
+pub(super) fn sent(transaction: Transaction, core: &mut Core) -> State {
     if let Purpose::Submit(_, facts) = &core.purpose {
         let size = facts.size;
-        core.event(Event::Message(size));
+        core.events.push_back(Event::Message(size));
     }
+    match core.firewall {
+        Firewall::Seen => State::BeforeFlush(transaction),
+        Firewall::Unseen => end_of_data(transaction, core),
+    }
+}
+
+/// The end of data, and QUIT with it where nothing else is to be done.
+pub(super) fn end_of_data(transaction: Transaction, core: &mut Core) -> State {
     core.send(".", Awaited::EndOfData);
-    if core.pending.is_empty() && core.pipelining() {
+    if core.pending.is_empty() && core.pipelining() && core.firewall == Firewall::Unseen {
         core.send("QUIT", Awaited::Quit);
     }
     State::EndOfData(transaction)
@@ -287,12 +361,21 @@ pub(super) fn end_of_data(transaction: Transaction, core: &mut Core) -> State {
 
 /// The first reply after the end of data decides, and only this one: a 221 behind it means nothing.
 pub(super) fn on_end_of_data(transaction: Transaction, reply: Reply, core: &mut Core) -> State {
-    if reply.class() == Class::Success {
-        for recipient in &transaction.accepted {
-            core.settle(*recipient, Verdict::Accepted(reply.clone()));
+    let reply = core.keep(reply);
+    match reply.class() {
+        Class::Success => {
+            for recipient in &transaction.accepted {
+                core.settle(*recipient, Verdict::Accepted(reply.clone()));
+            }
         }
-    } else {
-        settle_accepted(&transaction, Trouble { stage: Stage::EndOfData, cause: Cause::Replied(reply) }, core);
+        // Neither yes nor no: nothing is sure any more.
+        Class::Intermediate => {
+            let trouble = Trouble { stage: Stage::EndOfData, cause: Cause::Replied(reply) };
+            return shut_down(State::EndOfData(transaction), trouble, core, |_| State::Closed(Closing::Abruptly));
+        }
+        Class::Temporary | Class::Permanent => {
+            settle_accepted(&transaction, &Trouble { stage: Stage::EndOfData, cause: Cause::Replied(reply) }, core);
+        }
     }
     if core.in_flight.contains(&Awaited::Quit) {
         return State::Closed(Closing::Politely);
@@ -300,30 +383,35 @@ pub(super) fn on_end_of_data(transaction: Transaction, reply: Reply, core: &mut 
     next(Before::Nothing, core)
 }
 
-/// The connection ends here. A refusal of MAIL that was read already explains more than the loss does.
-pub(super) fn shut_down(state: State, trouble: Trouble, core: &mut Core) -> State {
-    let trouble = match state {
-        State::Envelope(transaction) if transaction.refused_mail.is_some() => mail_refused_verdicts(&transaction),
-        State::EndOfData(transaction) => {
-            // Only those in the transaction may have got the message.
-            settle_accepted(&transaction, trouble.clone(), core);
-            Trouble { stage: Stage::Mail, cause: trouble.cause }
+/// The session ends here, and not by a reply to what the state waits for.
+pub(super) fn shut_down(
+    state: State,
+    trouble: Trouble,
+    core: &mut Core,
+    close: impl FnOnce(&mut Core) -> State,
+) -> State {
+    match state {
+        // A refusal that was read already explains more than the loss does.
+        State::Envelope(Transaction { refused_mail: Some(reply), .. }) => settle_refused_mail(reply, core),
+        // Only those in the transaction may have got the message, and a refusal is about them.
+        State::Body(transaction)
+        | State::Interrupted(transaction)
+        | State::BeforeFlush(transaction)
+        | State::Flushed(transaction)
+        | State::EndOfData(transaction) => {
+            settle_accepted(&transaction, &trouble, core);
+            core.settle_all(&Verdict::Deferred(Trouble { stage: Stage::Mail, cause: trouble.cause.clone() }));
+            core.trouble.get_or_insert(trouble);
         }
-        _ => trouble,
-    };
-    core.fail_all(trouble);
-    State::Closed(Closing::Abruptly)
+        _ => core.fail_all(trouble),
+    }
+    close(core)
 }
 
-fn settle_accepted(transaction: &Transaction, trouble: Trouble, core: &mut Core) {
+fn settle_accepted(transaction: &Transaction, trouble: &Trouble, core: &mut Core) {
     for recipient in &transaction.accepted {
         core.settle(*recipient, trouble.clone().verdict());
     }
-}
-
-fn give_up_members(_transaction: Transaction, trouble: Trouble, core: &mut Core) -> State {
-    core.fail_all(trouble);
-    State::Closed(Closing::Abruptly)
 }
 
 fn mail(envelope: &Envelope, facts: &Facts, parameters: Parameters, core: &Core) -> String {
@@ -331,7 +419,13 @@ fn mail(envelope: &Envelope, facts: &Facts, parameters: Parameters, core: &Core)
     if parameters == Parameters::All && core.capabilities.size != Size::NotListed {
         line.push_str(&format!(" SIZE={}", facts.size));
     }
-    if facts.eight_bit && core.capabilities.eight_bit_mime {
+    // Sending 8-bit content without it is against RFC 6152, and only for those who said so.
+    let declared = match parameters {
+        Parameters::All => true,
+        Parameters::Needed => core.settings.eight_bit == EightBit::Refuse,
+        Parameters::None => false,
+    };
+    if facts.eight_bit && core.capabilities.eight_bit_mime && declared {
         line.push_str(" BODY=8BITMIME");
     }
     line

@@ -1,0 +1,217 @@
+//! What all states of a session share: the flight, the commands that await replies, and the book of verdicts.
+
+use std::collections::VecDeque;
+
+use super::action::{Closing, Event, Protection};
+use super::capabilities::Capabilities;
+use super::outcome::{Cause, Trouble, Verdict};
+use super::reply::Reply;
+use super::sasl::Mechanism;
+use super::session::State;
+use super::settings::{Caution, Purpose, Settings};
+use super::stage::Stage;
+use super::transaction::Parameters;
+
+/// A command whose reply has not come yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Awaited {
+    Greeting,
+    Ehlo,
+    Helo,
+    StartTls,
+    Auth,
+    Reset,
+    Mail,
+    Rcpt(usize),
+    Data,
+    /// The end of an empty message that nobody is to get.
+    Nothing,
+    EndOfData,
+    Quit,
+}
+
+/// See the module.
+pub(super) struct Core {
+    pub(super) settings: Settings,
+    pub(super) purpose: Purpose,
+    pub(super) capabilities: Capabilities,
+    pub(super) protection: Protection,
+    /// Whether a firewall stands between that reads along and loses a dot which is not alone in its segment.
+    pub(super) firewall: Firewall,
+    /// What goes with MAIL on this connection.
+    pub(super) parameters: Parameters,
+    /// Recipients without a verdict that are in no transaction at present.
+    pub(super) pending: VecDeque<usize>,
+    pub(super) in_flight: VecDeque<Awaited>,
+    /// How many commands went out together, at most, since the last flight was answered whole.
+    pub(super) group: usize,
+    /// Mechanisms that the server refused as such.
+    pub(super) refused: Vec<Mechanism>,
+    pub(super) outgoing: Vec<u8>,
+    pub(super) retry: Caution,
+    pub(super) events: VecDeque<Event>,
+    pub(super) verdicts: Vec<Option<Verdict>>,
+    pub(super) trouble: Option<Trouble>,
+    /// Octets of replies that the verdicts hold.
+    kept: usize,
+}
+
+/// What the greeting has shown of a firewall (Cisco PIX "fixup").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Firewall {
+    Unseen,
+    Seen,
+}
+
+/// The verdicts may hold so many octets of replies; of those that come later only the beginning is kept. An honest
+/// server needs 50,000 recipients to get there, a hostile one 64.
+const KEPT_LIMIT: usize = 4 * 1024 * 1024;
+
+impl Awaited {
+    pub(super) fn stage(self) -> Stage {
+        match self {
+            Awaited::Greeting => Stage::Greeting,
+            Awaited::Ehlo | Awaited::Helo => Stage::Hello,
+            Awaited::StartTls => Stage::StartTls,
+            Awaited::Auth => Stage::Auth,
+            Awaited::Reset => Stage::Reset,
+            Awaited::Mail => Stage::Mail,
+            Awaited::Rcpt(_) => Stage::Rcpt,
+            // Not the end of data: no recipient's message hangs on it.
+            Awaited::Data | Awaited::Nothing => Stage::Data,
+            Awaited::EndOfData => Stage::EndOfData,
+            Awaited::Quit => Stage::Quit,
+        }
+    }
+}
+
+impl Core {
+    pub(super) fn new(mut settings: Settings, purpose: Purpose) -> Self {
+        // The account allows no other octets; should one come all the same, it shall not begin a command of its own.
+        settings.hello.retain(|c| c.is_ascii_graphic());
+        let count = match &purpose {
+            Purpose::Submit(envelope, _) => envelope.recipients().len(),
+            Purpose::Probe => 0,
+        };
+        Core {
+            settings,
+            purpose,
+            capabilities: Capabilities::default(),
+            protection: Protection::None,
+            firewall: Firewall::Unseen,
+            parameters: Parameters::All,
+            pending: (0..count).collect(),
+            in_flight: VecDeque::new(),
+            group: 0,
+            refused: Vec::new(),
+            outgoing: Vec::new(),
+            retry: Caution::None,
+            events: VecDeque::new(),
+            verdicts: vec![None; count],
+            trouble: None,
+            kept: 0,
+        }
+    }
+
+    /// Puts a command line (without CRLF) into the flight.
+    pub(super) fn send(&mut self, line: &str, awaited: Awaited) {
+        self.send_masked(line, line.to_owned(), awaited);
+    }
+
+    /// The same for a line with a secret: `shown` is what the transcript gets.
+    pub(super) fn send_masked(&mut self, line: &str, shown: String, awaited: Awaited) {
+        self.outgoing.extend_from_slice(line.as_bytes());
+        self.outgoing.extend_from_slice(b"\r\n");
+        self.events.push_back(Event::Client(shown));
+        self.expect(awaited);
+        self.group = self.in_flight.len();
+    }
+
+    /// Waits for a reply that no command asked for: the greeting.
+    pub(super) fn expect(&mut self, awaited: Awaited) {
+        self.in_flight.push_back(awaited);
+    }
+
+    /// Takes back a flight that has not gone out, with its events from number `since` on.
+    pub(super) fn withdraw(&mut self, since: usize) {
+        self.outgoing.clear();
+        self.in_flight.clear();
+        let later = self.events.split_off(since.min(self.events.len()));
+        let said = |event: &Event| matches!(event, Event::Client(_) | Event::Message(_));
+        self.events.extend(later.into_iter().filter(|event| !said(event)));
+    }
+
+    /// Whether groups of commands may be sent: listed by the last EHLO, and not found to be a lie.
+    pub(super) fn pipelining(&self) -> bool {
+        self.capabilities.pipelining && self.settings.caution != Caution::Serial
+    }
+
+    /// Settles a recipient.
+    pub(super) fn settle(&mut self, recipient: usize, verdict: Verdict) {
+        if let Some(place @ None) = self.verdicts.get_mut(recipient) {
+            *place = Some(verdict.clone());
+            self.events.push_back(Event::Verdict(recipient, verdict));
+        }
+    }
+
+    /// Settles all recipients that have no verdict yet.
+    pub(super) fn settle_all(&mut self, verdict: &Verdict) {
+        for recipient in 0..self.verdicts.len() {
+            self.settle(recipient, verdict.clone());
+        }
+        self.pending.clear();
+    }
+
+    /// Settles all recipients that have no verdict yet, and notes why the session came to nothing.
+    pub(super) fn fail_all(&mut self, trouble: Trouble) {
+        self.settle_all(&trouble.clone().verdict());
+        self.trouble.get_or_insert(trouble);
+    }
+
+    /// Makes a reply ready to be kept in a verdict.
+    pub(super) fn keep(&mut self, reply: Reply) -> Reply {
+        let size = reply.size();
+        if self.kept + size > KEPT_LIMIT {
+            return reply.abridged();
+        }
+        self.kept += size;
+        reply
+    }
+
+    /// Ends the session in good manners, because of trouble.
+    pub(super) fn give_up(&mut self, trouble: Trouble) -> State {
+        self.fail_all(trouble);
+        self.quit()
+    }
+
+    /// Says QUIT. Its reply cannot change anything, so nobody waits for it.
+    pub(super) fn quit(&mut self) -> State {
+        self.send("QUIT", Awaited::Quit);
+        State::Closed(Closing::Politely)
+    }
+
+    /// Another connection may do better with this caution; of two lessons the first is kept, and one that was
+    /// learnt on a connection which is cautious already is none.
+    pub(super) fn set_retry(&mut self, caution: Caution) {
+        if self.settings.caution == Caution::None && self.retry == Caution::None {
+            self.retry = caution;
+        }
+    }
+
+    /// A recipient must not be lost, whatever went wrong above: the second, redundant half of the book-keeping.
+    pub(super) fn sweep(&mut self) {
+        let trouble = self.trouble.clone().unwrap_or(Trouble {
+            stage: Stage::Quit,
+            cause: Cause::Lost("the session ended before this recipient's turn".to_owned()),
+        });
+        self.settle_all(&Verdict::Deferred(trouble));
+    }
+
+    pub(super) fn record_reply(&mut self, reply: &Reply) {
+        let last = reply.lines().len().saturating_sub(1);
+        for (number, line) in reply.lines().iter().enumerate() {
+            let separator = if number < last { "-" } else { " " };
+            self.events.push_back(Event::Server(format!("{}{separator}{line}", reply.code()).trim_end().to_owned()));
+        }
+    }
+}

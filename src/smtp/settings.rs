@@ -1,0 +1,103 @@
+//! Settings: what a session is told by its caller.
+
+use super::sasl::Mechanism;
+use crate::envelope::Envelope;
+use crate::message::Facts;
+
+/// What a session needs to know of the account and the host.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The argument of EHLO: a domain or an address literal (RFC 5321 section 4.1.1.1).
+    pub hello: String,
+    /// When TLS begins, and whether it must.
+    pub tls: TlsMode,
+    /// Whether and how to log in.
+    pub login: LoginMode,
+    /// Most recipients in one transaction. [`Partial::AllOrNone`] takes precedence: it needs all in one.
+    pub max_recipients: usize,
+    /// What happens when the server refuses some of the recipients.
+    pub partial: Partial,
+    /// What happens to 8-bit content when the server does not list 8BITMIME.
+    pub eight_bit: EightBit,
+    /// What an earlier connection to this host has taught.
+    pub caution: Caution,
+}
+
+/// When TLS begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Before the first octet of SMTP (RFC 8314 section 3.3).
+    Implicit,
+    /// By STARTTLS, and nothing is said before (RFC 3207).
+    Required,
+    /// By STARTTLS where the server offers it.
+    Opportunistic,
+    /// Never.
+    None,
+}
+
+/// Whether to log in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoginMode {
+    /// Nobody logs in.
+    None,
+    /// This user does.
+    As {
+        /// The user name.
+        user: String,
+        /// Mechanisms that may be used, in this order.
+        mechanisms: Vec<Mechanism>,
+        /// Whether a mechanism that reveals the password may be used without verified TLS.
+        clear_text: ClearText,
+    },
+}
+
+/// Whether a password may go over a connection that is not protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClearText {
+    /// Never. The default.
+    Never,
+    /// The account says so in writing, and the server is this machine.
+    Allowed,
+}
+
+/// What happens when the server refuses some of the recipients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Partial {
+    /// The others get the message.
+    Deliver,
+    /// Nobody gets it.
+    AllOrNone,
+}
+
+/// What happens to 8-bit content when the server does not list 8BITMIME.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EightBit {
+    /// It is sent as it is, against RFC 6152 section 3.
+    Send,
+    /// The message is refused.
+    Refuse,
+}
+
+/// A fault of the host that an earlier connection has shown, and that this one avoids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caution {
+    /// None known.
+    None,
+    /// It closes the connection at EHLO: say HELO.
+    Helo,
+    /// Its TLS does not work, and clear text is allowed.
+    ClearText,
+    /// It loses commands that come together, or goes away after so many recipients: send one command at a time,
+    /// and only half of the recipients in one transaction where they are many.
+    Serial,
+}
+
+/// What a session is for.
+#[derive(Clone, Debug)]
+pub enum Purpose {
+    /// To send a message.
+    Submit(Envelope, Facts),
+    /// To see how far one would come: everything up to the login.
+    Probe,
+}
