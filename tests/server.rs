@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(feature = "sink")]
+#[path = "server/client.rs"]
+mod client;
 #[path = "server/hostile.rs"]
 mod hostile;
 #[path = "server/peer.rs"]

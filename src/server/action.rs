@@ -1,5 +1,6 @@
 //! What a session and its driver say to each other.
 
+use super::answer::Answer;
 use super::transaction::Transaction;
 
 /// What the driver must do next.
@@ -32,6 +33,37 @@ pub enum Verdict {
     Deferred(String),
     /// 554: never.
     Refused(String),
+}
+
+impl Verdict {
+    pub(super) fn answer(self) -> Answer {
+        match self {
+            Verdict::Accepted(text) => Answer::new(250, 0, 0, text),
+            Verdict::Deferred(text) => Answer::new(451, 3, 0, text),
+            Verdict::Refused(text) => Answer::new(554, 0, 0, text),
+        }
+    }
+}
+
+/// Why the server ends a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GiveUp {
+    /// The peer said nothing for too long, or took too long in all.
+    TimedOut,
+    /// There are too many connections. Said before the greeting, it stands in its place.
+    Busy,
+    /// The server ends.
+    ShuttingDown,
+}
+
+impl GiveUp {
+    pub(super) fn answer(self) -> Answer {
+        match self {
+            GiveUp::TimedOut => Answer::new(421, 4, 2, "that took too long; closing the connection"),
+            GiveUp::Busy => Answer::new(421, 3, 2, "too many connections; come again later"),
+            GiveUp::ShuttingDown => Answer::new(421, 3, 2, "shutting down; closing the connection"),
+        }
+    }
 }
 
 /// What protects the connection at the beginning.

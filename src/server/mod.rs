@@ -9,8 +9,18 @@ pub mod transaction;
 
 mod action;
 mod answer;
+#[cfg(feature = "sink")]
+pub mod certificate;
 mod command;
+#[cfg(feature = "sink")]
+mod connection;
 mod data;
 mod faults;
 mod lines;
 mod login;
+#[cfg(feature = "sink")]
+mod maildir;
+#[cfg(feature = "sink")]
+pub mod sink;
+#[cfg(feature = "sink")]
+pub mod store;

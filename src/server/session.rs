@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-pub use super::action::{Action, Ending, Security, Verdict};
+pub use super::action::{Action, Ending, GiveUp, Security, Verdict};
 use super::answer::{Answer, Enhanced};
 use super::command::Command;
 use super::data::{Progress, Unstuffer};
@@ -130,11 +130,15 @@ impl Session {
         }
         self.state = State::Command;
         self.reset();
-        self.answer(match verdict {
-            Verdict::Accepted(text) => Answer::new(250, 0, 0, text),
-            Verdict::Deferred(text) => Answer::new(451, 3, 0, text),
-            Verdict::Refused(text) => Answer::new(554, 0, 0, text),
-        });
+        self.answer(verdict.answer());
+    }
+
+    /// Ends the session from this side, with 421 unless it is closed or waits for TLS. A message that has begun is
+    /// lost; the driver must forget it.
+    pub fn give_up(&mut self, reason: GiveUp) {
+        if !matches!(self.state, State::Handshake | State::Closed) {
+            self.close(reason.answer());
+        }
     }
 
     /// Whether something is lost when the input ends here.
