@@ -273,7 +273,9 @@ impl Stream {
             _ => "unknown",
         };
         let cipher = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown");
-        Some(TlsFacts { version: version.to_owned(), cipher: cipher.to_owned() })
+        // rustls says TLS13_ where the registry says TLS_.
+        let cipher = cipher.replacen("TLS13_", "TLS_", 1);
+        Some(TlsFacts { version: version.to_owned(), cipher })
     }
 }
 

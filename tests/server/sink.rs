@@ -64,7 +64,7 @@ async fn starttls_and_a_login_are_reported() {
         assert_eq!((received.hello.as_str(), received.user.as_deref()), ("again", Some("test")));
         let tls = received.tls.unwrap();
         assert_eq!(tls.version, "TLSv1.3");
-        assert!(tls.cipher.starts_with("TLS13_"), "{}", tls.cipher);
+        assert!(tls.cipher.starts_with("TLS_"), "{}", tls.cipher);
         assert!(client.say("QUIT").await.starts_with("221 "));
         assert_eq!(client.rest().await, "");
     })
@@ -98,6 +98,7 @@ async fn connections_do_not_wait_for_each_other() {
         let mut quick = Client::connect(place.smtp).await;
         quick.open().await;
         assert!(quick.say("quick\r\n.").await.starts_with("250 "));
+        assert!(!place.events.is_empty(), "a message is reported before its 250");
         assert_eq!(place.message().await.0.content, Content::Memory(b"quick\r\n".to_vec()));
         assert!(slow.say(".").await.starts_with("250 "));
         assert_eq!(place.message().await.0.content, Content::Memory(b"slow\r\n".to_vec()));
@@ -259,7 +260,8 @@ async fn one_connection_too_many_is_told_so() {
         let mut first = Client::connect(place.smtp).await;
         assert!(first.reply().await.starts_with("220 "));
         let mut second = Client::connect(place.smtp).await;
-        assert!(second.rest().await.starts_with("421 4.3.2 "));
+        assert!(second.reply().await.starts_with("421 4.3.2 "));
+        assert_eq!(second.rest().await, "");
         assert!(first.say("NOOP").await.starts_with("250 "));
     })
     .await;
@@ -272,11 +274,12 @@ async fn silence_and_dripping_end_after_five_minutes() {
         assert!(silent.rest().await.contains("\r\n421 4.4.2 "));
         let mut dripping = Client::connect(place.smtp).await;
         assert!(dripping.reply().await.starts_with("220 "));
-        for octet in [b"N", b"O"] {
-            dripping.write(octet).await;
-            tokio::time::sleep(Duration::from_secs(4 * 60)).await;
-        }
+        let begun = tokio::time::Instant::now();
+        dripping.write(b"N").await;
+        tokio::time::sleep(Duration::from_secs(4 * 60)).await;
+        dripping.write(b"O").await;
         assert!(dripping.rest().await.starts_with("421 4.4.2 "));
+        assert!(begun.elapsed() < Duration::from_secs(6 * 60), "an octet wins no time");
     })
     .await;
 }
