@@ -1,0 +1,151 @@
+//! SASL from the server's side: PLAIN, LOGIN and CRAM-MD5 (RFC 4954, RFC 4616, RFC 2195).
+
+use std::hint::black_box;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use secrecy::ExposeSecret as _;
+use zeroize::Zeroizing;
+
+use super::options::Credential;
+use crate::smtp::sasl::{Exchange, Mechanism};
+
+/// An authentication that waits for a response.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    step: Step,
+}
+
+#[derive(Debug)]
+enum Step {
+    Plain,
+    LoginUser,
+    LoginPassword { user: String },
+    CramMd5 { challenge: String },
+}
+
+/// What is said next.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// 334 with this text, which is base64.
+    Challenge(String, Waiting),
+    /// Logged in as this user.
+    Welcome(String),
+    /// The user or the password is wrong.
+    Wrong,
+    /// The response is no base64, or not what the mechanism has.
+    Malformed(&'static str),
+}
+
+/// Begins an exchange. `challenge` is what CRAM-MD5 gives; it must never have been given before.
+pub(super) fn begin(mechanism: Mechanism, initial: Option<&str>, challenge: String, credential: &Credential) -> Turn {
+    let waiting = |step| Waiting { step };
+    match (mechanism, initial) {
+        (Mechanism::Plain, None) => Turn::Challenge(String::new(), waiting(Step::Plain)),
+        (Mechanism::Plain, Some(initial)) => waiting(Step::Plain).respond(initial_response(initial), credential),
+        (Mechanism::Login, None) => Turn::Challenge(BASE64.encode("Username:"), waiting(Step::LoginUser)),
+        (Mechanism::Login, Some(initial)) => waiting(Step::LoginUser).respond(initial_response(initial), credential),
+        (Mechanism::CramMd5, None) => Turn::Challenge(BASE64.encode(&challenge), waiting(Step::CramMd5 { challenge })),
+        (Mechanism::CramMd5, Some(_)) => Turn::Malformed("CRAM-MD5 has no initial response"),
+    }
+}
+
+/// `=` is the empty initial response (RFC 4954 section 4).
+fn initial_response(text: &str) -> &str {
+    if text == "=" { "" } else { text }
+}
+
+impl Waiting {
+    /// Takes a response in base64.
+    pub(super) fn respond(self, response: &str, credential: &Credential) -> Turn {
+        let Ok(response) = BASE64.decode(response).map(Zeroizing::new) else {
+            return Turn::Malformed("the response is not base64");
+        };
+        let Ok(text) = std::str::from_utf8(&response) else { return Turn::Malformed("the response is not UTF-8") };
+        match self.step {
+            Step::Plain => {
+                let parts: Vec<&str> = text.split('\0').collect();
+                let &[identity, user, password] = parts.as_slice() else {
+                    return Turn::Malformed("PLAIN has three parts with NUL between them");
+                };
+                // Nobody may act for somebody else.
+                if identity.is_empty() || identity == user { check(user, password, credential) } else { Turn::Wrong }
+            }
+            Step::LoginUser => Turn::Challenge(
+                BASE64.encode("Password:"),
+                Waiting { step: Step::LoginPassword { user: text.to_owned() } },
+            ),
+            Step::LoginPassword { user } => check(&user, text, credential),
+            Step::CramMd5 { challenge } => digest(text, &challenge, credential),
+        }
+    }
+}
+
+fn check(user: &str, password: &str, credential: &Credential) -> Turn {
+    let right = match credential {
+        _ if user.is_empty() || user.chars().any(char::is_control) => false,
+        Credential::Any => true,
+        Credential::Only { user: known, password: secret } => {
+            same(user.as_bytes(), known.as_bytes()) & same(password.as_bytes(), secret.expose_secret().as_bytes())
+        }
+    };
+    if right { Turn::Welcome(user.to_owned()) } else { Turn::Wrong }
+}
+
+/// `user SP 32 hex digits` (RFC 2195 section 2).
+fn digest(response: &str, challenge: &str, credential: &Credential) -> Turn {
+    let Some((user, digest)) = response.rsplit_once(' ') else {
+        return Turn::Malformed("CRAM-MD5 has a user and a digest");
+    };
+    if digest.len() != 32 || !digest.bytes().all(|octet| octet.is_ascii_hexdigit()) {
+        return Turn::Malformed("the digest is not 32 hexadecimal digits");
+    }
+    let Credential::Only { user: known, password } = credential else { return check(user, "", credential) };
+    let password = Zeroizing::new(password.expose_secret().to_owned());
+    let (mut exchange, _) = Exchange::begin(Mechanism::CramMd5, known.clone(), password);
+    let Ok(right) = exchange.answer(&BASE64.encode(challenge)) else { return Turn::Wrong };
+    let given = BASE64.encode(format!("{user} {}", digest.to_ascii_lowercase()));
+    if same(given.as_bytes(), right.as_bytes()) { Turn::Welcome(user.to_owned()) } else { Turn::Wrong }
+}
+
+/// Compares in a time that depends on the lengths alone.
+fn same(given: &[u8], right: &[u8]) -> bool {
+    let mut difference = u8::from(given.len() != right.len());
+    for (at, octet) in given.iter().enumerate() {
+        difference |= black_box(octet ^ right.get(at).copied().unwrap_or(0));
+    }
+    black_box(difference) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn only(user: &str, password: &str) -> Credential {
+        Credential::Only { user: user.to_owned(), password: password.into() }
+    }
+
+    #[test]
+    fn cram_md5_vector_of_rfc_2195() {
+        let challenge = "<1896.697170952@postoffice.reston.mci.net>";
+        for (user, password, response, welcome) in [
+            ("tim", "tanstaaftanstaaf", "dGltIGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw", true),
+            ("tim", "tanstaaftanstaaf", "dGltIEI5MTNBNjAyQzdFREE3QTQ5NUI0RTZFNzMzNEQzODkw", true),
+            ("tim", "wrong", "dGltIGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw", false),
+            ("tom", "tanstaaftanstaaf", "dGltIGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw", false),
+        ] {
+            let waiting = Waiting { step: Step::CramMd5 { challenge: challenge.to_owned() } };
+            let turn = waiting.respond(response, &only(user, password));
+            assert_eq!(matches!(turn, Turn::Welcome(_)), welcome, "{user} {password}: {turn:?}");
+        }
+    }
+
+    #[test]
+    fn comparison_sees_every_octet_and_the_length() {
+        assert!(same(b"", b"") && same(b"abc", b"abc"));
+        for other in ["abd", "bbc", "ab", "abcd", ""] {
+            assert!(!same(other.as_bytes(), b"abc"), "{other}");
+        }
+        assert!(!same(b"abc\0", b"abc"));
+    }
+}

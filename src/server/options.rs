@@ -1,0 +1,187 @@
+//! What a session offers, demands and bears.
+
+use secrecy::SecretString;
+
+use super::action::Security;
+use crate::smtp::sasl::{BY_STRENGTH, Mechanism};
+
+/// Holds the rules of a session; one value serves many sessions.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The name in the greeting, in the reply to EHLO and in challenges.
+    pub hostname: String,
+    /// What EHLO offers, besides STARTTLS and AUTH.
+    pub extensions: Vec<Extension>,
+    /// Whether there is STARTTLS.
+    pub tls: Tls,
+    /// Whether there is AUTH.
+    pub login: Login,
+    /// The largest message, in octets as they come out of the unstuffing; a larger one gets 552.
+    pub max_size: u64,
+    /// The most recipients of one message; the next one gets 452. RFC 5321 section 4.5.3.1.8 asks for 100.
+    pub max_recipients: usize,
+    /// The longest command line in octets, its end not counted. Lines of AUTH may have 12288 (RFC 4954 section 4).
+    pub max_line: usize,
+    /// Whether addresses can ask for trouble.
+    pub faults: Faults,
+}
+
+impl Default for Options {
+    /// Everything offered and nothing demanded, 1000 recipients, 100 MiB.
+    fn default() -> Self {
+        Options {
+            hostname: "localhost".to_owned(),
+            extensions: Extension::ALL.to_vec(),
+            tls: Tls::Offered,
+            login: Login::Offered { mechanisms: BY_STRENGTH.to_vec(), credential: Credential::Any },
+            max_size: 100 << 20,
+            max_recipients: 1000,
+            max_line: 4096,
+            faults: Faults::Off,
+        }
+    }
+}
+
+impl Options {
+    pub(super) fn offers(&self, extension: Extension) -> bool {
+        self.extensions.contains(&extension)
+    }
+
+    /// The lines of the reply to EHLO, behind the first one.
+    pub(super) fn capabilities(&self, security: Security) -> Vec<String> {
+        let mut lines: Vec<String> = self
+            .extensions
+            .iter()
+            .map(|extension| match extension {
+                Extension::Pipelining => "PIPELINING".to_owned(),
+                Extension::Size => format!("SIZE {}", self.max_size),
+                Extension::EightBitMime => "8BITMIME".to_owned(),
+                Extension::Dsn => "DSN".to_owned(),
+                Extension::SmtpUtf8 => "SMTPUTF8".to_owned(),
+                Extension::EnhancedStatusCodes => "ENHANCEDSTATUSCODES".to_owned(),
+                Extension::Help => "HELP".to_owned(),
+            })
+            .collect();
+        if self.tls != Tls::Absent && security == Security::Clear {
+            lines.push("STARTTLS".to_owned());
+        }
+        let mechanisms: Vec<&str> = self.login.mechanisms().iter().map(|mechanism| mechanism.name()).collect();
+        if !mechanisms.is_empty() && !self.wants_tls(security) {
+            lines.push(format!("AUTH {}", mechanisms.join(" ")));
+        }
+        lines
+    }
+
+    /// Whether nothing but STARTTLS helps.
+    pub(super) fn wants_tls(&self, security: Security) -> bool {
+        self.tls == Tls::Required && security == Security::Clear
+    }
+}
+
+/// A service extension that a session can offer by its keyword alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extension {
+    /// RFC 2920.
+    Pipelining,
+    /// RFC 1870, with [`Options::max_size`].
+    Size,
+    /// RFC 6152.
+    EightBitMime,
+    /// RFC 3461.
+    Dsn,
+    /// RFC 6531.
+    SmtpUtf8,
+    /// RFC 2034; without it replies have no enhanced status codes.
+    EnhancedStatusCodes,
+    /// RFC 5321 section 4.1.1.8.
+    Help,
+}
+
+impl Extension {
+    /// All of them, in the order in which EHLO lists them.
+    pub const ALL: [Extension; 7] = [
+        Extension::Pipelining,
+        Extension::Size,
+        Extension::EightBitMime,
+        Extension::Dsn,
+        Extension::SmtpUtf8,
+        Extension::EnhancedStatusCodes,
+        Extension::Help,
+    ];
+}
+
+/// Whether STARTTLS (RFC 3207) is to be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// No STARTTLS, as on a pipe.
+    Absent,
+    /// Offered; everything works in the clear too, AUTH included.
+    Offered,
+    /// In the clear, AUTH is not offered, and AUTH and MAIL get 530.
+    Required,
+}
+
+/// Whether AUTH (RFC 4954) is to be had.
+#[derive(Clone, Debug)]
+pub enum Login {
+    /// No AUTH.
+    Absent,
+    /// Who logs in may, and so may who does not.
+    Offered {
+        /// What EHLO lists, in this order.
+        mechanisms: Vec<Mechanism>,
+        /// Who may log in.
+        credential: Credential,
+    },
+    /// MAIL without a login gets 530.
+    Required {
+        /// What EHLO lists, in this order.
+        mechanisms: Vec<Mechanism>,
+        /// Who may log in.
+        credential: Credential,
+    },
+}
+
+impl Login {
+    pub(super) fn mechanisms(&self) -> &[Mechanism] {
+        match self {
+            Login::Absent => &[],
+            Login::Offered { mechanisms, .. } | Login::Required { mechanisms, .. } => mechanisms,
+        }
+    }
+
+    pub(super) fn credential(&self) -> Option<&Credential> {
+        match self {
+            Login::Absent => None,
+            Login::Offered { credential, .. } | Login::Required { credential, .. } => Some(credential),
+        }
+    }
+}
+
+/// Who may log in.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// Anybody, with any password; the exchange must still be well-formed.
+    Any,
+    /// One user.
+    Only {
+        /// Compared octet by octet.
+        user: String,
+        /// Compared in a time that does not tell where it differs.
+        password: SecretString,
+    },
+}
+
+/// Whether addresses can ask for trouble, so that a script can be tried against it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Faults {
+    /// Every address is like any other.
+    Off,
+    /// These local parts have a meaning, whatever the domain:
+    ///
+    /// - `refuse-5NN` and `defer-4NN`: MAIL or RCPT gets this reply code; 421 closes the connection, too.
+    /// - `data-refuse-5NN` and `data-defer-4NN`: RCPT gets 250, and the end of data gets the code.
+    /// - `drop`: the connection is closed without a reply.
+    /// - `data-drop`: the same at the end of data.
+    ByLocalPart,
+}
