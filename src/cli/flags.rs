@@ -1,0 +1,366 @@
+//! Posthaste's own command line, by clap: the subcommands for people and for tests.
+
+use std::ffi::OsString;
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgAction, ArgGroup, Args, CommandFactory as _, Parser, Subcommand, ValueHint};
+
+use super::letters::ModeKind;
+use super::values::{self, Body, Check, Format, HeaderField, NamedFile, Send, SendAction, Shell, Text};
+#[cfg(feature = "sink")]
+use super::values::{Sink, SinkLogin, SinkTls};
+use super::{Global, Invocation, UsageError, Verbosity, sendmail};
+
+/// Reads the arguments behind the command name.
+///
+/// # Errors
+/// [`UsageError`] where clap has one; help and the version are texts and no errors.
+pub fn parse(arguments: &[OsString]) -> Result<(Global, Invocation), UsageError> {
+    let name = OsString::from("posthaste");
+    match Cli::try_parse_from(std::iter::once(&name).chain(arguments)) {
+        Ok(cli) => cli.invocation(),
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            Ok((Global::default(), Invocation::Text(error.render().to_string())))
+        }
+        Err(error) => Err(usage_error(&error)),
+    }
+}
+
+/// The description of the whole command line, for completions and tests.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  sent
+  64  wrong arguments, or no recipients
+  65  an address or the message cannot be used
+  67  no such recipient
+  68  no such domain
+  69  refused for good
+  70  a fault in posthaste
+  71  the system failed
+  73  the log cannot be written
+  74  the message cannot be read
+  75  not now: try again later (all trouble with TLS too)
+  76  the server broke the protocol
+  77  login refused, or a file may not be read
+  78  the configuration is wrong, or there is none";
+
+const EXAMPLES: &str = "\
+Examples:
+  posthaste demo
+  posthaste check work
+  posthaste send --to bob@example.net --subject Hello --body 'See you at 8.'
+  posthaste -a work sendmail -t < message.eml
+
+A file like this one, ~/.config/posthaste/config.toml, is enough:
+  server = \"submissions://alice@smtp.example.org\"
+  password-command = \"pass show smtp.example.org\"
+  from = \"alice@example.org\"
+";
+
+const SEND_EXAMPLES: &str = "\
+Examples:
+  posthaste send --to bob@example.net --subject Hello --body 'See you at 8.'
+  df -h | posthaste send --to root@example.org --subject 'Disks'
+  posthaste send --to bob@example.net --subject Report --body 'Attached.' \\
+      --attach report.pdf --attach 'Figures 2026.csv=/srv/out/4711.csv'
+  posthaste send --to bob@example.net --subject Logo --inline logo.png \\
+      --html '<p>Our logo: <img src=\"cid:logo.png\"></p>' --dry-run";
+
+const SINK_EXAMPLES: &str = "\
+Examples:
+  posthaste sink
+  posthaste sink --maildir caught --tls-listen 2465 --require-tls
+  posthaste sink --json --count 1 > message.json";
+
+/// Submit mail: a sendmail for programs, a mailer for people
+#[derive(Debug, Parser)]
+#[command(
+    name = "posthaste",
+    version,
+    max_term_width = 80,
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n{EXIT_CODES}\n\nThe manual is posthaste(1), posthaste-sendmail(8) and posthaste.toml(5)."),
+    subcommand_required = true,
+)]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalFlags,
+    #[command(subcommand)]
+    subcommand: Subcommands,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Options for every subcommand")]
+struct GlobalFlags {
+    /// Read this configuration file and no other
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    config: Option<PathBuf>,
+    /// Use this account of the configuration
+    #[arg(short, long, global = true, value_name = "NAME")]
+    account: Option<String>,
+    /// Show the SMTP dialogue on stderr, with secrets masked
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Subcommands {
+    /// Write a message and send it
+    Send(Box<SendFlags>),
+    /// Connect and log in, report each step, send nothing
+    Check(CheckFlags),
+    /// Catch mail with a small SMTP server on this machine
+    #[cfg(feature = "sink")]
+    Sink(SinkFlags),
+    /// Send a message to a sink of our own and show what happens
+    #[cfg(feature = "sink")]
+    Demo,
+    /// Print a completion script
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Submit the message on standard input, as sendmail does
+    #[command(disable_help_flag = true)]
+    Sendmail(DropIn),
+    /// List the queue, as sendmail's mailq does
+    #[command(disable_help_flag = true)]
+    Mailq(DropIn),
+    /// Check the alias file, as sendmail's newaliases does
+    #[command(disable_help_flag = true)]
+    Newaliases(DropIn),
+}
+
+/// The arguments of a drop-in, which are not clap's to read.
+#[derive(Args, Debug)]
+struct DropIn {
+    /// As in posthaste-sendmail(8); `posthaste sendmail --help` lists them
+    #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    group = ArgGroup::new("recipients").args(["to", "cc", "bcc"]).required(true).multiple(true),
+    after_help = SEND_EXAMPLES,
+    after_long_help = format!("{SEND_EXAMPLES}\n\n{EXIT_CODES}"),
+)]
+struct SendFlags {
+    /// Recipients; may be repeated, and may be a list
+    #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
+    to: Vec<String>,
+    /// Recipients of a copy
+    #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
+    cc: Vec<String>,
+    /// Recipients of a copy whom the message does not name
+    #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
+    bcc: Vec<String>,
+    /// The author; else the account's
+    #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
+    from: Option<String>,
+    /// Where answers go
+    #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
+    reply_to: Vec<String>,
+    /// Where bounces go; else to the author. '' is nowhere
+    #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
+    envelope_from: Option<String>,
+    /// The subject
+    #[arg(short, long, value_name = "TEXT")]
+    subject: Option<String>,
+    /// The text. Without it and without HTML, standard input is read
+    #[arg(short, long, value_name = "TEXT", conflicts_with = "body_file")]
+    body: Option<String>,
+    /// Read the text from this file; `-` is standard input
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    body_file: Option<PathBuf>,
+    /// The text as HTML, beside the plain one if there is one
+    #[arg(long, value_name = "HTML", conflicts_with = "html_file")]
+    html: Option<String>,
+    /// Read the HTML from this file; `-` is standard input
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    html_file: Option<PathBuf>,
+    /// Attach a file, under a name of its own as NAME=PATH
+    ///
+    /// The name ends at the first equals sign, unless a slash comes before it: ./a=b.txt is a path. The name
+    /// decides the content type.
+    #[arg(long, value_name = "[NAME=]PATH", value_hint = ValueHint::FilePath)]
+    attach: Vec<NamedFile>,
+    /// Add a picture that the HTML shows as cid:CID
+    ///
+    /// Without CID= it is called what its file is called: --inline img/logo.png is <img src="cid:logo.png">.
+    #[arg(long, value_name = "[CID=]PATH", value_hint = ValueHint::FilePath)]
+    inline: Vec<NamedFile>,
+    /// Add a field to the header, as 'Name: value'
+    #[arg(long, value_name = "FIELD")]
+    header: Vec<HeaderField>,
+    /// Print envelope and message, and connect to nobody
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Report in JSON, one object a line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = EXIT_CODES)]
+struct CheckFlags {
+    /// The account; else the one that is used without a choice
+    #[arg(value_name = "ACCOUNT")]
+    name: Option<String>,
+    /// Report in JSON, one object a line
+    #[arg(long)]
+    json: bool,
+}
+
+#[cfg(feature = "sink")]
+#[derive(Args, Debug)]
+#[command(after_help = SINK_EXAMPLES)]
+struct SinkFlags {
+    /// Address and port; a port alone is on loopback
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:2525", value_parser = values::listen_address)]
+    listen: std::net::SocketAddr,
+    /// Listen here too, with TLS from the first octet
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = values::listen_address)]
+    tls_listen: Option<std::net::SocketAddr>,
+    /// Store messages in this Maildir, made where it lacks; else print them
+    #[arg(long, value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
+    maildir: Option<PathBuf>,
+    /// Report in JSON, one object a message
+    #[arg(long)]
+    json: bool,
+    /// Demand a login under this name; else any is taken, and mail without
+    #[arg(long, value_name = "NAME", requires = "password_file")]
+    user: Option<String>,
+    /// The file whose first line is the password
+    #[arg(long, value_name = "FILE", requires = "user", value_hint = ValueHint::FilePath)]
+    password_file: Option<PathBuf>,
+    /// Take no mail in clear text
+    #[arg(long)]
+    require_tls: bool,
+    /// Refuse larger messages; octets, or with K, M or G
+    #[arg(long, value_name = "SIZE", value_parser = values::size)]
+    max_size: Option<u64>,
+    /// End after this many messages
+    #[arg(long, value_name = "NUMBER")]
+    count: Option<NonZeroU64>,
+}
+
+impl Cli {
+    fn invocation(self) -> Result<(Global, Invocation), UsageError> {
+        let verbosity = if self.global.verbose > 0 { Verbosity::Dialogue } else { Verbosity::Errors };
+        let mut global = Global { config: self.global.config, account: self.global.account, verbosity };
+        let invocation = match self.subcommand {
+            Subcommands::Send(flags) => Invocation::Send(Box::new(flags.send()?)),
+            Subcommands::Check(flags) => {
+                match (&global.account, flags.name) {
+                    (Some(option), Some(argument)) if *option != argument => {
+                        let message = format!("two accounts are named, `{option}` and `{argument}`");
+                        return Err(UsageError::new(message));
+                    }
+                    (_, Some(argument)) => global.account = Some(argument),
+                    (_, None) => {}
+                }
+                Invocation::Check(Check { format: format(flags.json) })
+            }
+            #[cfg(feature = "sink")]
+            Subcommands::Sink(flags) => Invocation::Sink(flags.sink()),
+            #[cfg(feature = "sink")]
+            Subcommands::Demo => Invocation::Demo,
+            Subcommands::Completions { shell } => Invocation::Completions(shell),
+            Subcommands::Sendmail(drop_in) => return sendmail::parse(&drop_in.arguments, ModeKind::Submit, global),
+            Subcommands::Mailq(drop_in) => return sendmail::parse(&drop_in.arguments, ModeKind::ListQueue, global),
+            Subcommands::Newaliases(drop_in) => {
+                return sendmail::parse(&drop_in.arguments, ModeKind::Aliases, global);
+            }
+        };
+        Ok((global, invocation))
+    }
+}
+
+impl SendFlags {
+    fn send(self) -> Result<Send, UsageError> {
+        let html = text(self.html, self.html_file);
+        let body = match (text(self.body, self.body_file), &html) {
+            (Some(Text::Stdin), Some(Text::Stdin)) => {
+                return Err(UsageError::new("--body-file and --html-file cannot both read standard input"));
+            }
+            (Some(text), _) => Body::Given(text),
+            (None, None) => Body::Given(Text::Stdin),
+            (None, Some(_)) => Body::Absent,
+        };
+        Ok(Send {
+            from: self.from,
+            to: self.to,
+            cc: self.cc,
+            bcc: self.bcc,
+            reply_to: self.reply_to,
+            envelope_from: self.envelope_from,
+            subject: self.subject,
+            body,
+            html,
+            attachments: self.attach,
+            inline: self.inline,
+            headers: self.header,
+            action: if self.dry_run { SendAction::Print } else { SendAction::Submit },
+            format: format(self.json),
+        })
+    }
+}
+
+#[cfg(feature = "sink")]
+impl SinkFlags {
+    fn sink(self) -> Sink {
+        Sink {
+            listen: self.listen,
+            tls_listen: self.tls_listen,
+            maildir: self.maildir,
+            format: format(self.json),
+            login: self.user.zip(self.password_file).map(|(user, password_file)| SinkLogin { user, password_file }),
+            tls: if self.require_tls { SinkTls::Required } else { SinkTls::Offered },
+            max_size: self.max_size,
+            count: self.count,
+        }
+    }
+}
+
+fn format(json: bool) -> Format {
+    if json { Format::Json } else { Format::Text }
+}
+
+fn text(literal: Option<String>, file: Option<PathBuf>) -> Option<Text> {
+    match (literal, file) {
+        (Some(literal), _) => Some(Text::Literal(literal)),
+        (None, Some(file)) if file.as_os_str() == "-" => Some(Text::Stdin),
+        (None, Some(file)) => Some(Text::File(file)),
+        (None, None) => None,
+    }
+}
+
+/// Makes one line and a hint of clap's paragraphs, so that all errors look alike.
+fn usage_error(error: &clap::Error) -> UsageError {
+    let usage = UsageError::new(String::new()).hint("`posthaste --help` lists subcommands and options.");
+    if matches!(error.kind(), ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand) {
+        return UsageError { message: "a subcommand is missing".to_owned(), ..usage };
+    }
+    let text = error.render().to_string();
+    let paragraph = text.split("\n\n").next().unwrap_or_default();
+    let message = paragraph.trim().trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ");
+    let suggested = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue]
+        .into_iter()
+        .find_map(|kind| error.get(kind))
+        .and_then(|value| match value {
+            ContextValue::String(name) => Some(name.clone()),
+            ContextValue::Strings(names) => names.first().cloned(),
+            _ => None,
+        });
+    match suggested {
+        Some(name) => UsageError { message, hint: Some(format!("Did you mean `{name}`?")) },
+        None => UsageError { message, ..usage },
+    }
+}
