@@ -1,5 +1,22 @@
 //! The message: header and body as they will be sent, in constant memory.
+//!
+//! ```text
+//! File → incoming::read → Incoming → prepare::prepare → Message (a Source, with Facts) + recipients
+//! Draft → compose::compose ↗
+//! ```
 
+mod body;
+mod edit;
+pub mod header;
+pub mod incoming;
+mod mime;
+mod phrase;
+pub mod prepare;
+mod quoted_printable;
+pub mod spool;
+pub mod tally;
+
+use body::Body;
 use std::io;
 
 /// What was learnt of a message in the one pass that scans it. It describes what will be sent.
@@ -42,4 +59,60 @@ pub enum More {
     Yes,
     /// That was the last.
     No,
+}
+
+/// A message as it will be sent.
+#[derive(Debug)]
+pub struct Message {
+    /// The header with the empty line at its end.
+    head: Vec<u8>,
+    /// What was read of it.
+    at: usize,
+    body: Body,
+    facts: Facts,
+}
+
+impl Message {
+    /// A message of a head, which ends with an empty line, and a body with its facts.
+    fn new(head: Vec<u8>, body: Body, body_facts: Facts) -> Self {
+        let mut tally = tally::Tally::default();
+        tally.push(&head);
+        let head_facts = tally.finish();
+        let facts = Facts {
+            size: head_facts.size + body_facts.size,
+            eight_bit: head_facts.eight_bit || body_facts.eight_bit,
+            eight_bit_header: head_facts.eight_bit,
+            longest_line: head_facts.longest_line.max(body_facts.longest_line),
+        };
+        Message { head, at: 0, body, facts }
+    }
+
+    /// What was learnt when the message was scanned.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The header, with the empty line at its end.
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+}
+
+impl Source for Message {
+    fn rewind(&mut self) -> io::Result<()> {
+        self.at = 0;
+        self.body.rewind();
+        Ok(())
+    }
+
+    fn read_block(&mut self, out: &mut Vec<u8>) -> io::Result<More> {
+        let rest = &self.head[self.at..];
+        let block = &rest[..rest.len().min(incoming::BLOCK)];
+        out.extend_from_slice(block);
+        self.at += block.len();
+        if block.len() < rest.len() {
+            return Ok(More::Yes);
+        }
+        self.body.read_block(out, incoming::BLOCK - block.len())
+    }
 }

@@ -1,0 +1,121 @@
+//! The body of a message: in memory, or in a file that is read again.
+
+use super::More;
+use super::spool::Spooled;
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+
+/// A body as it came, without changes to an octet.
+#[derive(Debug)]
+pub(super) struct Body {
+    place: Place,
+    /// What was read of it.
+    at: u64,
+}
+
+#[derive(Debug)]
+enum Place {
+    Memory(Vec<u8>),
+    File {
+        file: File,
+        start: u64,
+        length: u64,
+        /// What the file must still be at the end; `None` for one that nobody else can reach.
+        identity: Option<Identity>,
+    },
+}
+
+/// What tells that a file is the one that was scanned, and is as it was then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+}
+
+impl Identity {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Identity {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+}
+
+impl Body {
+    pub(super) fn memory(octets: Vec<u8>) -> Self {
+        Body { place: Place::Memory(octets), at: 0 }
+    }
+
+    /// A body that stays in the caller's file.
+    pub(super) fn left_in(file: File, start: u64, length: u64, identity: Identity) -> Self {
+        Body { place: Place::File { file, start, length, identity: Some(identity) }, at: 0 }
+    }
+
+    pub(super) fn spooled(spooled: Spooled) -> Self {
+        match spooled {
+            Spooled::Memory(octets) => Body::memory(octets),
+            Spooled::File(file, length) => {
+                Body { place: Place::File { file, start: 0, length, identity: None }, at: 0 }
+            }
+        }
+    }
+
+    pub(super) fn rewind(&mut self) {
+        self.at = 0;
+    }
+
+    /// Puts at most `room` octets more at the end of `out`.
+    pub(super) fn read_block(&mut self, out: &mut Vec<u8>, room: usize) -> io::Result<More> {
+        match &self.place {
+            Place::Memory(octets) => {
+                let rest = &octets[self.at as usize..];
+                let block = &rest[..room.min(rest.len())];
+                out.extend_from_slice(block);
+                self.at += block.len() as u64;
+                Ok(if block.len() == rest.len() { More::No } else { More::Yes })
+            }
+            Place::File { file, start, length, identity } => {
+                let base = out.len();
+                let wanted = (length - self.at).min(room as u64) as usize;
+                out.resize(base + wanted, 0);
+                let count = match read_at(file, &mut out[base..], start + self.at) {
+                    Ok(count) => count,
+                    Err(error) => {
+                        out.truncate(base);
+                        return Err(error);
+                    }
+                };
+                out.truncate(base + count);
+                if count == 0 && wanted > 0 {
+                    return Err(changed());
+                }
+                self.at += count as u64;
+                if self.at < *length {
+                    return Ok(More::Yes);
+                }
+                match identity {
+                    Some(identity) if *identity != Identity::of(&file.metadata()?) => Err(changed()),
+                    _ => Ok(More::No),
+                }
+            }
+        }
+    }
+}
+
+fn read_at(file: &File, block: &mut [u8], at: u64) -> io::Result<usize> {
+    loop {
+        match file.read_at(block, at) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+fn changed() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the file with the message was changed while it was read")
+}
