@@ -7,7 +7,8 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from install import Missing, apt_install, installed, run, unpacked, version, with_libraries
+import namespace
+from install import Missing, apt_install, installed, unpacked, version, with_libraries
 
 SENDER, USER, PASSWORD, CLIENT = "alice@example.org", "alice", "secret", "client.example.org"
 
@@ -20,6 +21,7 @@ class Task:
     port: int
     message: Path
     recipients: list = field(default_factory=lambda: ["bob@example.net"])
+    host: str = "localhost"
     pipe: bool = False  # the message comes by a pipe and not as a file
 
 
@@ -39,8 +41,8 @@ class Peer:
     name = package = ""
     note = ""
 
-    def __init__(self, root, work, authority):
-        self.root, self.work, self.authority = root, work / self.name.split()[0], authority
+    def __init__(self, root, work):
+        self.root, self.work, self.authority = root, work / self.name.split()[0], work / "ca.pem"
         self.work.mkdir(parents=True, exist_ok=True)
         self.environment = {}
 
@@ -85,7 +87,7 @@ class Posthaste(Peer):
 
     def launch(self, task):
         scheme = {"plain": "smtp://", "starttls": "submission://", "tls": "submissions://"}[task.mode]
-        lines = [f'server = "{scheme}localhost:{task.port}"', f'from = "{SENDER}"', f'hostname = "{CLIENT}"']
+        lines = [f'server = "{scheme}{task.host}:{task.port}"', f'from = "{SENDER}"', f'hostname = "{CLIENT}"']
         if task.mode == "plain":
             lines.append('tls = "none"')
         else:
@@ -104,7 +106,7 @@ class Msmtp(Peer):
         self.environment = with_libraries(self.root, self.program, ["libgsasl18", "libsecret-1-0"])
 
     def launch(self, task):
-        text = f"account default\nhost localhost\nport {task.port}\nfrom {SENDER}\ndomain {CLIENT}\n"
+        text = f"account default\nhost {task.host}\nport {task.port}\nfrom {SENDER}\ndomain {CLIENT}\n"
         if task.mode != "plain":
             text += f"tls on\ntls_starttls {'on' if task.mode == 'starttls' else 'off'}\n"
             text += f"tls_trust_file {self.authority}\nauth plain\nuser {USER}\npassword {PASSWORD}\n"
@@ -124,7 +126,7 @@ class Nullmailer(Peer):
         return "".join(f"{line}\n" for line in [SENDER, *recipients, ""]).encode()
 
     def launch(self, task):
-        text = f"host=localhost\nport={task.port}\n"
+        text = f"host={task.host}\nport={task.port}\n"
         if task.mode != "plain":
             text += f"{task.mode}\nuser={USER}\npass={PASSWORD}\nx509cafile={self.authority}\n"
         options = self.config(f"{task.mode}.options", text + "\n")
@@ -141,7 +143,7 @@ class Esmtp(Peer):
     def launch(self, task):
         if task.mode == "tls":
             raise Missing("no implicit TLS")
-        text = f"hostname=localhost:{task.port}\nhelo={CLIENT}\n"
+        text = f"hostname={task.host}:{task.port}\nhelo={CLIENT}\n"
         if task.mode == "starttls":
             text += f"starttls=required\nusername={USER}\npassword={PASSWORD}\n"
             folder = self.work / ".config/libesmtp"
@@ -160,7 +162,7 @@ class Curl(Peer):
 
     def launch(self, task):
         scheme = "smtps" if task.mode == "tls" else "smtp"
-        argv = [self.program, "-q", "-sS", "--crlf", "--url", f"{scheme}://localhost:{task.port}/{CLIENT}",
+        argv = [self.program, "-q", "-sS", "--crlf", "--url", f"{scheme}://{task.host}:{task.port}/{CLIENT}",
                 "--mail-from", SENDER]
         for recipient in task.recipients:
             argv += ["--mail-rcpt", recipient]
@@ -185,7 +187,7 @@ class Swaks(Peer):
         self.perl = perl
 
     def launch(self, task):
-        argv = [self.perl, str(self.program), "--hide-all", "--helo", CLIENT, "--server", "localhost",
+        argv = [self.perl, str(self.program), "--hide-all", "--helo", CLIENT, "--server", task.host,
                 "--port", str(task.port), "--from", SENDER, "--to", ",".join(task.recipients)]
         if task.mode != "plain":
             argv += ["--tls" if task.mode == "starttls" else "--tlsc", "--tls-verify",
@@ -200,28 +202,19 @@ class Dma(Peer):
     note = "spools, then delivers in a child process; checks no certificate"
 
     def install(self):
-        if os.environ.get("BENCH_NAMESPACE") != "1":
+        if namespace.MARK not in os.environ:
             raise Missing("needs root and a mount namespace for /etc/dma and its spool")
         files = unpacked(self.root, self.package)
-        for part in ("upper", "scratch"):
-            shutil.rmtree(self.work / part, ignore_errors=True)
-            (self.work / part).mkdir()
-        layers = f"lowerdir=/etc,upperdir={self.work}/upper,workdir={self.work}/scratch"
-        run("mount", "-t", "overlay", "overlay", "-o", layers, "/etc")
-        Path("/etc/dma").mkdir()
-        run("mount", "-t", "tmpfs", "tmpfs", "/var/spool")
-        Path("/var/spool/dma").mkdir()
-        Path("/var/spool/dma").chmod(0o777)
         self.program = self.work / "dma"  # without the setgid bit, which valgrind and strace cannot follow
         shutil.copyfile(files / "usr/sbin/dma", self.program)
         self.program.chmod(0o755)
         self.environment = with_libraries(self.root, self.program, ["libssl3"])
 
     def launch(self, task):
-        text = f"SMARTHOST localhost\nPORT {task.port}\nMAILNAME {CLIENT}\n"
+        text = f"SMARTHOST {task.host}\nPORT {task.port}\nMAILNAME {CLIENT}\n"
         if task.mode != "plain":
             text += "SECURETRANSFER\nAUTHPATH /etc/dma/auth.conf\n" + ("STARTTLS\n" if task.mode == "starttls" else "")
-            Path("/etc/dma/auth.conf").write_text(f"{USER}|localhost:{PASSWORD}\n")
+            Path("/etc/dma/auth.conf").write_text(f"{USER}|{task.host}:{PASSWORD}\n")
         Path("/etc/dma/dma.conf").write_text(text)
         return Launch([str(self.program), "-D", "-i", "-f", SENDER, *task.recipients], self.environ())
 

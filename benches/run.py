@@ -4,29 +4,30 @@ import argparse
 import datetime
 import json
 import os
-import shutil
 import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
 
+import namespace
 from install import Missing, installed
 from messages import Store
 from peers import PEERS, Posthaste, smtp_sink
 from process import Failed
 from servers import Servers
-from suite import FULL, QUICK, Cell, Suite, machine
+from suite import FULL, QUICK, ROUND_TRIP, Cell, Suite, machine
 from table import markdown
 from targets import QUANTITIES
 
 PROJECT = Path(__file__).resolve().parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", PROJECT / "target"))
+MODES = ("plain", "starttls", "tls")
 STEPS = ("trips", "counts", "starts", "rates")
 
 
 def main():
     options = arguments()
-    enter_namespace(options)
+    namespace.enter()
     begun = time.monotonic()
     effort = QUICK if options.quick else FULL
     root, work = TARGET / "peers", TARGET / "bench"
@@ -40,12 +41,15 @@ def main():
     store = Store(work / "messages")
     columns, versions = {}, []
     try:
-        with Servers(work, smtp_sink(root)) as servers:
-            suite = Suite(servers, store, work, effort)
+        fast = smtp_sink(root)
+        programs = [(peer, install(peer)) for peer in chosen(options, root, work)]
+        link = namespace.slow_link(work, ROUND_TRIP)
+        with Servers(work, fast, link) as servers:
+            suite = Suite(servers, link, store, work, effort)
             ready = []
-            for peer in chosen(options, root, work, servers.authority):
+            for peer, lacking in programs:
                 cells = columns[peer.name] = {}
-                modes = usable(suite, peer, cells)
+                modes = usable(suite, peer, lacking, cells)
                 if modes:
                     versions.append(f"{peer.name} {peer.version()}".strip())
                     ready.append((peer, cells, modes))
@@ -55,7 +59,9 @@ def main():
         store.drop()
     large = "1 GiB" if not options.quick else f"{effort.large >> 20} MiB"
     about = (f"{datetime.date.today()}, {machine()}. {', '.join(versions)}. "
-             f"{'Quick' if options.quick else 'Full'} run of {time.monotonic() - begun:.0f} s; method: benches/README.md.")
+             f"Link of {ROUND_TRIP * 1000:.0f} ms: {link.kind}. {'Quick' if options.quick else 'Full'} run of {time.monotonic() - begun:.0f} s; method: benches/README.md.")
+    if suite.hung:
+        about += " Hung, were stopped and tried again: " + ", ".join(f"{n} {c} times" for n, c in suite.hung.items()) + "."
     report = markdown(columns, {"large": large, "tls": f"{effort.tls // 1_000_000} MB"}, about)
     print(report, end="")
     if options.json:
@@ -81,34 +87,27 @@ def arguments():
     return options
 
 
-def enter_namespace(options):
-    """Starts again in a mount namespace of our own, in which dma can have its fixed paths, where this is root."""
-    wanted = not options.only or "dma" in options.only
-    unshare = shutil.which("unshare")
-    if wanted and unshare and os.geteuid() == 0 and "BENCH_NAMESPACE" not in os.environ:
-        os.environ["BENCH_NAMESPACE"] = "1"
-        words = ["--mount", "--propagation", "private", sys.executable, "-B", *sys.argv]
-        os.execv(unshare, ["unshare", *words])
-
-
-def chosen(options, root, work, authority):
+def chosen(options, root, work):
     binaries = options.posthaste or [TARGET / "release/posthaste"]
-    programs = [Posthaste(binary, root, work, authority) for binary in binaries]
-    programs += [peer(root, work, authority) for peer in PEERS]
+    programs = [Posthaste(binary, root, work) for binary in binaries]
+    programs += [peer(root, work) for peer in PEERS]
     return [p for p in programs if not options.only or p.name.split()[0] in options.only]
 
 
-def usable(suite, peer, cells):
-    """Installs a program and sends one message in each mode; returns the modes that work."""
-    say(f"{peer.name}: install and try")
-    modes, broken = [], {}
+def install(peer):
+    """Installs a program and returns why that failed, or nothing."""
+    say(f"{peer.name}: install")
     try:
         peer.install()
     except (Missing, OSError) as why:
-        broken = dict.fromkeys(("plain", "starttls", "tls"), str(why))
-    for mode in ("plain", "starttls", "tls"):
-        if mode in broken:
-            continue
+        return str(why)
+
+
+def usable(suite, peer, lacking, cells):
+    """Sends one message in each mode and returns the modes that work."""
+    say(f"{peer.name}: try")
+    modes, broken = [], dict.fromkeys(MODES, lacking) if lacking else {}
+    for mode in MODES if not lacking else ():
         try:
             suite.probe(peer, mode)
             modes.append(mode)
@@ -168,8 +167,8 @@ def rates(suite, ready, effort):
 STEP = {"trips": trips, "counts": counts, "starts": starts, "rates": rates}
 
 
-def say(text):
-    print(text, file=sys.stderr, flush=True)
+def say(text, begun=time.monotonic()):
+    print(f"{time.monotonic() - begun:4.0f} s  {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

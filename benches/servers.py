@@ -12,18 +12,20 @@ import threading
 import time
 from pathlib import Path
 
+from link import FAR, TunLink
+
 HERE = Path(__file__).resolve().parent
 
 
 class Servers:
     """Everything started here, stopped by pid at the end; a context manager."""
 
-    def __init__(self, work, smtp_sink):
+    def __init__(self, work, smtp_sink, link):
         self.work = work
         self.children = []
         self.messages = queue.Queue()
-        self.authority = work / "ca.pem"
         self._smtp_sink = smtp_sink
+        self._more = [link.near] if isinstance(link, TunLink) else []
 
     def __enter__(self):
         try:
@@ -56,7 +58,7 @@ class Servers:
 
     def _start_sink(self, certificate, key):
         child = subprocess.Popen(
-            [sys.executable, "-B", str(HERE / "sink.py"), str(certificate), str(key)],
+            [sys.executable, "-B", str(HERE / "sink.py"), str(certificate), str(key), *self._more],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -111,7 +113,7 @@ def certificates(work):
     request, extensions = work / "leaf.csr", work / "leaf.ext"
     openssl("req", "-new", *new_key, "-subj", "/CN=localhost", "-keyout", leaf_key, "-out", request)
     extensions.write_text(
-        "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\nbasicConstraints=critical,CA:FALSE\n"
+        f"subjectAltName=DNS:localhost,DNS:{FAR},IP:127.0.0.1,IP:::1\nbasicConstraints=critical,CA:FALSE\n"
         "keyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth\n"
         "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
     )

@@ -3,7 +3,9 @@
 Three ports on both loopback addresses: plain, STARTTLS and implicit TLS. AUTH PLAIN and LOGIN are accepted
 whatever the password. Run as a process of its own, so that its work is never counted as a client's:
 
-    sink.py CERTIFICATE KEY
+    sink.py CERTIFICATE KEY [ADDRESS]
+
+ADDRESS is one more to listen on, for a link that is not loopback.
 
 It prints one JSON line with its ports, then one for each message that it accepted. It ends with its stdin.
 """
@@ -28,12 +30,12 @@ def main():
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     ports = {}
     for mode in ("plain", "starttls", "tls"):
-        ports[mode] = listen(lambda peer, mode=mode: Session(peer, mode, context).run())
+        ports[mode] = listen(lambda peer, mode=mode: Session(peer, mode, context).run(), None, sys.argv[3:])
     say({"ports": ports})
     sys.stdin.buffer.read()
 
 
-def listen(serve, listeners=None):
+def listen(serve, listeners=None, more=()):
     """Listens on 127.0.0.1 and, where there is one, ::1, with one port for both; serves each caller in a thread."""
     listeners = [] if listeners is None else listeners
     first = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -43,6 +45,9 @@ def listen(serve, listeners=None):
         listeners.append(socket.create_server(("::1", port), family=socket.AF_INET6, backlog=128))
     except OSError:
         pass  # a machine without IPv6, where nobody will try ::1 either
+
+    for address in more:
+        listeners.append(socket.create_server((address, port), backlog=128))
 
     def accept(listener):
         while True:

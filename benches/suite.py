@@ -9,12 +9,13 @@ import process
 from install import Missing
 from messages import small
 from peers import Task
-from process import Failed
-from proxy import Link
+from process import Failed, Hung
 
 MIB = 1 << 20
 ROUND_TRIP = 0.05
 STALL = 0.035  # a delayed ACK is 40 ms; idle time above this on loopback is one
+SMALL_DEADLINE = 4  # seconds for a message of 2 KB
+TRIES = 6
 MEMORY_LIMIT = 1536 * MIB  # a client that holds the message gets a smaller one
 
 
@@ -45,13 +46,14 @@ QUICK = Effort(128 * MIB, 32_000_000, 2.5, 1.2, 1)
 
 
 class Suite:
-    def __init__(self, servers, store, work, effort):
-        self.servers, self.store, self.work, self.effort = servers, store, work, effort
+    def __init__(self, servers, link, store, work, effort):
+        self.hung = {}  # how often each program had to be stopped and tried again
+        self.servers, self.link, self.store, self.work, self.effort = servers, link, store, work, effort
 
     def task(self, peer, mode, recipients=1, message=None, port=None, pipe=False):
         to = ["bob@example.net"] if recipients == 1 else [f"r{n:03}@example.net" for n in range(recipients)]
         message = message or self.store.small(peer.prefix(to))
-        return Task(mode, port or self.servers.ports[mode], message, to, pipe)
+        return Task(mode, port or self.servers.ports[mode], message, to, pipe=pipe)
 
     def attempt(self, cells, names, step):
         """Runs one step; its result is one cell or several, by the order of `names`."""
@@ -64,11 +66,20 @@ class Suite:
             found = [Cell(reason=f"{type(why).__name__}: {why}")] * len(names)
         cells.update(zip(names, found))
 
+    def patient(self, peer, run, tries=TRIES):
+        """Repeats a small run that hung: esmtp does so in two of five TLS sessions, and is fine in the others."""
+        for _ in range(tries - 1):
+            try:
+                return run()
+            except Hung:
+                self.hung[peer.name] = self.hung.get(peer.name, 0) + 1
+        return run()
+
     def probe(self, peer, mode):
         """Sends one message and looks at what arrived: a peer that loses or spoils it is not worth measuring."""
         self.servers.drain()
         task = self.task(peer, mode)
-        process.measured(peer.launch(task), task, self.work, 20)
+        self.patient(peer, lambda: process.measured(peer.launch(task), task, self.work, SMALL_DEADLINE))
         got = self.servers.drain()
         if len(got) != 1:
             raise Failed(f"exit 0, but {len(got)} messages arrived")
@@ -77,12 +88,16 @@ class Suite:
 
     def counts(self, peer, cells, mode):
         task = self.task(peer, mode)
-        launch = lambda: peer.launch(task)
-        self.attempt(cells, [f"instructions-{mode}"],
-                     lambda: Cell(process.instructions(launch(), task, self.work)))
-        self.attempt(cells, [f"calls-{mode}"], lambda: Cell(process.system_calls(launch(), task, self.work)))
-        self.attempt(cells, [f"memory-{mode}"],
-                     lambda: Cell(min(process.measured(launch(), task, self.work, 30).peak for _ in range(3))))
+
+        def peak():
+            return process.measured(peer.launch(task), task, self.work, SMALL_DEADLINE).peak
+
+        def count(name, run, tries=TRIES):
+            self.attempt(cells, [f"{name}-{mode}"], lambda: Cell(self.patient(peer, run, tries)))
+
+        count("instructions", lambda: process.instructions(peer.launch(task), task, self.work), 2)
+        count("calls", lambda: process.system_calls(peer.launch(task), task, self.work))
+        count("memory", lambda: min(self.patient(peer, peak) for _ in range(3)))
 
     def round_trips(self, peer, cells, mode):
         def step():
@@ -93,27 +108,29 @@ class Suite:
 
     def hundred(self, peer, cells):
         def step():
-            few, one = self.trips(peer, "plain", 1, self.effort.repeats)
             turns, many = self.trips(peer, "plain", 100, 1)
-            return Cell((many - one) / ROUND_TRIP, turns=turns - few)
+            one = cells["trips-plain"]
+            if one.value is None:
+                raise Failed(one.reason)
+            return Cell(many / ROUND_TRIP - one.value, turns=turns - one.turns)
 
         self.attempt(cells, ["trips-hundred"], step)
 
     def trips(self, peer, mode, recipients, repeats):
         """Returns turns and the time from SYN to the client's exit, the shortest of some."""
-        best = None
-        for _ in range(repeats):
-            link = Link(self.servers.ports[mode], ROUND_TRIP)
-            try:
-                task = self.task(peer, mode, recipients, port=link.port)
-                result = process.measured(peer.launch(task), task, self.work, 30)
-                if link.opened is None:
-                    raise Failed("it did not connect")
-                elapsed = result.ended - link.opened
-                best = min(best or (link.round_trips, elapsed), (link.round_trips, elapsed))
-            finally:
-                link.close()
-        return best
+        return min(self.patient(peer, lambda: self.trip(peer, mode, recipients)) for _ in range(repeats))
+
+    def trip(self, peer, mode, recipients):
+        turns, port = self.link.attach(self.servers.ports[mode])
+        try:
+            task = self.task(peer, mode, recipients, port=port)
+            task.host = self.link.host
+            result = process.measured(peer.launch(task), task, self.work, SMALL_DEADLINE + recipients * ROUND_TRIP * 2)
+            if turns.opened is None:
+                raise Failed("it did not connect")
+            return turns.count, result.ended - turns.opened
+        finally:
+            self.link.detach()
 
     def starts(self, peer, cells):
         """One process for each mail, one after the other, into smtp-sink; and how long each lay idle."""
@@ -133,14 +150,22 @@ class Suite:
 
     def burst(self, peer, task, seconds):
         launch = peer.launch(task)
-        waits, begun = [], time.monotonic()
-        while (now := time.monotonic()) < begun + seconds or len(waits) < 5:
-            status, usage = process.finish_quickly(process.start(launch, task))
+        waits, begun, lost = [], time.monotonic(), 0
+        while (now := time.monotonic()) < begun + seconds + lost or len(waits) < 5:
+            try:
+                status, usage = process.finish(process.start(launch, task), SMALL_DEADLINE)
+            except Hung:
+                self.hung[peer.name] = self.hung.get(peer.name, 0) + 1
+                lost += time.monotonic() - now
+                if lost > TRIES * SMALL_DEADLINE:
+                    raise
+                continue
             if status:
                 raise Failed(f"exit {status} at mail {len(waits) + 1}")
             waits.append(time.monotonic() - now - usage.ru_utime - usage.ru_stime)
         idle = statistics.median(waits)
-        return len(waits), time.monotonic() - begun, Cell(idle * 1000, stalled=idle > STALL)
+        took = time.monotonic() - begun - lost
+        return len(waits), took, Cell(idle * 1000, stalled=idle > STALL)
 
     def large(self, peer, cells, rate, memory, mode, shape, pipe, size):
         """Sends a large message; names the cells for MB a CPU second and for peak memory (either may be "")."""
