@@ -33,6 +33,7 @@ class Launch:
     environment: dict
     message_fd: int | None = 0
     stdin: Path | None = None
+    user: str = ""  # whom the program turns into by itself, which callgrind has to be from the start
 
 
 class Peer:
@@ -199,7 +200,7 @@ class Swaks(Peer):
 
 class Dma(Peer):
     name = package = "dma"
-    note = "spools, then delivers in a child process; checks no certificate"
+    note = "spools, then delivers in child processes, one for each recipient; checks no certificate"
 
     def install(self):
         if namespace.MARK not in os.environ:
@@ -216,7 +217,7 @@ class Dma(Peer):
             text += "SECURETRANSFER\nAUTHPATH /etc/dma/auth.conf\n" + ("STARTTLS\n" if task.mode == "starttls" else "")
             Path("/etc/dma/auth.conf").write_text(f"{USER}|{task.host}:{PASSWORD}\n")
         Path("/etc/dma/dma.conf").write_text(text)
-        return Launch([str(self.program), "-D", "-i", "-f", SENDER, *task.recipients], self.environ())
+        return Launch([str(self.program), "-D", "-i", "-f", SENDER, *task.recipients], self.environ(), user="mail")
 
 
 PEERS = [Msmtp, Nullmailer, Esmtp, Curl, Swaks, Dma]

@@ -4,9 +4,11 @@ import os
 import re
 import shutil
 import signal
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from install import Missing
 
@@ -153,13 +155,14 @@ def system_calls(launch, task, work):
 
 def instructions(launch, task, work):
     """Counts instructions in user space by callgrind; a process that forks is counted with its children."""
-    folder = work / "callgrind"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    folder.chmod(0o777)  # for a client that gives up root before it writes
-    options = ["--tool=callgrind", "--trace-children=no", f"--callgrind-out-file={folder}/%p"]
-    traced(launch, task, [shutil.which("valgrind") or "", *options], work, 15)
-    totals = [re.search(r"^(?:totals|summary): (\d+)", f.read_text(), re.M) for f in folder.iterdir()]
+    with tempfile.TemporaryDirectory(prefix="callgrind") as folder:
+        user = []
+        if launch.user:
+            shutil.chown(folder, launch.user)
+            user = [shutil.which("setpriv") or "", f"--reuid={launch.user}", f"--regid={launch.user}", "--clear-groups"]
+        options = ["--tool=callgrind", "--trace-children=no", "--vgdb=no", f"--callgrind-out-file={folder}/%p"]
+        traced(launch, task, [*user, shutil.which("valgrind") or "", *options], work, 20)
+        totals = [re.search(r"^(?:totals|summary): (\d+)", f.read_text(), re.M) for f in Path(folder).iterdir()]
     counts = [int(t.group(1)) for t in totals if t]
     if not counts:
         raise Failed("callgrind wrote no total")

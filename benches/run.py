@@ -62,7 +62,8 @@ def main():
              f"Link of {ROUND_TRIP * 1000:.0f} ms: {link.kind}. {'Quick' if options.quick else 'Full'} run of {time.monotonic() - begun:.0f} s; method: benches/README.md.")
     if suite.hung:
         about += " Hung, were stopped and tried again: " + ", ".join(f"{n} {c} times" for n, c in suite.hung.items()) + "."
-    report = markdown(columns, {"large": large, "tls": f"{effort.tls // 1_000_000} MB"}, about)
+    report = markdown(columns, {"large": large, "tls": f"{effort.tls // 1_000_000} MB"}, about,
+                      {peer.name: peer.note for peer, _ in programs if peer.note})
     print(report, end="")
     if options.json:
         facts = {name: {key: asdict(cell) for key, cell in cells.items()} for name, cells in columns.items()}
@@ -90,6 +91,9 @@ def arguments():
 def chosen(options, root, work):
     binaries = options.posthaste or [TARGET / "release/posthaste"]
     programs = [Posthaste(binary, root, work) for binary in binaries]
+    for number, program in enumerate(programs):
+        if program.name in (p.name for p in programs[:number]):
+            program.name += f" {number + 1}"
     programs += [peer(root, work) for peer in PEERS]
     return [p for p in programs if not options.only or p.name.split()[0] in options.only]
 

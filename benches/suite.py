@@ -95,7 +95,7 @@ class Suite:
         def count(name, run, tries=TRIES):
             self.attempt(cells, [f"{name}-{mode}"], lambda: Cell(self.patient(peer, run, tries)))
 
-        count("instructions", lambda: process.instructions(peer.launch(task), task, self.work), 2)
+        count("instructions", lambda: process.instructions(peer.launch(task), task, self.work), 1)
         count("calls", lambda: process.system_calls(peer.launch(task), task, self.work))
         count("memory", lambda: min(self.patient(peer, peak) for _ in range(3)))
 
@@ -174,7 +174,8 @@ class Suite:
             port = self.servers.fast_port if mode == "plain" else self.servers.ports[mode]
             port = port or self.servers.ports[mode]
             small_peak = cells.get(f"memory-{mode}", Cell()).value or 4 * MIB
-            length, floor = 4 * MIB, self.large_run(peer, mode, shape, 4 * MIB, port, pipe)
+            length = 4 * MIB
+            floor = self.large_run(peer, mode, shape, length, port, pipe, self.effort.seconds + 8)
             growth = max(0, floor.peak - small_peak) / length
             fit = min(size, length * self.effort.seconds / max(floor.seconds, 0.001))
             if growth > 0.5:
@@ -186,7 +187,8 @@ class Suite:
                     length *= 2
             result = floor
             if length > 4 * MIB:
-                result = self.large_run(peer, mode, shape, length, port, pipe)
+                expected = floor.seconds * length / (4 * MIB)
+                result = self.large_run(peer, mode, shape, length, port, pipe, 3 * expected + 5)
             detail = "" if length == size else f"at {length // MIB} MiB"
             return Cell(length / 1e6 / result.cpu, detail=detail), Cell(result.peak, detail=detail)
 
@@ -194,11 +196,11 @@ class Suite:
         self.attempt(found, ["rate", "memory"], step)
         cells.update({name: found[kind] for name, kind in ((rate, "rate"), (memory, "memory")) if name})
 
-    def large_run(self, peer, mode, shape, length, port, pipe):
+    def large_run(self, peer, mode, shape, length, port, pipe, deadline):
         to = ["bob@example.net"]
         message = self.store.large(shape, length, peer.prefix(to))
         task = self.task(peer, mode, message=message, port=port, pipe=pipe)
-        return process.measured(peer.launch(task), task, self.work, 4 * self.effort.seconds + 10)
+        return process.measured(peer.launch(task), task, self.work, deadline)
 
 
 def machine():

@@ -3,12 +3,12 @@
 from targets import LESS, MORE, QUANTITIES, RIVALS
 
 
-def markdown(columns, titles, about):
+def markdown(columns, titles, about, notes):
     """Returns the whole report. `columns` maps a program's name to its cells, ours first."""
     ours = [name for name in columns if name.startswith("posthaste")]
     peers = [name for name in columns if name not in ours]
     reasons = Reasons()
-    rows = [["quantity", "target", *ours, "best peer ÷ ours", *peers]]
+    rows = [["quantity", "target", *ours, "× best peer", *peers]]
     missed = []
     for quantity in QUANTITIES:
         if not any(quantity.key in cells for cells in columns.values()):
@@ -26,6 +26,7 @@ def markdown(columns, titles, about):
         rows.append(row)
     lines = [about, "", *grid(rows), ""]
     lines += [f"[{mark}] {why}  " for why, mark in reasons.marks.items()]
+    lines += [f"{name}: {note}.  " for name, note in notes.items()]
     if missed:
         lines += ["", "Missed:", "", *(f"- {m}" for m in missed)]
     return "\n".join(lines) + "\n"
