@@ -50,3 +50,10 @@ class Store:
     def drop(self):
         for path in self.folder.iterdir():
             path.unlink()
+
+
+def on_wire(shape, path, prefix=b""):
+    """Returns how many octets a message has between 354 and the lone dot: CRLF, and each leading dot doubled."""
+    line = SHAPES[shape]
+    lines = (path.stat().st_size - len(prefix) - len(HEADER)) // len(line)
+    return len(HEADER) + HEADER.count(b"\n") + lines * (len(line) + (2 if line.startswith(b".") else 1))

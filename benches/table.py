@@ -11,7 +11,8 @@ def markdown(columns, titles, about, notes):
     rows = [["quantity", "target", *ours, "× best peer", *peers]]
     missed = []
     for quantity in QUANTITIES:
-        if not any(quantity.key in cells for cells in columns.values()):
+        cells = [c.get(quantity.key) for c in columns.values()]
+        if None in cells and not any(c and c.value is not None for c in cells):
             continue  # that step was not asked for
         title = quantity.title.format(**titles)
         row = [title, target_text(quantity)]
