@@ -4,6 +4,7 @@ import argparse
 import datetime
 import json
 import os
+import signal
 import sys
 import time
 from dataclasses import asdict
@@ -28,6 +29,7 @@ STEPS = ("trips", "counts", "starts", "rates")
 def main():
     options = arguments()
     namespace.enter()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     begun = time.monotonic()
     effort = QUICK if options.quick else FULL
     root, work = TARGET / "peers", TARGET / "bench"

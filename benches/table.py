@@ -114,7 +114,7 @@ def number(quantity, value):
         case "MB":
             return f"{value / 1e6:.1f} MB" if value < 1e8 else f"{value / 1e6:,.0f} MB"
         case "trips" | "ms":
-            return f"{value:.1f}"
+            return f"{value:.1f}".replace("-0.0", "0.0")
         case _:
             return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
 
