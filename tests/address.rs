@@ -1,5 +1,7 @@
 //! Addresses and lists of them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use posthaste::address::{Address, Fault, parse_list};
 use posthaste::envelope::{Envelope, ReversePath};
 use proptest::prelude::*;

@@ -1,5 +1,7 @@
 //! Messages: how they are read, what is learnt of them, and what becomes of their headers.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 #[path = "message/compose.rs"]
 mod compose;
 #[path = "message/prepare.rs"]

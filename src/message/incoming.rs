@@ -2,6 +2,7 @@
 
 use super::Facts;
 use super::body::{Body, Identity};
+use super::charset::{Charset, Utf8};
 use super::header::{self, Input, Scanner};
 use super::spool::{MEMORY_LIMIT, Spool, Spooled};
 use super::tally::{Content, Tally};
@@ -27,14 +28,6 @@ pub struct Incoming {
     pub(super) facts: Facts,
     pub(super) charset: Charset,
     end: End,
-}
-
-/// What the octets of a body can be called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Charset {
-    Ascii,
-    Utf8,
-    Unknown,
 }
 
 /// What ended a message.
@@ -180,7 +173,7 @@ impl<R: Read> Reader<R> {
         let header = header::clean(&self.block[bounds.fields.clone()]);
         let start = bounds.body.unwrap_or(bounds.fields.end);
         self.drop_front(start);
-        let mut body = Scan { kept, length: 0, tally: Tally::default(), utf8: Utf8::new(), line: AtLine::Start };
+        let mut body = Scan { kept, length: 0, tally: Tally::default(), utf8: Utf8::default(), line: AtLine::Start };
         let end = match bounds.body {
             Some(_) => self.body(dots, &mut body)?,
             // The dot itself is one line.
@@ -191,11 +184,7 @@ impl<R: Read> Reader<R> {
             }
         };
         let facts = body.tally.finish();
-        let charset = match (facts.eight_bit, body.utf8.is_valid()) {
-            (false, _) => Charset::Ascii,
-            (true, true) => Charset::Utf8,
-            (true, false) => Charset::Unknown,
-        };
+        let charset = body.utf8.charset(facts.eight_bit);
         Ok((Scanned { header, kept: body.kept, length: body.length, facts, charset, end }, start as u64))
     }
 
@@ -347,60 +336,6 @@ impl Finder {
             },
             _ => Dot::None { usable: block.len() },
         }
-    }
-}
-
-/// Whether octets that come block by block are UTF-8.
-struct Utf8 {
-    /// The beginning of a character that has not ended.
-    open: Vec<u8>,
-    validity: Validity,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Validity {
-    Valid,
-    Invalid,
-}
-
-impl Utf8 {
-    fn new() -> Self {
-        Utf8 { open: Vec::new(), validity: Validity::Valid }
-    }
-
-    fn push(&mut self, block: &[u8]) {
-        let mut rest = block;
-        while let (false, Some((first, behind))) = (self.open.is_empty(), rest.split_first()) {
-            self.open.push(*first);
-            rest = behind;
-            match std::str::from_utf8(&self.open) {
-                Ok(_) => self.open.clear(),
-                Err(error) if error.error_len().is_some() => return self.fail(),
-                Err(_) => {}
-            }
-        }
-        if self.validity == Validity::Invalid {
-            return;
-        }
-        if let Err(error) = std::str::from_utf8(rest) {
-            match error.error_len() {
-                Some(_) => self.fail(),
-                None => self.open = rest[error.valid_up_to()..].to_vec(),
-            }
-        }
-    }
-
-    fn fail(&mut self) {
-        self.validity = Validity::Invalid;
-        self.open.clear();
-    }
-
-    fn is_open(&self) -> bool {
-        !self.open.is_empty()
-    }
-
-    fn is_valid(&self) -> bool {
-        self.validity == Validity::Valid && self.open.is_empty()
     }
 }
 

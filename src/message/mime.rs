@@ -2,8 +2,8 @@
 
 use super::Facts;
 use super::body::Body;
+use super::charset::Charset;
 use super::header::Field;
-use super::incoming::Charset;
 use super::quoted_printable::Encoder;
 use super::spool::Spool;
 use super::tally::Tally;

@@ -6,6 +6,8 @@
 //! ```
 
 mod body;
+mod charset;
+pub mod compose;
 mod edit;
 pub mod header;
 pub mod incoming;

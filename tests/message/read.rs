@@ -145,7 +145,7 @@ fn an_input_that_fails_is_no_message() {
 fn a_header_has_a_limit() {
     let header = b"A: 0123456789\n".repeat(80_000);
     assert!(matches!(read(super::file(&header), LoneDot::Ends), Err(ReadError::HeaderTooLarge)));
-    assert!(matches!(read(super::file(&[b'A'; 3 << 20]), LoneDot::Ends), Ok(_)));
+    assert!(read(super::file(&[b'A'; 3 << 20]), LoneDot::Ends).is_ok());
     let line = [b"A: ".to_vec(), vec![b'x'; 2 << 20]].concat();
     assert!(matches!(read(super::file(&line), LoneDot::Ends), Err(ReadError::HeaderTooLarge)));
 }

@@ -1,0 +1,264 @@
+//! The parts of a message, written one behind the other.
+
+use super::{Attachment, ComposeError, Inline, check};
+use crate::message::body::Body;
+use crate::message::charset::{Charset, Utf8};
+use crate::message::incoming::BLOCK;
+use crate::message::spool::Spool;
+use crate::message::tally::{Content, Tally};
+use crate::message::{Facts, More};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use mail_builder::headers::content_type::ContentType;
+use mail_builder::mime::{BodyPart, MimePart, make_boundary};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+/// A part, which may have parts.
+#[derive(Debug)]
+pub(super) enum Part {
+    /// Text that we have.
+    Text { content_type: &'static str, text: String },
+    /// A file.
+    File { headers: MimePart<'static>, content: Octets },
+    /// Parts in an order.
+    Several { content_type: &'static str, parts: Vec<Part> },
+}
+
+/// The octets of a file.
+#[derive(Debug)]
+pub(super) enum Octets {
+    /// They are read when they are written, as base64.
+    File { file: File, path: String },
+    /// They were read before, because their labels depend on them, and are written as base64.
+    Read(Body),
+    /// The same for a message, which is written as it is (RFC 2046 section 5.2.1).
+    Message(Body, Facts),
+}
+
+impl Part {
+    pub(super) fn text(content_type: &'static str, text: &str) -> Self {
+        // A bare CR would stand in the text as it is.
+        let text = text.replace("\r\n", "\n").replace('\r', "\n").replace('\0', "");
+        Part::Text { content_type, text }
+    }
+
+    /// One part alone needs no others around it.
+    pub(super) fn joined(content_type: &'static str, mut parts: Vec<Part>) -> Self {
+        match (parts.pop(), parts.is_empty()) {
+            (Some(only), true) => only,
+            (last, _) => {
+                parts.extend(last);
+                Part::Several { content_type, parts }
+            }
+        }
+    }
+
+    /// Writes header and body. The line end before a boundary belongs to that (RFC 2046 section 5.1.1), so there is
+    /// none at the end of this.
+    pub(super) fn write(self, out: &mut Spool) -> Result<(), ComposeError> {
+        match self {
+            Part::Text { content_type, text } => Ok(write_part(MimePart::new(content_type, text), out)?),
+            Part::File { headers, content } => {
+                write_part(headers, out)?;
+                content.write(out)
+            }
+            Part::Several { .. } => self.write_several(out),
+        }
+    }
+
+    fn write_several(self, out: &mut Spool) -> Result<(), ComposeError> {
+        // The label of what is around has to be true of all that is inside (RFC 2045 section 6.4).
+        let encoding = if self.content() == Content::EightBit { "8bit" } else { "7bit" };
+        let Part::Several { content_type, parts } = self else { return Ok(()) };
+        let boundary = make_boundary("_");
+        let content_type = ContentType::new(content_type).attribute("boundary", boundary.clone());
+        write_part(MimePart::new(content_type, BodyPart::Text("".into())).transfer_encoding(encoding), out)?;
+        let mut line_end = "";
+        for part in parts {
+            write!(out, "{line_end}--{boundary}\r\n")?;
+            part.write(out)?;
+            line_end = "\r\n";
+        }
+        Ok(write!(out, "{line_end}--{boundary}--")?)
+    }
+
+    fn content(&self) -> Content {
+        let is_eight_bit = match self {
+            Part::File { content: Octets::Message(_, facts), .. } => facts.eight_bit,
+            Part::Several { parts, .. } => parts.iter().any(|part| part.content() == Content::EightBit),
+            _ => false,
+        };
+        if is_eight_bit { Content::EightBit } else { Content::Ascii }
+    }
+}
+
+impl Octets {
+    fn write(self, out: &mut Spool) -> Result<(), ComposeError> {
+        match self {
+            Octets::File { mut file, path } => {
+                let failed = |error| ComposeError::File { path: path.clone(), error };
+                let mut encoder = Base64::default();
+                let mut block = vec![0; BLOCK];
+                loop {
+                    match file.read(&mut block) {
+                        Ok(0) => break,
+                        Ok(count) => encoder.push(&block[..count], out)?,
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) => return Err(failed(error)),
+                    }
+                }
+                Ok(encoder.finish(out)?)
+            }
+            Octets::Read(body) => {
+                let mut encoder = Base64::default();
+                each_block(body, |block| encoder.push(block, out))?;
+                Ok(encoder.finish(out)?)
+            }
+            Octets::Message(body, _) => Ok(each_block(body, |block| out.write_all(block))?),
+        }
+    }
+}
+
+/// A file that comes with the message.
+pub(super) fn attachment(attachment: &Attachment) -> Result<Part, ComposeError> {
+    let own_name = attachment.path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = attachment.name.clone().or(own_name).unwrap_or_default();
+    check::value("the name of an attachment", &name)?;
+    let (headers, content) = load(&attachment.path, &name, attachment.content_type.as_deref())?;
+    Ok(Part::File { headers: headers.attachment(name), content })
+}
+
+/// A file that the HTML shows.
+pub(super) fn inline(inline: &Inline) -> Result<Part, ComposeError> {
+    let name = inline.path.to_string_lossy();
+    let (headers, content) = load(&inline.path, &name, inline.content_type.as_deref())?;
+    Ok(Part::File { headers: headers.inline().cid(inline.cid.clone()), content })
+}
+
+fn load(path: &Path, name: &str, given: Option<&str>) -> Result<(MimePart<'static>, Octets), ComposeError> {
+    let content_type = match given {
+        Some(given) => given.to_owned(),
+        None => mime_guess::from_path(name).first_or_octet_stream().essence_str().to_owned(),
+    };
+    check::content_type(&content_type)?;
+    let failed = |error| ComposeError::File { path: path.display().to_string(), error };
+    let mut file = File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        return Err(failed(io::ErrorKind::IsADirectory.into()));
+    }
+    let lower = content_type.to_ascii_lowercase();
+    let is_message = lower.split(';').next().is_some_and(|essence| essence.trim() == "message/rfc822");
+    let is_text = lower.starts_with("text/") && !lower.contains("charset");
+    let part = |content_type, encoding| {
+        MimePart::new(content_type, BodyPart::Binary((&[][..]).into())).transfer_encoding(encoding)
+    };
+    if !is_message && !is_text {
+        let octets = Octets::File { file, path: path.display().to_string() };
+        return Ok((part(ContentType::new(content_type), "base64"), octets));
+    }
+    let (body, facts, charset) = read(&mut file).map_err(failed)?;
+    if is_message {
+        let encoding = if facts.eight_bit { "8bit" } else { "7bit" };
+        return Ok((part(ContentType::new(content_type), encoding), Octets::Message(body, facts)));
+    }
+    let labelled = match charset {
+        Charset::Unknown => ContentType::new(content_type),
+        Charset::Ascii => ContentType::new(content_type).attribute("charset", "us-ascii"),
+        Charset::Utf8 => ContentType::new(content_type).attribute("charset", "utf-8"),
+    };
+    Ok((part(labelled, "base64"), Octets::Read(body)))
+}
+
+/// Reads a file to where it can be read again, and learns what it is.
+fn read(file: &mut File) -> io::Result<(Body, Facts, Charset)> {
+    let (mut tally, mut utf8, mut spool) = (Tally::default(), Utf8::default(), Spool::new());
+    let mut block = vec![0; BLOCK];
+    loop {
+        match file.read(&mut block) {
+            Ok(0) => break,
+            Ok(count) => {
+                tally.push(&block[..count]);
+                utf8.push(&block[..count]);
+                spool.write_all(&block[..count])?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let facts = tally.finish();
+    Ok((Body::spooled(spool.finish()?), facts, utf8.charset(facts.eight_bit)))
+}
+
+fn each_block(mut body: Body, mut work: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    let mut block = Vec::new();
+    loop {
+        let more = body.read_block(&mut block, BLOCK)?;
+        work(&block)?;
+        block.clear();
+        if more == More::No {
+            return Ok(());
+        }
+    }
+}
+
+/// Lets the builder write what it has of a part.
+fn write_part(part: MimePart<'_>, out: &mut Spool) -> io::Result<()> {
+    let mut octets = Vec::new();
+    part.write_part(&mut octets);
+    out.write_all(&octets)
+}
+
+/// Base64 in lines of 76 (RFC 2045 section 6.8), without a line end behind the last one.
+#[derive(Default)]
+struct Base64 {
+    /// Octets of a line that is not full.
+    rest: Vec<u8>,
+    /// The encoded lines of a block.
+    lines: Vec<u8>,
+    place: Place,
+}
+
+/// Whether a line was written.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Place {
+    #[default]
+    Start,
+    BehindLine,
+}
+
+impl Base64 {
+    fn push(&mut self, block: &[u8], out: &mut Spool) -> io::Result<()> {
+        self.rest.extend_from_slice(block);
+        let whole = self.rest.len() - self.rest.len() % LINE;
+        for line in self.rest[..whole].chunks_exact(LINE) {
+            encode_line(line, &mut self.place, &mut self.lines)?;
+        }
+        self.rest.drain(..whole);
+        out.write_all(&self.lines)?;
+        self.lines.clear();
+        Ok(())
+    }
+
+    fn finish(mut self, out: &mut Spool) -> io::Result<()> {
+        if !self.rest.is_empty() {
+            encode_line(&self.rest, &mut self.place, &mut self.lines)?;
+        }
+        out.write_all(&self.lines)
+    }
+}
+
+fn encode_line(octets: &[u8], place: &mut Place, lines: &mut Vec<u8>) -> io::Result<()> {
+    if *place == Place::BehindLine {
+        lines.extend_from_slice(b"\r\n");
+    }
+    *place = Place::BehindLine;
+    let at = lines.len();
+    lines.resize(at + octets.len().div_ceil(3) * 4, 0);
+    STANDARD.encode_slice(octets, &mut lines[at..]).map_err(io::Error::other)?;
+    Ok(())
+}
+
+/// So many octets make a line.
+const LINE: usize = 57;
