@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgAction, ArgGroup, Args, CommandFactory as _, Parser, Subcommand, ValueHint};
+use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueHint};
 
 use super::letters::ModeKind;
 use super::values::{self, Body, Check, Format, HeaderField, NamedFile, Send, SendAction, Shell, Text};
@@ -35,7 +35,7 @@ pub fn command() -> clap::Command {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-   0  sent
+   0  sent, or done
   64  wrong arguments, or no recipients
   65  an address or the message cannot be used
   67  no such recipient
@@ -57,10 +57,11 @@ Examples:
   posthaste send --to bob@example.net --subject Hello --body 'See you at 8.'
   posthaste -a work sendmail -t < message.eml
 
-A file like this one, ~/.config/posthaste/config.toml, is enough:
+Four lines in ~/.config/posthaste/config.toml are enough:
   server = \"submissions://alice@smtp.example.org\"
   password-command = \"pass show smtp.example.org\"
   from = \"alice@example.org\"
+  mail-domain = \"example.org\"
 ";
 
 const SEND_EXAMPLES: &str = "\
@@ -127,27 +128,27 @@ enum Subcommands {
         shell: Shell,
     },
     /// Submit the message on standard input, as sendmail does
-    #[command(disable_help_flag = true)]
+    #[command(disable_help_flag = true, override_usage = "posthaste [OPTIONS] sendmail [ARGUMENT]...")]
     Sendmail(DropIn),
     /// List the queue, as sendmail's mailq does
-    #[command(disable_help_flag = true)]
+    #[command(disable_help_flag = true, override_usage = "posthaste [OPTIONS] mailq [ARGUMENT]...")]
     Mailq(DropIn),
     /// Check the alias file, as sendmail's newaliases does
-    #[command(disable_help_flag = true)]
+    #[command(disable_help_flag = true, override_usage = "posthaste [OPTIONS] newaliases [ARGUMENT]...")]
     Newaliases(DropIn),
 }
 
 /// The arguments of a drop-in, which are not clap's to read.
 #[derive(Args, Debug)]
 struct DropIn {
-    /// As in posthaste-sendmail(8); `posthaste sendmail --help` lists them
+    /// Options of sendmail(8); `posthaste sendmail --help` lists them
     #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<OsString>,
 }
 
 #[derive(Args, Debug)]
 #[command(
-    group = ArgGroup::new("recipients").args(["to", "cc", "bcc"]).required(true).multiple(true),
+    override_usage = "posthaste send --to <ADDRESS> [OPTIONS]",
     after_help = SEND_EXAMPLES,
     after_long_help = format!("{SEND_EXAMPLES}\n\n{EXIT_CODES}"),
 )]
@@ -222,7 +223,7 @@ struct CheckFlags {
 #[derive(Args, Debug)]
 #[command(after_help = SINK_EXAMPLES)]
 struct SinkFlags {
-    /// Address and port; a port alone is on loopback
+    /// Listen here; a port alone is on loopback
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:2525", value_parser = values::listen_address)]
     listen: std::net::SocketAddr,
     /// Listen here too, with TLS from the first octet
@@ -285,6 +286,9 @@ impl Cli {
 
 impl SendFlags {
     fn send(self) -> Result<Send, UsageError> {
+        if self.to.is_empty() && self.cc.is_empty() && self.bcc.is_empty() {
+            return Err(UsageError::new("no recipients").hint("Name them with --to, --cc or --bcc."));
+        }
         let html = text(self.html, self.html_file);
         let body = match (text(self.body, self.body_file), &html) {
             (Some(Text::Stdin), Some(Text::Stdin)) => {
