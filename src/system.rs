@@ -1,5 +1,315 @@
 //! What this machine and its user are called. All that is peculiar to an operating system stands here.
-/// x
+//!
+//! Nothing is looked up before somebody asks, and nothing here waits for the network.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustix::process::{getegid, geteuid, getgid, getuid};
+
+/// Whether the process acts for the user who started it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// Real and effective user and group are the same.
+    Plain,
+    /// They differ (setuid, setgid): the environment belongs to somebody else and is not to be believed.
+    Changed,
+}
+
+/// Tells whether the environment may choose files and settings.
+pub fn identity() -> Identity {
+    match getuid() == geteuid() && getgid() == getegid() {
+        true => Identity::Plain,
+        false => Identity::Changed,
+    }
+}
+
+/// The effective user, who must be able to read a file.
+pub fn effective_user() -> u32 {
+    geteuid().as_raw()
+}
+
+/// Whether somebody sits at a terminal that belongs to this process.
+pub fn has_terminal() -> bool {
+    use rustix::fs::{Mode, OFlags, open};
+    open("/dev/tty", OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).is_ok()
+}
+
+/// A user as the system's records have them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The login name; `uid1234` for a user who has no record, as happens in containers.
+    pub login: String,
+    /// The name of the person.
+    pub full_name: Option<String>,
+    /// The home directory.
+    pub home: Option<PathBuf>,
+}
+
+impl User {
+    /// Looks up the real user of the process. It never fails: a user without a record is called `uid` and a number.
+    pub fn current() -> Self {
+        User::of(getuid().as_raw())
+    }
+
+    /// Looks up a user by number.
+    pub fn of(uid: u32) -> Self {
+        match nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)) {
+            Ok(Some(user)) => User {
+                full_name: full_name(&user.gecos.to_string_lossy(), &user.name),
+                login: user.name,
+                home: Some(user.dir).filter(|home| home.is_absolute()),
+            },
+            _ => User { login: format!("uid{uid}"), full_name: None, home: None },
+        }
+    }
+}
+
+/// The name of a group, or its number in digits.
+pub fn group_name(gid: u32) -> String {
+    match nix::unistd::Group::from_gid(nix::unistd::Gid::from_raw(gid)) {
+        Ok(Some(group)) => group.name,
+        _ => gid.to_string(),
+    }
+}
+
+/// Reads a full name out of a GECOS field as sendmail does: one `*` at the front goes, the first of `,`, `;`, `%`
+/// ends it, and each `&` is the login with its first letter raised.
+pub fn full_name(gecos: &str, login: &str) -> Option<String> {
+    let gecos = gecos.strip_prefix('*').unwrap_or(gecos);
+    let name = gecos.split([',', ';', '%']).next().unwrap_or("");
+    let mut letters = login.chars();
+    let raised = letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>());
+    let name: String = name.replace('&', raised.as_deref().unwrap_or("")).chars().filter(|c| !c.is_control()).collect();
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// The full name of this machine, fit for EHLO; see [`Machine::full_name`].
 pub fn full_host_name() -> Option<String> {
-    None
+    Machine::default().full_name()
+}
+
+/// What unqualified addresses of this machine get; see [`Machine::mail_domain`].
+pub fn mail_domain() -> MailDomain {
+    Machine::default().mail_domain()
+}
+
+/// Where the names of the machine are read.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// `/etc/mailname`.
+    pub mailname: PathBuf,
+    /// `/etc/hosts`.
+    pub hosts: PathBuf,
+    /// The host name, as gethostname has it; `None` asks the system.
+    pub node: Option<String>,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Machine { mailname: "/etc/mailname".into(), hosts: "/etc/hosts".into(), node: None }
+    }
+}
+
+/// A domain for addresses that have none, and how good it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailDomain {
+    /// The domain; never `localhost`.
+    pub name: String,
+    /// Whether anybody outside can make something of it.
+    pub quality: Quality,
+}
+
+/// How good a [`MailDomain`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quality {
+    /// A name with a dot.
+    Full,
+    /// The bare name of the machine: a server may well refuse it.
+    Unqualified,
+    /// The machine has no name but `localhost`; the domain is one that cannot exist (RFC 2606 section 2).
+    Invented,
+}
+
+impl Machine {
+    /// The host name as it was given to the machine.
+    pub fn host_name(&self) -> String {
+        match &self.node {
+            Some(node) => node.clone(),
+            None => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        }
+    }
+
+    /// The full name of the machine: its host name if that has a dot, else the name with a dot that stands with it
+    /// in `/etc/hosts`. `None` when there is none that may follow EHLO (RFC 5321 section 4.1.4): no dot, `_`,
+    /// `localhost`. DNS is not asked, since that may take a minute.
+    pub fn full_name(&self) -> Option<String> {
+        let node = self.host_name();
+        if is_full_name(&node) {
+            return Some(node);
+        }
+        if node.contains('.') || is_local(&node) {
+            return None;
+        }
+        let hosts = read_small(&self.hosts)?;
+        hosts.lines().find_map(|line| {
+            let line = line.split('#').next().unwrap_or("");
+            let mut names = line.split_ascii_whitespace().skip(1);
+            let listed = names.clone().any(|name| name.eq_ignore_ascii_case(&node));
+            listed.then(|| names.find(|name| is_full_name(name))).flatten().map(str::to_owned)
+        })
+    }
+
+    /// What unqualified addresses get: the first line of `/etc/mailname`, else the full name of the machine, else
+    /// its bare name; never `localhost`.
+    pub fn mail_domain(&self) -> MailDomain {
+        let mailname = read_small(&self.mailname).and_then(|text| {
+            let line = text.lines().next().unwrap_or("").trim().trim_end_matches('.').to_owned();
+            Some(line).filter(|line| is_name(line) && !is_local(line))
+        });
+        if let Some(name) = mailname.or_else(|| self.full_name()) {
+            let quality = if name.contains('.') { Quality::Full } else { Quality::Unqualified };
+            return MailDomain { name, quality };
+        }
+        match self.host_name() {
+            node if is_name(&node) && !is_local(&node) => MailDomain { name: node, quality: Quality::Unqualified },
+            _ => MailDomain { name: INVENTED.to_owned(), quality: Quality::Invented },
+        }
+    }
+}
+
+/// Whether a name may follow EHLO: labels of letters, digits and hyphens, a dot, and not `localhost` in any form.
+pub fn is_full_name(name: &str) -> bool {
+    name.contains('.') && is_name(name) && !is_local(name)
+}
+
+/// Closes what the process inherited and a child would inherit again: every descriptor above 2 without
+/// close-on-exec. What this program opens itself has that flag, so none of its own is touched. Only Linux tells;
+/// elsewhere nothing happens.
+pub fn close_inherited() {
+    let Ok(entries) = fs::read_dir("/proc/self/fdinfo") else { return };
+    let numbers: Vec<i32> = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for number in numbers.into_iter().filter(|number| *number > 2) {
+        let Ok(info) = fs::read_to_string(format!("/proc/self/fdinfo/{number}")) else { continue };
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+        let flags = flags.and_then(|flags| u64::from_str_radix(flags.trim(), 8).ok());
+        if flags.is_some_and(|flags| flags & u64::from(rustix::fs::OFlags::CLOEXEC.bits()) == 0) {
+            let _ = nix::unistd::close(number);
+        }
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let numeric = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|octet| octet.is_ascii_digit()));
+    name.len() <= 253 && !numeric && name.split('.').all(label)
+}
+
+fn is_local(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let first = name.split('.').next().unwrap_or("");
+    first.starts_with("localhost") || name.ends_with(".localhost") || name.ends_with(".localdomain")
+}
+
+/// A small text file; `None` when it cannot be read.
+fn read_small(path: &Path) -> Option<String> {
+    fs::read(path).ok().map(|octets| String::from_utf8_lossy(&octets).into_owned())
+}
+
+/// The domain of a machine that has no name.
+const INVENTED: &str = "unknown.invalid";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(node: &str, mailname: Option<&str>, hosts: &str) -> (tempfile::TempDir, Machine) {
+        let dir = tempfile::tempdir().unwrap();
+        let machine =
+            Machine { mailname: dir.path().join("mailname"), hosts: dir.path().join("hosts"), node: Some(node.into()) };
+        if let Some(mailname) = mailname {
+            fs::write(&machine.mailname, mailname).unwrap();
+        }
+        fs::write(&machine.hosts, hosts).unwrap();
+        (dir, machine)
+    }
+
+    const HOSTS: &str = "127.0.0.1 localhost\n127.0.1.1 mail.example.org mail # not: laptop.example.org\n\
+                         ::1 localhost.localdomain laptop\n10.0.0.1\tdesk\tDESK.example.net\n10.0.0.2 under my_host.example\n";
+
+    /// P-033
+    #[test]
+    fn full_name_has_a_dot_and_legal_characters() {
+        let table = [
+            ("box.example.org", Some("box.example.org")),
+            ("mail", Some("mail.example.org")),
+            ("MAIL", Some("mail.example.org")),
+            ("desk", Some("DESK.example.net")),
+            ("laptop", None),
+            ("stranger", None),
+            ("localhost", None),
+            ("localhost.localdomain", None),
+            ("box.localdomain", None),
+            ("my_host.example.org", None),
+            ("under", None),
+            ("10.1.2.3", None),
+            ("-x.example.org", None),
+            ("", None),
+        ];
+        for (node, expected) in table {
+            assert_eq!(machine(node, None, HOSTS).1.full_name().as_deref(), expected, "{node}");
+        }
+    }
+
+    #[test]
+    fn mail_domain_is_mailname_or_full_name_or_host_name_and_never_localhost() {
+        let table = [
+            ("mail", Some("example.com\nsecond\n"), "example.com", Quality::Full),
+            ("mail", Some("  example.com.  \n"), "example.com", Quality::Full),
+            ("mail", Some("intern\n"), "intern", Quality::Unqualified),
+            ("mail", Some("localhost\n"), "mail.example.org", Quality::Full),
+            ("mail", Some("a b\n"), "mail.example.org", Quality::Full),
+            ("mail", Some(""), "mail.example.org", Quality::Full),
+            ("mail", None, "mail.example.org", Quality::Full),
+            ("laptop", None, "laptop", Quality::Unqualified),
+            ("localhost", None, "unknown.invalid", Quality::Invented),
+            ("localhost.localdomain", None, "unknown.invalid", Quality::Invented),
+            ("my_host", None, "unknown.invalid", Quality::Invented),
+        ];
+        for (node, mailname, name, quality) in table {
+            let (_dir, machine) = machine(node, mailname, HOSTS);
+            assert_eq!(machine.mail_domain(), MailDomain { name: name.into(), quality }, "{node} {mailname:?}");
+        }
+    }
+
+    #[test]
+    fn full_name_of_a_user_follows_the_rule_of_sendmail() {
+        let table = [
+            ("Post & Man, Room 1", "postman", Some("Post Postman Man")),
+            ("*Alice Doe", "alice", Some("Alice Doe")),
+            ("**Alice", "alice", Some("*Alice")),
+            ("Alice;x", "alice", Some("Alice")),
+            ("Alice%x", "alice", Some("Alice")),
+            ("&", "jörg", Some("Jörg")),
+            (" ,,,", "alice", None),
+            ("", "alice", None),
+            ("A\nBcc: x", "alice", Some("ABcc: x")),
+        ];
+        for (gecos, login, expected) in table {
+            assert_eq!(full_name(gecos, login).as_deref(), expected, "{gecos}");
+        }
+    }
+
+    #[test]
+    fn user_without_a_record_is_called_by_number() {
+        let user = User { login: "uid4123456789".into(), full_name: None, home: None };
+        assert_eq!(User::of(4_123_456_789), user);
+        assert_eq!(User::of(0).login, "root");
+        assert_eq!(group_name(4_123_456_789), "4123456789");
+    }
 }

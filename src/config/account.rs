@@ -15,8 +15,8 @@ pub struct Account {
     pub login: Option<Login>,
     /// Transport security.
     pub tls: Tls,
-    /// Patterns of sender addresses (`alice@example.org`, `*@example.org`, `@example.org`) that choose this account.
-    pub from: Vec<String>,
+    /// Patterns of sender addresses that choose this account.
+    pub from: Vec<Pattern>,
     /// The name given with EHLO; `None` takes the machine's, or an address literal.
     pub hostname: Option<String>,
     /// What unqualified addresses get after the `@`.
@@ -35,6 +35,71 @@ pub struct Account {
     pub long_lines: LongLines,
     /// Where the line for each recipient and attempt goes.
     pub log: Log,
+}
+
+impl Account {
+    /// The address that mail of this account comes from when nobody names one: the first `from` pattern that is
+    /// a whole address.
+    pub fn default_sender(&self) -> Option<&str> {
+        self.from.iter().find(|pattern| pattern.is_address()).map(Pattern::as_str)
+    }
+}
+
+/// A sender address, or a pattern with `*` for any run of characters: `alice@example.org`, `*@example.org`,
+/// `@example.org` (the same), `alice+*@example.org`, `*@*.example.org`.
+///
+/// Domains are compared without regard to case, local parts octet by octet (RFC 5321 section 2.4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern(String);
+
+impl Pattern {
+    /// Reads a pattern; `None` when it has no `@`, no domain, blanks or control characters.
+    pub fn new(text: &str) -> Option<Self> {
+        let (_, domain) = text.rsplit_once('@')?;
+        let legal =
+            !domain.is_empty() && text.chars().all(|c| !c.is_control() && !c.is_whitespace() && !"<>,".contains(c));
+        legal.then(|| Pattern(text.to_owned()))
+    }
+
+    /// The pattern as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is one whole address, without a wildcard.
+    pub fn is_address(&self) -> bool {
+        !self.0.starts_with('@') && !self.0.contains('*')
+    }
+
+    /// Whether `sender` is what the pattern means.
+    pub fn matches(&self, sender: &str) -> bool {
+        let (Some((local, domain)), Some((to, at))) = (self.0.rsplit_once('@'), sender.rsplit_once('@')) else {
+            return false;
+        };
+        let local = if local.is_empty() { "*" } else { local };
+        glob(local.as_bytes(), to.as_bytes()) && glob(domain.to_lowercase().as_bytes(), at.to_lowercase().as_bytes())
+    }
+}
+
+/// Whether `text` is `pattern` with something in the place of each `*`. It goes back to the last `*` only, so that
+/// it takes no more than the product of both lengths.
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t) = (0, 0);
+    let mut retry = None;
+    while t < text.len() {
+        if pattern.get(p) == Some(&b'*') {
+            retry = Some((p, t));
+            p += 1;
+        } else if pattern.get(p) == Some(&text[t]) {
+            (p, t) = (p + 1, t + 1);
+        } else if let Some((star, from)) = retry {
+            retry = Some((star, from + 1));
+            (p, t) = (star + 1, from + 1);
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|octet| *octet == b'*')
 }
 
 /// One server: what a `server` URL says.
@@ -205,4 +270,40 @@ pub enum Log {
     Journal,
     /// Appended to a file.
     File(PathBuf),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pattern_means_an_address_a_domain_or_a_part_of_one() {
+        let table = [
+            ("alice@example.org", "alice@example.org", true),
+            ("alice@example.org", "alice@EXAMPLE.org", true),
+            ("alice@Example.org", "alice@example.ORG", true),
+            ("alice@example.org", "Alice@example.org", false),
+            ("alice@example.org", "malice@example.org", false),
+            ("*@example.org", "bob@example.org", true),
+            ("@example.org", "bob@example.org", true),
+            ("@example.org", "bob@sub.example.org", false),
+            ("*@*.example.org", "bob@sub.example.org", true),
+            ("*@*.example.org", "bob@example.org", false),
+            ("alice+*@example.org", "alice+lists@example.org", true),
+            ("alice+*@example.org", "alice@example.org", false),
+            ("*a*b@example.org", "xaxxaxb@example.org", true),
+            ("*@example.org", "Postmaster", false),
+        ];
+        for (pattern, sender, expected) in table {
+            let matches = Pattern::new(pattern).unwrap().matches(sender);
+            assert_eq!(matches, expected, "{pattern} {sender}");
+        }
+    }
+
+    #[test]
+    fn pattern_needs_a_domain_and_no_blanks() {
+        for text in ["", "alice", "alice@", "alice @example.org", "<alice@example.org>", "a@b\n", "a@b,c@d"] {
+            assert_eq!(Pattern::new(text), None, "{text:?}");
+        }
+    }
 }

@@ -1,12 +1,160 @@
-//! stub
-use super::account::Secret;
+//! Passwords: fetched only when a login has been reached, wiped when done, and in no message.
+
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
-pub fn read(_: &Secret) -> Result<Zeroizing<String>, std::io::Error> {
-    Err(std::io::Error::other("x"))
+
+pub use super::account::Secret;
+use super::file;
+use crate::system;
+
+/// Why a password could not be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// What should be a password is none.
+    #[error("the password {0}")]
+    Unusable(&'static str),
+    /// The file cannot be read.
+    #[error("password-file {path} cannot be read: {reason}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// The words of the system.
+        reason: String,
+    },
+    /// The wrong people can read or write the file, or own it.
+    #[error("password-file {path} is not safe: {reason} ({cure})")]
+    Exposed {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+        /// The command that mends it.
+        cure: String,
+    },
+    /// The command could not be started.
+    #[error("password-command cannot be run: {0}")]
+    NotRun(String),
+    /// The command failed.
+    #[error("password-command {0}")]
+    Failed(String),
 }
-pub fn command(_: &str) -> std::process::Command {
-    std::process::Command::new("x")
+
+/// Fetches a password. It waits for as long as a command takes; a caller with a deadline runs [`command`] itself and
+/// gives the answer to [`from_output`].
+///
+/// # Errors
+/// [`SecretError`], which never shows the secret.
+pub fn read(secret: &Secret) -> Result<Zeroizing<String>, SecretError> {
+    match secret {
+        Secret::Literal(password) => Ok(Zeroizing::new(password.expose_secret().to_owned())),
+        Secret::File(path) => from_file(path),
+        Secret::Command(line) => {
+            from_output(command(line).output().map_err(|error| SecretError::NotRun(file::words(&error)))?)
+        }
+    }
 }
-pub fn from_output(_: std::process::Output) -> Result<Zeroizing<String>, std::io::Error> {
-    Err(std::io::Error::other("x"))
+
+/// Prepares `sh -c LINE` to print a password: nothing on stdin, stdout for the caller, stderr as it is (so that the
+/// command can say what is wrong), no other descriptor, and an environment without `POSTHASTE_PASSWORD`.
+pub fn command(line: &str) -> Command {
+    system::close_inherited();
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(line).env_remove(VARIABLE);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    command
+}
+
+/// Takes the password out of what a command printed: its first line.
+///
+/// # Errors
+/// [`SecretError::Failed`] when the command did not end well, whatever it printed.
+pub fn from_output(output: Output) -> Result<Zeroizing<String>, SecretError> {
+    let printed = Zeroizing::new(output.stdout);
+    match (output.status.code(), output.status.signal()) {
+        (Some(0), _) => first_line(&printed),
+        (Some(127), _) => Err(SecretError::Failed("was not found (exit status 127)".to_owned())),
+        (Some(code), _) => Err(SecretError::Failed(format!("failed with exit status {code}"))),
+        (None, Some(signal)) => Err(SecretError::Failed(format!("was ended by signal {signal}"))),
+        (None, None) => Err(SecretError::Failed("failed".to_owned())),
+    }
+}
+
+/// What is wrong with a password, if anything is.
+pub(super) fn check(password: &str) -> Result<(), SecretError> {
+    match password {
+        "" => Err(SecretError::Unusable("is empty")),
+        text if text.contains('\0') => Err(SecretError::Unusable("contains a NUL character")),
+        _ => Ok(()),
+    }
+}
+
+/// The variable that holds a password, and that no child sees.
+pub(super) const VARIABLE: &str = "POSTHASTE_PASSWORD";
+
+fn from_file(path: &Path) -> Result<Zeroizing<String>, SecretError> {
+    let name = || path.display().to_string();
+    let (octets, access) =
+        file::read(path).map_err(|error| SecretError::Unreadable { path: name(), reason: file::words(&error) })?;
+    let private = match is_mounted(path) {
+        true => Ok(()),
+        false => access.private(path),
+    };
+    private.and_then(|()| access.trusted(path, system::effective_user())).map_err(|exposure| SecretError::Exposed {
+        path: name(),
+        reason: exposure.message,
+        cure: exposure.help,
+    })?;
+    first_line(&octets)
+}
+
+/// Whether a container's manager has put the secret there. Its mode (0444 in Docker) cannot be changed, and whoever
+/// is in the container is meant to read it.
+fn is_mounted(path: &Path) -> bool {
+    ["/run/secrets", "/var/run/secrets"].iter().any(|dir| path.starts_with(dir))
+        && !path.components().any(|component| component.as_os_str() == OsString::from(".."))
+}
+
+fn first_line(octets: &[u8]) -> Result<Zeroizing<String>, SecretError> {
+    let line = octets.split(|octet| *octet == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let text = std::str::from_utf8(line).map_err(|_| SecretError::Unusable("is not UTF-8"))?;
+    check(text)?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(line: &str) -> Result<String, String> {
+        match read(&Secret::Command(line.to_owned())) {
+            Ok(password) => Ok(password.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn password_is_the_first_line_that_a_command_prints() {
+        assert_eq!(run("echo hunter2"), Ok("hunter2".into()));
+        assert_eq!(run("printf 'hunter2\\r\\nuser: alice\\n'"), Ok("hunter2".into()));
+        assert_eq!(run("printf ' two words '"), Ok(" two words ".into()));
+        assert_eq!(run("cat"), Err("the password is empty".into()));
+        assert_eq!(run("printf '\\nhunter2'"), Err("the password is empty".into()));
+        assert_eq!(run("printf 'hunt\\000er2'"), Err("the password contains a NUL character".into()));
+        assert_eq!(run("printf '\\377\\n'"), Err("the password is not UTF-8".into()));
+        assert_eq!(run("echo hunter2; exit 3"), Err("password-command failed with exit status 3".into()));
+        assert_eq!(run("kill -9 $$"), Err("password-command was ended by signal 9".into()));
+    }
+
+    #[test]
+    fn secret_that_is_mounted_in_a_container_is_known_by_its_path() {
+        assert!(is_mounted(Path::new("/run/secrets/smtp")));
+        assert!(!is_mounted(Path::new("/run/secrets/../../home/alice/password")));
+        assert!(!is_mounted(Path::new("/run/secretservice/smtp")));
+    }
 }

@@ -109,11 +109,20 @@ impl Driver<'_, '_> {
                     }
                     self.read(stage, &mut deadline).await;
                 }
+                Action::Flush => self.flush_alone().await,
                 Action::SendBody => self.send_body().await,
                 Action::StartTls => self.start_tls().await,
                 Action::NeedPassword => self.fetch_password().await,
                 Action::Close(closing) => return self.close(closing).await,
             }
+        }
+    }
+
+    /// A flight that nothing is awaited behind.
+    async fn flush_alone(&mut self) {
+        let deadline = Instant::now() + limit(self.session.stage(), self.means.timeouts);
+        if let Err(interruption) = self.flush(deadline).await {
+            self.interrupted(interruption);
         }
     }
 
@@ -243,7 +252,8 @@ impl Driver<'_, '_> {
             framer.push(&raw, &mut self.flight);
             if more == More::No {
                 framer.finish(&mut self.flight);
-                return Ok(true);
+                // What has come by now came before the end of the message, and is no answer to it.
+                return Ok(!self.take_arrived().await || self.session.next_action() == Action::SendBody);
             }
             if self.flight.len() < FLIGHT {
                 continue;
@@ -265,6 +275,22 @@ impl Driver<'_, '_> {
                 }
             }
         }
+    }
+
+    /// Takes what has arrived already, without waiting for more.
+    async fn take_arrived(&mut self) -> bool {
+        let Some(stream) = &mut self.stream else { return false };
+        let mut octets = [0; READ];
+        let count = poll_fn(|cx| {
+            let mut buffer = ReadBuf::new(&mut octets);
+            match Pin::new(&mut *stream).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) => Poll::Ready(buffer.filled().len()),
+                _ => Poll::Ready(0),
+            }
+        })
+        .await;
+        self.session.received(&octets[..count]);
+        count > 0
     }
 
     /// The connection broke while the message went out. A server that refuses early says why and closes; what it

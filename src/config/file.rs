@@ -1,0 +1,135 @@
+//! Files with settings or secrets: opened once, looked at through the one descriptor, and read if their owner and
+//! mode allow that.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use zeroize::Zeroizing;
+
+use crate::system;
+
+/// Who may do what with a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Access {
+    pub owner: u32,
+    pub mode: u32,
+}
+
+/// Why a file is not to be used, and the command that mends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Exposure {
+    pub message: String,
+    pub help: String,
+}
+
+/// Opens a file and reads all of it, up to a limit. It never waits: a FIFO or a device is refused.
+pub(super) fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, Access)> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let descriptor: OwnedFd = open(path, flags, Mode::empty())?;
+    let facts = fstat(&descriptor)?;
+    if FileType::from_raw_mode(facts.st_mode) != FileType::RegularFile {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let size = u64::try_from(facts.st_size).unwrap_or(0);
+    if size > LARGEST {
+        return Err(io::Error::other("it is larger than 1 MiB"));
+    }
+    // With room for one more octet the end is found without a growing, and so without a copy left behind.
+    let mut octets = Zeroizing::new(Vec::with_capacity(size as usize + 1));
+    File::from(descriptor).take(size).read_to_end(&mut octets)?;
+    let access = Access { owner: facts.st_uid, mode: u32::from(facts.st_mode) & 0o7777 };
+    Ok((octets, access))
+}
+
+impl Access {
+    /// Whether the file may tell `user` what to do: it is theirs or root's, and not everybody can write it.
+    pub(super) fn trusted(self, path: &Path, user: u32) -> Result<(), Exposure> {
+        if self.owner != user && self.owner != 0 {
+            let owner = system::User::of(self.owner).login;
+            return Err(Exposure {
+                message: format!("it belongs to {owner}, who is neither root nor the user of this process"),
+                help: format!("Run: chown {} {}", system::User::of(user).login, shell(path)),
+            });
+        }
+        if self.mode & 0o002 != 0 {
+            let message = "everybody can write it".to_owned();
+            return Err(Exposure { message, help: format!("Run: chmod o-w {}", shell(path)) });
+        }
+        Ok(())
+    }
+
+    /// Whether the file may hold a secret: nobody but its owner can read it and, if that is root, its group.
+    pub(super) fn private(self, path: &Path) -> Result<(), Exposure> {
+        let shared = if self.owner == 0 { 0 } else { 0o040 };
+        let who = match self.mode & (0o004 | shared) {
+            0 => return Ok(()),
+            mode if mode & 0o004 != 0 => "everybody",
+            _ => "its group",
+        };
+        let mode = if self.owner == 0 && self.mode & 0o040 != 0 { "640" } else { "600" };
+        Err(Exposure {
+            message: format!("it holds a password, and {who} can read it"),
+            help: format!("Run: chmod {mode} {}", shell(path)),
+        })
+    }
+}
+
+/// The words of a failure of the system, without the number behind them.
+pub(super) fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// A path as a shell wants it.
+pub(super) fn shell(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%".contains(c);
+    match text.chars().all(plain) && !text.starts_with('-') {
+        true => text,
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
+/// Octets that a file may have.
+const LARGEST: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secret_is_for_its_owner_and_the_group_of_root() {
+        let path = Path::new("/etc/posthaste/config.toml");
+        let table = [
+            (1000, 0o600, None),
+            (1000, 0o400, None),
+            (1000, 0o640, Some("Run: chmod 600 /etc/posthaste/config.toml")),
+            (1000, 0o604, Some("Run: chmod 600 /etc/posthaste/config.toml")),
+            (1000, 0o644, Some("Run: chmod 600 /etc/posthaste/config.toml")),
+            (0, 0o640, None),
+            (0, 0o600, None),
+            (0, 0o644, Some("Run: chmod 640 /etc/posthaste/config.toml")),
+            (0, 0o604, Some("Run: chmod 600 /etc/posthaste/config.toml")),
+        ];
+        for (owner, mode, expected) in table {
+            let help = Access { owner, mode }.private(path).err().map(|exposure| exposure.help);
+            assert_eq!(help.as_deref(), expected, "{owner} {mode:o}");
+        }
+    }
+
+    #[test]
+    fn file_of_another_user_and_file_that_all_can_write_are_not_trusted() {
+        let path = Path::new("/srv/it's.toml");
+        assert!(Access { owner: 0, mode: 0o644 }.trusted(path, 1000).is_ok());
+        assert!(Access { owner: 1000, mode: 0o664 }.trusted(path, 1000).is_ok());
+        assert!(Access { owner: 1001, mode: 0o600 }.trusted(path, 1000).is_err());
+        assert!(Access { owner: 1001, mode: 0o600 }.trusted(path, 0).is_err());
+        let exposure = Access { owner: 1000, mode: 0o666 }.trusted(path, 1000).unwrap_err();
+        assert_eq!(exposure.help, "Run: chmod o-w '/srv/it'\\''s.toml'");
+    }
+}

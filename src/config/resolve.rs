@@ -1,0 +1,282 @@
+//! Layers into an [`Account`]: the environment beats the account, the account beats the top of the file. What
+//! belongs together (three ways to a password, two to trusted roots) is taken from one layer as a whole.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::account::{Account, Log, Login, Mechanisms, Scheme, Secret, Timeouts, Tls, TlsPolicy, TlsRoots, TlsVersion};
+use super::account::{EightBit, LongLines, Partial};
+use super::error::{ConfigError, Kind};
+use super::settings::{LogTo, Place, Roots, Set, Settings};
+use super::url::{Url, is_loopback, scheme_name};
+use super::value::{Auth, quoted};
+use super::{Config, Layers};
+
+/// Resolves the settings of one account. `log` is where the log goes when no layer says it.
+pub(super) fn account(config: &Config, layers: Layers<'_>, log: Log) -> Result<Account, ConfigError> {
+    let resolver = Resolver { config, layers };
+    let (rank, servers) = resolver.servers()?;
+    let login = resolver.login(rank, servers)?;
+    let tls = resolver.tls(servers, login.is_some())?;
+    Ok(Account {
+        name: resolver.layers.name.to_owned(),
+        servers: servers.value.iter().map(|url| url.server.clone()).collect(),
+        login,
+        tls,
+        from: resolver.pick(|s| s.from.as_ref()).cloned().unwrap_or_default(),
+        hostname: resolver.pick(|s| s.hostname.as_ref()).cloned(),
+        mail_domain: match resolver.pick(|s| s.mail_domain.as_ref()) {
+            Some(domain) => domain.clone(),
+            None => config.mail_domain().to_owned(),
+        },
+        timeouts: Timeouts {
+            connect: resolver.pick(|s| s.connect_timeout.as_ref()).copied().unwrap_or(CONNECT),
+            command: resolver.pick(|s| s.timeout.as_ref()).copied(),
+            min_rate: resolver.pick(|s| s.min_rate.as_ref()).copied().unwrap_or(MIN_RATE),
+        },
+        max_recipients: resolver.pick(|s| s.max_recipients.as_ref()).copied().unwrap_or(MAX_RECIPIENTS),
+        max_size: resolver.pick(|s| s.max_size.as_ref()).copied(),
+        partial: resolver.pick(|s| s.partial.as_ref()).copied().unwrap_or(Partial::Deliver),
+        eight_bit: resolver.pick(|s| s.eight_bit.as_ref()).copied().unwrap_or(EightBit::Encode),
+        long_lines: resolver.pick(|s| s.long_lines.as_ref()).copied().unwrap_or(LongLines::Encode),
+        log: resolver.log(log)?,
+    })
+}
+
+struct Resolver<'a> {
+    config: &'a Config,
+    layers: Layers<'a>,
+}
+
+impl<'a> Resolver<'a> {
+    /// A setting of the highest layer that has it.
+    fn find<T>(&self, get: impl Fn(&'a Settings) -> Option<&'a Set<T>>) -> Option<(usize, &'a Set<T>)> {
+        self.layers.stack.iter().enumerate().find_map(|(rank, layer)| Some((rank, get(layer)?)))
+    }
+
+    fn pick<T>(&self, get: impl Fn(&'a Settings) -> Option<&'a Set<T>>) -> Option<&'a T> {
+        self.find(get).map(|(_, set)| &set.value)
+    }
+
+    fn error(&self, message: impl Into<String>, place: Place) -> ConfigError {
+        self.config.error(message, place)
+    }
+
+    fn servers(&self) -> Result<(usize, &'a Set<Vec<Url>>), ConfigError> {
+        self.find(|s| s.server.as_ref()).ok_or_else(|| {
+            let message = match self.layers.place {
+                Some(_) => format!("the account {} has no server", quoted(self.layers.name)),
+                None => "there is no server".to_owned(),
+            };
+            let error = match self.layers.place {
+                Some(place) => self.error(message, place),
+                None => self.config.error_in_file(message),
+            };
+            error.help("Add one: server = \"submissions://alice@smtp.example.org\"")
+        })
+    }
+
+    fn login(&self, rank: usize, servers: &'a Set<Vec<Url>>) -> Result<Option<Login>, ConfigError> {
+        let mechanisms = match self.pick(|s| s.auth.as_ref()) {
+            Some(Auth::None) => return Ok(None),
+            Some(Auth::With(mechanisms)) => mechanisms.clone(),
+            None => Mechanisms::Auto,
+        };
+        let user = self.user(rank, servers)?;
+        match (user, self.secret()?) {
+            (None, None) => Ok(None),
+            (Some((user, _)), Some((secret, _))) => Ok(Some(Login { user: user.to_owned(), secret, mechanisms })),
+            (Some((user, place)), None) => {
+                let error = self.error(format!("there is no password for the user {}", quoted(user)), place);
+                Err(error.help("Set `password-command`, `password-file` or `password`; or auth = \"none\" to send without a login."))
+            }
+            (None, Some((_, place))) => {
+                let error = self.error("there is a password, and no user for it", place);
+                Err(error.help("Name the user: server = \"submissions://USER@HOST\", or user = \"USER\"."))
+            }
+        }
+    }
+
+    fn user(&self, rank: usize, servers: &'a Set<Vec<Url>>) -> Result<Option<(&'a str, Place)>, ConfigError> {
+        let mut users = servers.value.iter().filter_map(|url| url.user.as_deref());
+        let in_url = users.next();
+        if let Some(first) = in_url
+            && let Some(other) = users.find(|other| *other != first)
+        {
+            let message = format!("the servers name two users, {} and {}", quoted(first), quoted(other));
+            return Err(self.error(message, servers.place).help("An account has one login; make two accounts."));
+        }
+        let key = self.find(|s| s.user.as_ref());
+        Ok(match (in_url, key) {
+            (Some(in_url), Some((other, key))) if rank == other && in_url != key.value => {
+                let message =
+                    format!("the URL names the user {}, and `user` is {}", quoted(in_url), quoted(&key.value));
+                return Err(self.error(message, key.place).help("Remove one of them."));
+            }
+            (Some(in_url), Some((other, _))) if rank <= other => Some((in_url, servers.place)),
+            (_, Some((_, key))) => Some((key.value.as_str(), key.place)),
+            (Some(in_url), None) => Some((in_url, servers.place)),
+            (None, None) => None,
+        })
+    }
+
+    fn secret(&self) -> Result<Option<(Secret, Place)>, ConfigError> {
+        for layer in &self.layers.stack {
+            let password =
+                layer.password.as_ref().map(|set| ("password", Secret::Literal(set.value.clone()), set.place));
+            let file = layer.password_file.as_ref();
+            let file = file.map(|set| ("password-file", Secret::File(self.credential(set)), set.place));
+            let command = layer.password_command.as_ref();
+            let command = command.map(|set| ("password-command", Secret::Command(set.value.clone()), set.place));
+            let mut found = [password, file, command].into_iter().flatten();
+            if let Some((first, secret, place)) = found.next() {
+                return match found.next() {
+                    None => Ok(Some((secret, place))),
+                    Some((second, _, place)) => Err(self.both(first, second, place)),
+                };
+            }
+        }
+        Ok(None)
+    }
+
+    fn both(&self, first: &str, second: &str, place: Place) -> ConfigError {
+        let name = |key: &str| match place {
+            Place::File(..) => format!("`{key}`"),
+            Place::Environment => format!("POSTHASTE_{}", key.to_ascii_uppercase().replace('-', "_")),
+        };
+        self.error(format!("both {} and {} are set", name(first), name(second)), place).help("Keep one of them.")
+    }
+
+    fn tls(&self, servers: &Set<Vec<Url>>, login: bool) -> Result<Tls, ConfigError> {
+        let mut policy = TlsPolicy::Required;
+        if let Some((_, set)) = self.find(|s| s.tls.as_ref())
+            && set.value != TlsPolicy::Required
+        {
+            policy = set.value;
+            let word = if policy == TlsPolicy::None { "none" } else { "opportunistic" };
+            if servers.value.iter().any(|url| url.server.scheme == Scheme::Submissions) {
+                let scheme = scheme_name(Scheme::Submissions);
+                let message = format!("`tls` is `{word}`, and {scheme}:// is TLS from the first octet");
+                return Err(self
+                    .error(message, set.place)
+                    .help("Write submission:// or smtp:// if the server has no TLS."));
+            }
+            if login && !servers.value.iter().all(|url| is_loopback(&url.server.host)) {
+                let message = format!("`tls` is `{word}`, and there is a password, which others could read on the way");
+                return Err(self
+                    .error(message, set.place)
+                    .help("Remove `tls`, or set auth = \"none\" to send without a login."));
+            }
+        }
+        let cert = self.find(|s| s.tls_cert.as_ref()).map(|(_, set)| set);
+        let key = self.find(|s| s.tls_key.as_ref()).map(|(_, set)| set);
+        let alone = match (cert, key) {
+            (Some(cert), None) => Some(("tls-cert", "tls-key", cert.place)),
+            (None, Some(key)) => Some(("tls-key", "tls-cert", key.place)),
+            _ => None,
+        };
+        if let Some((one, other, place)) = alone {
+            return Err(self
+                .error(format!("`{one}` is set and `{other}` is not"), place)
+                .help("Set both, or neither."));
+        }
+        Ok(Tls {
+            policy,
+            roots: self.roots()?,
+            pins: self.pick(|s| s.tls_pin.as_ref()).cloned().unwrap_or_default(),
+            server_name: self.pick(|s| s.tls_server_name.as_ref()).cloned(),
+            cert: cert.map(|set| self.path(set)),
+            key: key.map(|set| self.path(set)),
+            min: self.pick(|s| s.tls_min.as_ref()).copied().unwrap_or(TlsVersion::Tls12),
+        })
+    }
+
+    fn roots(&self) -> Result<TlsRoots, ConfigError> {
+        for layer in &self.layers.stack {
+            return match (&layer.tls_roots, &layer.tls_ca_file) {
+                (None, None) => continue,
+                (Some(_), Some(file)) => Err(self.both("tls-roots", "tls-ca-file", file.place)),
+                (None, Some(file)) => Ok(TlsRoots::File(self.path(file))),
+                (Some(Set { value: Roots::Both, .. }), None) => Ok(TlsRoots::Both),
+                (Some(Set { value: Roots::System, .. }), None) => Ok(TlsRoots::System),
+                (Some(Set { value: Roots::BuiltIn, .. }), None) => Ok(TlsRoots::BuiltIn),
+            };
+        }
+        Ok(TlsRoots::Both)
+    }
+
+    fn log(&self, unset: Log) -> Result<Log, ConfigError> {
+        for layer in &self.layers.stack {
+            let (to, place) = match (&layer.log, &layer.log_file) {
+                (None, None) => continue,
+                (None, Some(file)) => (LogTo::File, file.place),
+                (Some(to), None) => (to.value, to.place),
+                (Some(Set { value: LogTo::File, place }), Some(_)) => (LogTo::File, *place),
+                (Some(_), Some(file)) => {
+                    let error = self.error("`log-file` is set, and `log` is not `file`", file.place);
+                    return Err(error.help("Remove one of them."));
+                }
+            };
+            return match (to, self.find(|s| s.log_file.as_ref())) {
+                (LogTo::None, _) => Ok(Log::None),
+                (LogTo::Syslog, _) => Ok(Log::Syslog),
+                (LogTo::Journal, _) => Ok(Log::Journal),
+                (LogTo::File, Some((_, file))) => Ok(Log::File(self.path(file))),
+                (LogTo::File, None) => {
+                    let error = self.error("`log` is `file`, and `log-file` is not set", place);
+                    Err(error.help("Add it: log-file = \"~/.local/state/posthaste.log\""))
+                }
+            };
+        }
+        Ok(unset)
+    }
+
+    /// A path as written: `~/` is the home directory, and a relative one in a file begins at that file.
+    fn path(&self, set: &Set<String>) -> PathBuf {
+        let home = || self.config.environment.home();
+        if let Some(rest) = set.value.strip_prefix("~/")
+            && let Some(home) = home()
+        {
+            return home.join(rest);
+        }
+        match (set.place, self.config.path.as_deref().and_then(Path::parent)) {
+            (Place::File(..), Some(directory)) => directory.join(&set.value),
+            _ => PathBuf::from(&set.value),
+        }
+    }
+
+    /// A path as [`Resolver::path`] has it; but a bare name that systemd has put into the directory of credentials
+    /// is found there.
+    fn credential(&self, set: &Set<String>) -> PathBuf {
+        let directory = self.config.environment.absolute("CREDENTIALS_DIRECTORY").filter(|_| !set.value.contains('/'));
+        match directory.map(|directory| directory.join(&set.value)).filter(|path| path.exists()) {
+            Some(path) => path,
+            None => self.path(set),
+        }
+    }
+}
+
+impl Config {
+    fn error(&self, message: impl Into<String>, place: Place) -> ConfigError {
+        let error = ConfigError::new(Kind::Invalid, message);
+        match (place, &self.path) {
+            (Place::File(from, to), Some(path)) => error.at(path, &self.text, from..to),
+            _ => error,
+        }
+    }
+
+    fn error_in_file(&self, message: impl Into<String>) -> ConfigError {
+        let error = ConfigError::new(Kind::Invalid, message);
+        match &self.path {
+            Some(path) => error.in_file(path),
+            None => error,
+        }
+    }
+}
+
+/// The race of all addresses of a server.
+const CONNECT: Duration = Duration::from_secs(30);
+/// Octets a second.
+const MIN_RATE: u64 = 1024;
+/// A server must take a hundred (RFC 5321 section 4.5.3.1.8), and many take no more.
+const MAX_RECIPIENTS: usize = 100;

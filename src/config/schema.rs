@@ -1,0 +1,327 @@
+//! The table of all settings: the one source of parser, environment and manual.
+
+use std::fmt;
+
+use secrecy::SecretString;
+
+use super::account::{EightBit, LongLines, Partial, TlsPolicy, TlsVersion};
+use super::settings::{Input, LogTo, Mistake, Roots, Settings, put, put_auth, put_list, put_number, put_size};
+use super::value::{self, Fault};
+
+/// One setting as the user knows it.
+pub struct Key {
+    /// Its name in the file. In the environment it is `POSTHASTE_` and the name in upper case, with `_` for `-`.
+    pub name: &'static str,
+    /// What kind of value it has.
+    pub form: Form,
+    /// What holds when it is not set, in words.
+    pub default: &'static str,
+    /// What it means, in one line.
+    pub meaning: &'static str,
+    /// A value as it stands in the file.
+    pub example: &'static str,
+    store: fn(&mut Settings, &Input<'_>) -> Result<(), Mistake>,
+}
+
+/// The kind of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A text.
+    Text,
+    /// A text, or a list of texts. In the environment the list has commas or blanks.
+    Texts,
+    /// A path; `~/` is the home directory, and a relative path begins at the directory of the file.
+    Path,
+    /// A whole number with `ms`, `s`, `m` or `h`.
+    Duration,
+    /// A whole number, alone or with `K`, `M` or `G`.
+    Size,
+    /// A whole number.
+    Number,
+    /// One of these words.
+    Word(&'static [&'static str]),
+}
+
+impl Key {
+    /// The name in the environment.
+    pub fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.name.to_ascii_uppercase().replace('-', "_"))
+    }
+
+    pub(super) fn store(&self, settings: &mut Settings, input: &Input<'_>) -> Result<(), Mistake> {
+        (self.store)(settings, input)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Form::Text => "a text in quotes",
+            Form::Texts => "a text in quotes, or a list of such",
+            Form::Path => "a path in quotes",
+            Form::Duration => "a duration in quotes",
+            Form::Size => "a size",
+            Form::Number => "a whole number without quotes",
+            Form::Word(words) => return write!(f, "one of {}", value::list(words.iter().copied())),
+        })
+    }
+}
+
+/// The key with this name.
+pub(super) fn key(name: &str) -> Option<&'static Key> {
+    SCHEMA.iter().find(|key| key.name == name)
+}
+
+fn tls_min(text: &str) -> Result<TlsVersion, Fault> {
+    match text {
+        "1.0" | "1.1" => Err(Fault::new(format!("TLS {text} is too weak, and not supported"))),
+        _ => value::word(text, &[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)]),
+    }
+}
+
+fn secret(text: &str) -> Result<SecretString, Fault> {
+    match super::secret::check(text) {
+        Ok(()) => Ok(SecretString::from(text)),
+        Err(error) => Err(Fault::new(error.to_string())),
+    }
+}
+
+const TLS: &[(&str, TlsPolicy)] =
+    &[("required", TlsPolicy::Required), ("opportunistic", TlsPolicy::Opportunistic), ("none", TlsPolicy::None)];
+const ROOTS: &[(&str, Roots)] = &[("both", Roots::Both), ("system", Roots::System), ("built-in", Roots::BuiltIn)];
+const PARTIAL: &[(&str, Partial)] = &[("deliver", Partial::Deliver), ("all-or-none", Partial::AllOrNone)];
+const EIGHT_BIT: &[(&str, EightBit)] =
+    &[("encode", EightBit::Encode), ("send", EightBit::Send), ("refuse", EightBit::Refuse)];
+const LONG_LINES: &[(&str, LongLines)] =
+    &[("encode", LongLines::Encode), ("pass", LongLines::Pass), ("refuse", LongLines::Refuse)];
+const LOG: &[(&str, LogTo)] =
+    &[("none", LogTo::None), ("syslog", LogTo::Syslog), ("journal", LogTo::Journal), ("file", LogTo::File)];
+
+/// What the names of all variables begin with.
+pub(super) const PREFIX: &str = "POSTHASTE_";
+
+/// Every setting of an account, in the order of the manual.
+pub const SCHEMA: &[Key] = &[
+    Key {
+        name: "server",
+        form: Form::Texts,
+        default: "none: it must be set",
+        meaning: "the server that takes the mail, as a URL, or several that are tried in this order",
+        example: "\"submissions://alice@smtp.example.org\"",
+        store: |s, i| put_list(&mut s.server, i, value::server),
+    },
+    Key {
+        name: "user",
+        form: Form::Text,
+        default: "the user in the server URL",
+        meaning: "the user name for the login",
+        example: "\"alice@example.org\"",
+        store: |s, i| put(&mut s.user, i, value::text),
+    },
+    Key {
+        name: "password",
+        form: Form::Text,
+        default: "none",
+        meaning: "the password itself; the file must not be readable by others",
+        example: "\"correct horse battery staple\"",
+        store: |s, i| put(&mut s.password, i, secret),
+    },
+    Key {
+        name: "password-file",
+        form: Form::Path,
+        default: "none",
+        meaning: "a file of which the first line is the password",
+        example: "\"~/.config/posthaste/password\"",
+        store: |s, i| put(&mut s.password_file, i, value::text),
+    },
+    Key {
+        name: "password-command",
+        form: Form::Text,
+        default: "none",
+        meaning: "a shell command that prints the password as its first line; run only when a login is reached",
+        example: "\"pass show smtp.example.org\"",
+        store: |s, i| put(&mut s.password_command, i, value::text),
+    },
+    Key {
+        name: "auth",
+        form: Form::Texts,
+        default: "auto: the strongest that the server offers",
+        meaning: "the mechanisms for the login: auto, none, or names in the order of preference",
+        example: "\"PLAIN\"",
+        store: |s, i| put_auth(&mut s.auth, i),
+    },
+    Key {
+        name: "tls",
+        form: Form::Word(&["required", "opportunistic", "none"]),
+        default: "required",
+        meaning: "whether a message may ever go out in clear text",
+        example: "\"required\"",
+        store: |s, i| put(&mut s.tls, i, |text| value::word(text, TLS)),
+    },
+    Key {
+        name: "tls-roots",
+        form: Form::Word(&["both", "system", "built-in"]),
+        default: "both: the built-in ones first, the system's when those do not know the issuer",
+        meaning: "which certificate authorities are trusted",
+        example: "\"system\"",
+        store: |s, i| put(&mut s.tls_roots, i, |text| value::word(text, ROOTS)),
+    },
+    Key {
+        name: "tls-ca-file",
+        form: Form::Path,
+        default: "none",
+        meaning: "a PEM file with the only certificate authorities that are trusted",
+        example: "\"/etc/ssl/certs/example-ca.pem\"",
+        store: |s, i| put(&mut s.tls_ca_file, i, value::text),
+    },
+    Key {
+        name: "tls-pin",
+        form: Form::Texts,
+        default: "none",
+        meaning: "SHA-256 of the server's public key (hexadecimal or base64); replaces the check of the certificate",
+        example: "\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"",
+        store: |s, i| put_list(&mut s.tls_pin, i, value::pin),
+    },
+    Key {
+        name: "tls-server-name",
+        form: Form::Text,
+        default: "the host of the server URL",
+        meaning: "the name that the certificate must bear",
+        example: "\"mail.example.org\"",
+        store: |s, i| put(&mut s.tls_server_name, i, value::server_name),
+    },
+    Key {
+        name: "tls-cert",
+        form: Form::Path,
+        default: "none",
+        meaning: "a PEM file with the client's certificate and its chain",
+        example: "\"/etc/posthaste/client.pem\"",
+        store: |s, i| put(&mut s.tls_cert, i, value::text),
+    },
+    Key {
+        name: "tls-key",
+        form: Form::Path,
+        default: "none",
+        meaning: "a PEM file with the private key for tls-cert",
+        example: "\"/etc/posthaste/client.key\"",
+        store: |s, i| put(&mut s.tls_key, i, value::text),
+    },
+    Key {
+        name: "tls-min",
+        form: Form::Word(&["1.2", "1.3"]),
+        default: "1.2",
+        meaning: "the lowest version of TLS that is spoken",
+        example: "\"1.3\"",
+        store: |s, i| put(&mut s.tls_min, i, tls_min),
+    },
+    Key {
+        name: "from",
+        form: Form::Texts,
+        default: "none",
+        meaning: "sender addresses that choose this account, with * for anything; the first without * is the default sender",
+        example: "[\"alice@example.org\", \"*@lists.example.org\"]",
+        store: |s, i| put_list(&mut s.from, i, value::pattern),
+    },
+    Key {
+        name: "hostname",
+        form: Form::Text,
+        default: "the full name of this machine, else its address in brackets",
+        meaning: "the name that is given to the server with EHLO",
+        example: "\"laptop.example.org\"",
+        store: |s, i| put(&mut s.hostname, i, value::hello),
+    },
+    Key {
+        name: "mail-domain",
+        form: Form::Text,
+        default: "the first line of /etc/mailname, else the full name of this machine",
+        meaning: "what addresses without a domain get behind the @",
+        example: "\"example.org\"",
+        store: |s, i| put(&mut s.mail_domain, i, value::domain),
+    },
+    Key {
+        name: "timeout",
+        form: Form::Duration,
+        default: "two to ten minutes, by command (RFC 5321 section 4.5.3.2)",
+        meaning: "how long the server may take to answer one command; the end of the message keeps its ten minutes",
+        example: "\"2m\"",
+        store: |s, i| put(&mut s.timeout, i, value::duration),
+    },
+    Key {
+        name: "connect-timeout",
+        form: Form::Duration,
+        default: "30s",
+        meaning: "how long it may take to connect to a server, over all its addresses",
+        example: "\"10s\"",
+        store: |s, i| put(&mut s.connect_timeout, i, value::duration),
+    },
+    Key {
+        name: "min-rate",
+        form: Form::Size,
+        default: "1K",
+        meaning: "octets a second; the message has ten minutes and its size divided by this",
+        example: "\"4K\"",
+        store: |s, i| put_size(&mut s.min_rate, i),
+    },
+    Key {
+        name: "max-recipients",
+        form: Form::Number,
+        default: "100",
+        meaning: "most recipients in one transaction",
+        example: "50",
+        store: |s, i| put_number(&mut s.max_recipients, i, value::count),
+    },
+    Key {
+        name: "max-size",
+        form: Form::Size,
+        default: "none: what the server says",
+        meaning: "largest message in octets",
+        example: "\"25M\"",
+        store: |s, i| put_size(&mut s.max_size, i),
+    },
+    Key {
+        name: "partial",
+        form: Form::Word(&["deliver", "all-or-none"]),
+        default: "deliver",
+        meaning: "what happens when the server refuses some of the recipients",
+        example: "\"all-or-none\"",
+        store: |s, i| put(&mut s.partial, i, |text| value::word(text, PARTIAL)),
+    },
+    Key {
+        name: "eight-bit",
+        form: Form::Word(&["encode", "send", "refuse"]),
+        default: "encode",
+        meaning: "what happens to 8-bit content when the server has no 8BITMIME",
+        example: "\"refuse\"",
+        store: |s, i| put(&mut s.eight_bit, i, |text| value::word(text, EIGHT_BIT)),
+    },
+    Key {
+        name: "long-lines",
+        form: Form::Word(&["encode", "pass", "refuse"]),
+        default: "encode",
+        meaning: "what happens to lines of more than 998 octets",
+        example: "\"refuse\"",
+        store: |s, i| put(&mut s.long_lines, i, |text| value::word(text, LONG_LINES)),
+    },
+    Key {
+        name: "log",
+        form: Form::Word(&["none", "syslog", "journal", "file"]),
+        default: "syslog when called as sendmail, else none",
+        meaning: "where one line for each recipient and attempt goes",
+        example: "\"syslog\"",
+        store: |s, i| put(&mut s.log, i, |text| value::word(text, LOG)),
+    },
+    Key {
+        name: "log-file",
+        form: Form::Path,
+        default: "none",
+        meaning: "the file for the log; implies log = \"file\"",
+        example: "\"~/.local/state/posthaste.log\"",
+        store: |s, i| put(&mut s.log_file, i, value::text),
+    },
+];

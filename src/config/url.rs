@@ -1,0 +1,333 @@
+//! The URL of a server.
+
+use std::borrow::Cow;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::account::{Host, Scheme, Server};
+use super::suggest::nearest;
+use super::value::{Fault, quoted};
+
+/// What a `server` URL says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Url {
+    pub server: Server,
+    pub user: Option<String>,
+}
+
+/// Reads `SCHEME://[USER@]HOST[:PORT]`. The last `@` ends the user name, which may be percent-encoded (RFC 3986).
+/// A password is refused: URLs end up in logs. No message of an error repeats what stands before the last `@`.
+pub(super) fn parse(text: &str) -> Result<Url, Fault> {
+    let text = text.trim();
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (scheme_named(scheme)?, rest),
+        None => return Err(no_scheme(text)),
+    };
+    let (user, place) = match rest.rsplit_once('@') {
+        Some((user, place)) => (Some(user), place),
+        None => (None, rest),
+    };
+    let user = user.map(user_named).transpose()?;
+    let place = place.strip_suffix('/').unwrap_or(place);
+    if place.contains(['/', '?', '#']) {
+        return Err(Fault::new("a server URL ends with the host or the port")
+            .help(format!("Write it as {}://USER@HOST:PORT.", scheme_name(scheme))));
+    }
+    let (host, port) = split_port(place)?;
+    let port = port.unwrap_or(default_port(scheme));
+    Ok(Url { server: Server { scheme, host, port }, user })
+}
+
+/// Reads a host name or an address. The name becomes lower case and loses a dot at its end.
+pub(super) fn host(text: &str) -> Result<Host, Fault> {
+    if let Ok(address) = text.parse() {
+        return Ok(Host::Address(address));
+    }
+    let name = text.strip_suffix('.').unwrap_or(text);
+    if name.is_empty() {
+        return Err(Fault::new("the host is missing"));
+    }
+    if !name.is_ascii() {
+        return Err(Fault::new(format!("the host {} is not ASCII", quoted(name)))
+            .help("Write an internationalised name in its ASCII form, xn--…"));
+    }
+    let legal = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let number = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|octet| octet.is_ascii_digit()));
+    if name.len() > 253 || number || !name.split('.').all(legal) {
+        return Err(Fault::new(format!("{} is neither a host name nor an address", quoted(name))));
+    }
+    Ok(Host::Name(name.to_ascii_lowercase()))
+}
+
+/// The scheme as it is written.
+pub(super) fn scheme_name(scheme: Scheme) -> &'static str {
+    match scheme {
+        Scheme::Submissions => "submissions",
+        Scheme::Submission => "submission",
+        Scheme::Smtp => "smtp",
+    }
+}
+
+fn default_port(scheme: Scheme) -> u16 {
+    match scheme {
+        Scheme::Submissions => 465,
+        Scheme::Submission => 587,
+        Scheme::Smtp => 25,
+    }
+}
+
+fn scheme_named(text: &str) -> Result<Scheme, Fault> {
+    let name = text.to_ascii_lowercase();
+    if let Some(scheme) = SCHEMES.into_iter().find(|scheme| scheme_name(*scheme) == name) {
+        return Ok(scheme);
+    }
+    if name == "lmtp" || name == "mx" {
+        return Err(later(&name));
+    }
+    let near = match FOREIGN.iter().find(|(foreign, _)| *foreign == name) {
+        Some((_, scheme)) => Some(*scheme),
+        None => nearest(&name, SCHEMES.map(scheme_name)),
+    };
+    let fault = Fault::new(format!("{} is no scheme of a server URL", quoted(text)));
+    Err(fault.help(match near {
+        Some(near) => format!("Did you mean `{near}://`?"),
+        None => CHOICE.to_owned(),
+    }))
+}
+
+fn no_scheme(text: &str) -> Fault {
+    if let Some((scheme, _)) = text.split_once(':')
+        && let scheme @ ("mx" | "lmtp") = scheme.to_ascii_lowercase().as_str()
+    {
+        return later(scheme);
+    }
+    let fault = Fault::new("a server URL begins with a scheme");
+    // Whatever has a colon before the last `@` may hold a password, and is not repeated.
+    let (user, place) = text.rsplit_once('@').map_or((None, text), |(user, place)| (Some(user), place));
+    let Ok((host, port)) = split_port(place) else {
+        return fault.help(CHOICE);
+    };
+    let scheme = match port {
+        Some(25) => Scheme::Smtp,
+        Some(587) => Scheme::Submission,
+        _ => Scheme::Submissions,
+    };
+    let host = match host {
+        Host::Name(name) => name,
+        Host::Address(std::net::IpAddr::V6(address)) => format!("[{address}]"),
+        Host::Address(address) => address.to_string(),
+    };
+    let user = match user {
+        Some(user) if user.contains(':') || user.is_empty() => Cow::Borrowed("USER@"),
+        Some(user) => Cow::Owned(format!("{}@", quoted(user).trim_matches('`'))),
+        None => Cow::Borrowed(""),
+    };
+    let port = match port {
+        Some(port) if port != default_port(scheme) => format!(":{port}"),
+        _ => String::new(),
+    };
+    fault.help(format!("Did you mean \"{}://{user}{host}{port}\"?", scheme_name(scheme)))
+}
+
+fn later(scheme: &str) -> Fault {
+    Fault::new(format!("`{scheme}:` is not supported yet"))
+        .help("Name a server that takes your mail: submissions://, submission:// or smtp://.")
+}
+
+fn user_named(text: &str) -> Result<String, Fault> {
+    if text.contains(':') {
+        return Err(Fault::new("a server URL must not hold a password").help(
+            "Leave the user alone in the URL, and set `password-command` or `password-file`; a colon in the name \
+             itself is written %3A.",
+        ));
+    }
+    let mut octets = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(octet) = rest.next() {
+        if octet != b'%' {
+            octets.push(octet);
+            continue;
+        }
+        let digit = |octet: Option<u8>| octet.and_then(|octet| char::from(octet).to_digit(16));
+        match (digit(rest.next()), digit(rest.next())) {
+            (Some(high), Some(low)) => octets.push((high * 16 + low) as u8),
+            _ => {
+                return Err(Fault::new("the user in the URL has a `%` that two hexadecimal digits must follow")
+                    .help("Write %25 for a percent sign."));
+            }
+        }
+    }
+    match String::from_utf8(octets) {
+        Ok(user) if user.is_empty() => Err(Fault::new("the user before the `@` is missing")),
+        Ok(user) if !user.chars().any(char::is_control) => Ok(user),
+        _ => Err(Fault::new("the user in the URL is not plain UTF-8 text")),
+    }
+}
+
+fn split_port(place: &str) -> Result<(Host, Option<u16>), Fault> {
+    if let Some(rest) = place.strip_prefix('[') {
+        let Some((address, rest)) = rest.split_once(']') else {
+            return Err(Fault::new("the `]` behind the IPv6 address is missing"));
+        };
+        let address: Ipv6Addr =
+            address.parse().map_err(|_| Fault::new(format!("{} is not an IPv6 address", quoted(address))))?;
+        let port = match rest.strip_prefix(':') {
+            Some(port) => Some(port_number(port)?),
+            None if rest.is_empty() => None,
+            None => return Err(Fault::new("only a `:` and a port may follow the address in brackets")),
+        };
+        return Ok((Host::Address(address.into()), port));
+    }
+    if place.parse::<Ipv6Addr>().is_ok() || place.matches(':').count() > 1 {
+        return Err(Fault::new("an IPv6 address in a URL stands in brackets")
+            .help("Write it as [2001:db8::1] or [2001:db8::1]:587."));
+    }
+    match place.split_once(':') {
+        Some((name, port)) => Ok((host(name)?, Some(port_number(port)?))),
+        None => Ok((host(place)?, None)),
+    }
+}
+
+fn port_number(text: &str) -> Result<u16, Fault> {
+    match text.parse() {
+        Ok(port) if port > 0 && text.bytes().all(|octet| octet.is_ascii_digit()) => Ok(port),
+        _ => Err(Fault::new("the port is not a number from 1 to 65535")),
+    }
+}
+
+/// Whether a host is this machine, so that nobody between here and there can listen.
+pub(super) fn is_loopback(host: &Host) -> bool {
+    match host {
+        Host::Name(name) => name == "localhost" || name.ends_with(".localhost"),
+        Host::Address(std::net::IpAddr::V4(address)) => Ipv4Addr::is_loopback(address),
+        Host::Address(std::net::IpAddr::V6(address)) => match address.to_ipv4_mapped() {
+            Some(four) => four.is_loopback(),
+            None => address.is_loopback(),
+        },
+    }
+}
+
+const SCHEMES: [Scheme; 3] = [Scheme::Submissions, Scheme::Submission, Scheme::Smtp];
+/// Schemes of other programs, and what they mean here.
+const FOREIGN: [(&str, &str); 6] = [
+    ("smtps", "submissions"),
+    ("ssmtp", "submissions"),
+    ("smtp+ssl", "submissions"),
+    ("smtp+tls", "submission"),
+    ("smtp+starttls", "submission"),
+    ("starttls", "submission"),
+];
+const CHOICE: &str = "Write submissions:// (TLS, port 465), submission:// (STARTTLS, port 587) or smtp:// (port 25).";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Scheme, String, u16, Option<String>) {
+        let url = parse(text).unwrap_or_else(|fault| panic!("{text}: {}", fault.message));
+        let host = match url.server.host {
+            Host::Name(name) => name,
+            Host::Address(address) => format!("address {address}"),
+        };
+        (url.server.scheme, host, url.server.port, url.user)
+    }
+
+    #[test]
+    fn url_names_scheme_host_port_and_user() {
+        use Scheme::{Smtp, Submission, Submissions};
+        let table = [
+            ("submissions://smtp.example.org", Submissions, "smtp.example.org", 465, None),
+            ("submissions://alice@smtp.example.org", Submissions, "smtp.example.org", 465, Some("alice")),
+            ("submission://alice@smtp.example.org", Submission, "smtp.example.org", 587, Some("alice")),
+            ("smtp://localhost", Smtp, "localhost", 25, None),
+            ("smtp://relay.example.org:2525/", Smtp, "relay.example.org", 2525, None),
+            ("SUBMISSIONS://SMTP.Example.ORG.", Submissions, "smtp.example.org", 465, None),
+            ("submissions://alice%40example.org@a.example", Submissions, "a.example", 465, Some("alice@example.org")),
+            ("submissions://alice@example.org@a.example", Submissions, "a.example", 465, Some("alice@example.org")),
+            ("submissions://DOM%5Calice@a.example:466", Submissions, "a.example", 466, Some("DOM\\alice")),
+            ("submissions://a%3Ab%25@a.example", Submissions, "a.example", 465, Some("a:b%")),
+            ("submissions://j%C3%B6rg@a.example", Submissions, "a.example", 465, Some("jörg")),
+            ("smtp://127.0.0.1:1025", Smtp, "address 127.0.0.1", 1025, None),
+            ("smtp://[::1]", Smtp, "address ::1", 25, None),
+            ("submission://bob@[2001:db8::1]:588", Submission, "address 2001:db8::1", 588, Some("bob")),
+        ];
+        for (text, scheme, host, port, user) in table {
+            assert_eq!(read(text), (scheme, host.to_owned(), port, user.map(str::to_owned)), "{text}");
+        }
+    }
+
+    #[test]
+    fn wrong_url_is_told_what_was_probably_meant() {
+        let table = [
+            ("smtps://a.example", "`smtps` is no scheme of a server URL", "Did you mean `submissions://`?"),
+            ("submision://a.example", "`submision` is no scheme of a server URL", "Did you mean `submission://`?"),
+            ("http://a.example", "`http` is no scheme of a server URL", CHOICE),
+            (
+                "smtp.example.org",
+                "a server URL begins with a scheme",
+                "Did you mean \"submissions://smtp.example.org\"?",
+            ),
+            ("a.example:587", "a server URL begins with a scheme", "Did you mean \"submission://a.example\"?"),
+            ("al@a.example:25", "a server URL begins with a scheme", "Did you mean \"smtp://al@a.example\"?"),
+            ("a.example:2465", "a server URL begins with a scheme", "Did you mean \"submissions://a.example:2465\"?"),
+            ("al:pw@a.example", "a server URL begins with a scheme", "Did you mean \"submissions://USER@a.example\"?"),
+            ("mx:", "`mx:` is not supported yet", "Name a server"),
+            ("lmtp:///run/lmtp.sock", "`lmtp:` is not supported yet", "Name a server"),
+            ("smtp://::1", "an IPv6 address in a URL stands in brackets", "[2001:db8::1]:587"),
+            ("smtp://al:pw@a.example", "a server URL must not hold a password", "`password-command`"),
+            ("smtp://jürgen.example", "the host `jürgen.example` is not ASCII", "xn--"),
+            ("smtp://a.example/x", "a server URL ends with the host or the port", "smtp://USER@HOST:PORT"),
+        ];
+        for (text, message, help) in table {
+            let fault = parse(text).unwrap_err();
+            assert_eq!(fault.message, message, "{text}");
+            assert!(fault.help.as_deref().unwrap_or("").contains(help), "{text}: {:?}", fault.help);
+        }
+    }
+
+    #[test]
+    fn url_that_is_nonsense_is_refused() {
+        let table = [
+            "",
+            "smtp://",
+            "smtp://@a.example",
+            "smtp://a.example:0",
+            "smtp://a.example:65536",
+            "smtp://a.example:+25",
+            "smtp://a.example:",
+            "smtp://[::1",
+            "smtp://[::1]x",
+            "smtp://[fe80::1%25eth0]",
+            "smtp://256.1.1.1",
+            "smtp://a..example",
+            "smtp://a b.example",
+            "smtp://-a.example",
+            "smtp://a%0@b.example",
+            "smtp://a%0d%0a@b.example",
+            "smtp://%ff@b.example",
+            "smtp://a.example\r\nQUIT",
+        ];
+        for text in table {
+            assert!(parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn no_message_repeats_a_password() {
+        for text in [
+            "smtp://al:hunter2@a.example",
+            "smtp://al:hun/ter2@a.example",
+            "al:hunter2@a.example",
+            "smpt://al:hunter2@a",
+            "al:hunter2@b@a.example:x",
+        ] {
+            let fault = parse(text).unwrap_err();
+            let all = format!("{} {:?}", fault.message, fault.help);
+            assert!(!all.contains("ter2"), "{text}: {all}");
+        }
+    }
+}
