@@ -1,1 +1,168 @@
 //! The flow from arguments to exit code, one function for each kind of call.
+
+mod send;
+mod submit;
+#[cfg(feature = "sink")]
+mod test_server;
+
+use std::ffi::OsString;
+use std::future::Future;
+
+use crate::cli::values::{Check, Format};
+use crate::cli::{self, Global, Invocation, Verbosity};
+use crate::config::account::{Account, Log};
+use crate::config::{Choice, Config, ConfigError, Environment, Kind, load};
+use crate::deliver::{Attempt, Witness};
+use crate::failure::{Exit, Failure};
+use crate::net::Notice;
+use crate::net::drive::Detail;
+use crate::net::tls::UnusableTls;
+use crate::report::{self, Style};
+use crate::smtp::outcome::Verdict;
+use crate::{check, failure};
+
+/// Runs the program; the exit code is for `main`.
+pub fn run(argv: Vec<OsString>) -> u8 {
+    let (global, invocation) = match cli::parse(argv) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let failure = Failure { exit: Exit::Usage, message: error.message, hint: error.hint };
+            report::failures(std::slice::from_ref(&failure), Style::Person);
+            return failure.exit.code();
+        }
+    };
+    let style = match &invocation {
+        Invocation::Sendmail(call) if call.errors == cli::submission::Errors::Quiet => Style::Quiet,
+        Invocation::Sendmail(_) => Style::OneLine,
+        _ => Style::Person,
+    };
+    let done = match invocation {
+        Invocation::Sendmail(call) => submit::sendmail(&global, &call),
+        Invocation::Send(call) => send::send(&global, &call),
+        Invocation::Check(call) => check_servers(&global, call),
+        #[cfg(feature = "sink")]
+        Invocation::Sink(call) => test_server::sink(&call),
+        #[cfg(feature = "sink")]
+        Invocation::Demo => test_server::demo(),
+        Invocation::Completions(shell) => print(&cli::generate::script(shell)),
+        Invocation::Text(text) => print(&text),
+        Invocation::QueueListing => print("Mail queue is empty\n"),
+        Invocation::QueueCount => print("0\n"),
+        // There is no queue, so nothing waits in it.
+        Invocation::Flush(_) => Ok(Exit::Success),
+        Invocation::CheckConfig => {
+            configuration(&global).and_then(|config| account(&config, &global, None, Log::None)).map(|_| Exit::Success)
+        }
+        Invocation::SmtpOnStdio => Err(not_yet("-bs (SMTP on standard input)")),
+        Invocation::Verify { .. } => Err(not_yet("-bv (verifying addresses)")),
+        Invocation::Aliases { .. } => Ok(Exit::Success),
+    };
+    match done {
+        Ok(exit) => exit.code(),
+        Err(failures) => {
+            report::failures(&failures, style);
+            failures.first().map_or(Exit::Software, |failure| failure.exit).code()
+        }
+    }
+}
+
+/// What a call ends with: an exit code whose reasons were told already, or reasons that are still to be told.
+type Done = Result<Exit, Vec<Failure>>;
+
+fn fail(exit: Exit, message: impl Into<String>) -> Vec<Failure> {
+    vec![Failure::new(exit, message)]
+}
+
+fn not_yet(what: &str) -> Vec<Failure> {
+    fail(Exit::Usage, format!("{what} is not supported yet"))
+}
+
+fn print(text: &str) -> Done {
+    report::output(text).map_err(|error| fail(Exit::Io, format!("cannot write to standard output: {error}")))?;
+    Ok(Exit::Success)
+}
+
+fn configuration(global: &Global) -> Result<Config, Vec<Failure>> {
+    load(&Environment::of_process(), global.config.as_deref()).map_err(config_failure)
+}
+
+fn account(config: &Config, global: &Global, sender: Option<&str>, log: Log) -> Result<Account, Vec<Failure>> {
+    let choice = Choice { name: global.account.as_deref(), sender, log };
+    config.account(choice).map_err(config_failure)
+}
+
+fn config_failure(error: ConfigError) -> Vec<Failure> {
+    let exit = match error.kind() {
+        Kind::Unreadable => Exit::NoPermission,
+        Kind::Missing | Kind::Exposed | Kind::Invalid | Kind::NoAccount => Exit::Config,
+    };
+    vec![Failure { exit, message: error.report(), hint: None }]
+}
+
+fn tls_failure(error: UnusableTls) -> Vec<Failure> {
+    fail(Exit::Config, error.to_string())
+}
+
+/// One thread, with sockets and a clock, built only when something is to be sent.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Vec<Failure>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| fail(Exit::System, format!("cannot start: {error}")))?;
+    let result = runtime.block_on(work);
+    // A look-up that nobody waits for any more must not hold up the exit.
+    runtime.shutdown_background();
+    Ok(result)
+}
+
+fn check_servers(global: &Global, call: Check) -> Done {
+    let config = configuration(global)?;
+    let account = account(&config, global, None, Log::None)?;
+    let mut transcript = Transcript { verbosity: global.verbosity };
+    let reports = block_on(check::check(&account, &mut transcript))?.map_err(tls_failure)?;
+    let text = match call.format {
+        Format::Text => report::check_text(&account.name, &reports),
+        Format::Json => reports
+            .iter()
+            .map(|report| serde_json::to_string(report).map(|line| line + "\n"))
+            .collect::<Result<String, _>>()
+            .map_err(|error| fail(failure::Exit::Software, error.to_string()))?,
+    };
+    print(&text)?;
+    Ok(reports.iter().map(|report| report.exit).find(|exit| *exit != Exit::Success).unwrap_or(Exit::Success))
+}
+
+/// Shows the dialogue on standard error, if it is asked for.
+struct Transcript {
+    verbosity: Verbosity,
+}
+
+impl Transcript {
+    fn detail(&self) -> Detail {
+        match self.verbosity {
+            Verbosity::Errors => Detail::Brief,
+            Verbosity::Dialogue => Detail::Full,
+        }
+    }
+}
+
+impl Witness for Transcript {
+    fn notice(&mut self, notice: Notice) {
+        if self.verbosity == Verbosity::Dialogue
+            && let Some(line) = report::transcript_line(&notice)
+        {
+            report::error_text(&format!("{line}\n"));
+        }
+    }
+
+    fn attempt(&mut self, attempt: &Attempt<'_>) {
+        if self.verbosity == Verbosity::Dialogue {
+            let (word, text) = match attempt.verdict {
+                Verdict::Accepted(reply) => ("accepted", reply.to_string()),
+                Verdict::Deferred(trouble) => ("deferred", failure::what(trouble, attempt.server)),
+                Verdict::Failed(trouble) => ("failed", failure::what(trouble, attempt.server)),
+            };
+            report::error_text(&format!("= {} {word} {text}\n", attempt.recipient.as_str()));
+        }
+    }
+}

@@ -11,9 +11,7 @@ use posthaste::message::{Facts, More, Source};
 use posthaste::net::drive::{Detail, Means, drive};
 use posthaste::net::{Notice, socket};
 use posthaste::smtp::outcome::{Cause, Verdict};
-use posthaste::smtp::session::{
-    Caution, EightBit, LoginMode, Partial, Purpose, Session, Settings, TlsMode,
-};
+use posthaste::smtp::session::{Caution, EightBit, LoginMode, Partial, Purpose, Session, Settings, TlsMode};
 use posthaste::smtp::stage::Stage;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -70,7 +68,8 @@ async fn play<F: Future<Output = ()> + 'static>(
                 server(stream).await;
             });
             let begun = Instant::now();
-            let stream = socket::connect(&Host::Address(address.ip()), address.port(), Duration::from_secs(30)).await.unwrap();
+            let stream =
+                socket::connect(&Host::Address(address.ip()), address.port(), Duration::from_secs(30)).await.unwrap();
             let recipient = Address::parse("bob@example.net").unwrap();
             let envelope = Envelope::new(ReversePath::Null, vec![recipient]).unwrap();
             let facts = Facts { size: message.size as u64, ..Facts::default() };

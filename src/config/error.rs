@@ -55,11 +55,6 @@ impl ConfigError {
         self
     }
 
-    pub(super) fn maybe_help(mut self, help: Option<String>) -> Self {
-        self.0.help = help;
-        self
-    }
-
     /// Tells which file it is about, and no line of it.
     pub(super) fn in_file(mut self, path: &Path) -> Self {
         self.0.place = Place::File(path.to_owned());

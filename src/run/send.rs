@@ -1,0 +1,133 @@
+//! A message from arguments: `posthaste send`.
+
+use std::io::Read as _;
+
+use super::submit::{long_lines, prepared, read_failure, reverse_path, stdin, submit, who};
+use super::{Done, account, configuration, fail};
+use crate::address::{Mailbox, parse_list};
+use crate::cli::Global;
+use crate::cli::values::{Body, Send, SendAction, Text};
+use crate::config::account::Log;
+use crate::envelope::ReversePath;
+use crate::failure::{Exit, Failure};
+use crate::message::compose::{Attachment, ComposeError, Draft, Inline, compose};
+use crate::message::prepare::{FixUps, Recipients, Rules, Sender, local_time};
+use crate::message::{More, Source as _};
+use crate::report::{self, Style};
+
+/// Composes the message, then submits or prints it.
+pub(super) fn send(global: &Global, call: &Send) -> Done {
+    let config = configuration(global)?;
+    let domain = config.mail_domain().to_owned();
+    let from = match &call.from {
+        Some(text) => Some(one(text, &domain)?),
+        None => None,
+    };
+    let chosen_by = from.as_ref().map(|mailbox| mailbox.address.as_str());
+    let account = account(&config, global, chosen_by, Log::None)?;
+    let domain = account.mail_domain.clone();
+    let identity = who(&domain);
+    let from = match (from, account.default_sender()) {
+        (Some(from), _) => Some(from),
+        (None, Some(sender)) => Some(one(sender, &domain)?),
+        (None, None) => None,
+    };
+    let sender = match (&call.envelope_from, &from) {
+        (Some(text), _) => reverse_path(text, &domain)?,
+        (None, Some(mailbox)) => ReversePath::Address(mailbox.address.clone()),
+        (None, None) => ReversePath::Address(identity.address().map_err(|error| fail(Exit::Data, error.to_string()))?),
+    };
+    let draft = Draft {
+        from,
+        to: list(&call.to, &domain)?,
+        cc: list(&call.cc, &domain)?,
+        bcc: list(&call.bcc, &domain)?,
+        reply_to: list(&call.reply_to, &domain)?,
+        subject: call.subject.clone(),
+        text: match &call.body {
+            Body::Given(text) => Some(content(text)?),
+            Body::Absent => None,
+        },
+        html: call.html.as_ref().map(content).transpose()?,
+        attachments: call
+            .attachments
+            .iter()
+            .map(|file| Attachment { path: file.path.clone(), name: Some(file.name.clone()), content_type: None })
+            .collect(),
+        inline: call
+            .inline
+            .iter()
+            .map(|file| Inline { path: file.path.clone(), cid: file.name.clone(), content_type: None })
+            .collect(),
+        headers: call.headers.iter().map(|field| (field.name.clone(), field.value.clone())).collect(),
+    };
+    let recipients = draft.recipients();
+    let incoming = compose(&draft).map_err(compose_failure)?;
+    let rules = Rules {
+        identity: &identity,
+        sender: Sender::Given(&sender),
+        name: None,
+        recipients: Recipients::Arguments,
+        fix_ups: FixUps::All,
+        long_lines: long_lines(&account),
+        clock: local_time,
+    };
+    let mut message = prepared(incoming, &rules)?.message;
+    if call.action == SendAction::Submit {
+        return submit(global, &account, sender, recipients, message, Style::Person);
+    }
+    let unwritable = |error: std::io::Error| fail(Exit::Io, format!("cannot print the message: {error}"));
+    let mut head = format!("MAIL FROM:<{}>\n", sender.as_str());
+    recipients.iter().for_each(|recipient| head.push_str(&format!("RCPT TO:<{}>\n", recipient.as_str())));
+    report::output(&format!("{head}\n")).map_err(unwritable)?;
+    message.rewind().map_err(unwritable)?;
+    let mut block = Vec::new();
+    loop {
+        block.clear();
+        let more = message.read_block(&mut block).map_err(unwritable)?;
+        report::output_octets(&block).map_err(unwritable)?;
+        if more == More::No {
+            return Ok(Exit::Success);
+        }
+    }
+}
+
+fn one(text: &str, domain: &str) -> Result<Mailbox, Vec<Failure>> {
+    let mut found = list(std::slice::from_ref(&text.to_owned()), domain)?;
+    match (found.pop(), found.is_empty()) {
+        (Some(mailbox), true) => Ok(mailbox),
+        _ => Err(fail(Exit::Data, format!("one address is needed here: {}", text.escape_debug()))),
+    }
+}
+
+fn list(texts: &[String], domain: &str) -> Result<Vec<Mailbox>, Vec<Failure>> {
+    let mut mailboxes = Vec::new();
+    for text in texts {
+        mailboxes.extend(parse_list(text, domain).map_err(|error| fail(Exit::Data, error.to_string()))?);
+    }
+    Ok(mailboxes)
+}
+
+fn content(text: &Text) -> Result<String, Vec<Failure>> {
+    let (octets, what) = match text {
+        Text::Literal(text) => return Ok(text.clone()),
+        Text::File(path) => (std::fs::read(path), path.display().to_string()),
+        Text::Stdin => {
+            let mut octets = Vec::new();
+            (stdin()?.read_to_end(&mut octets).map(|_| octets), "standard input".to_owned())
+        }
+    };
+    let octets = octets.map_err(|error| fail(Exit::Io, format!("cannot read {what}: {error}")))?;
+    String::from_utf8(octets).map_err(|_| {
+        vec![Failure::new(Exit::Data, format!("{what} is not UTF-8 text")).hint("Send it with --attach instead.")]
+    })
+}
+
+fn compose_failure(error: ComposeError) -> Vec<Failure> {
+    match error {
+        ComposeError::Read(error) => read_failure(error),
+        ComposeError::File { .. } => fail(Exit::Io, error.to_string()),
+        ComposeError::Spool(_) => fail(Exit::CannotCreate, error.to_string()),
+        _ => fail(Exit::Data, error.to_string()),
+    }
+}

@@ -1,0 +1,143 @@
+//! A message on standard input, on its way: the sendmail face.
+
+use std::fs::File;
+use std::os::fd::AsFd as _;
+
+use super::{Done, Transcript, account, block_on, configuration, fail, tls_failure};
+use crate::address::{Address, parse_list};
+use crate::cli::Global;
+use crate::cli::submission::{self, HeaderFixes, RecipientsFrom, Submission};
+use crate::config::account::{self as settings, Account, Log};
+use crate::deliver::{Job, deliver};
+use crate::envelope::{Envelope, ReversePath};
+use crate::failure::{Exit, Failure, exit_of, failures};
+use crate::message::Message;
+use crate::message::incoming::{Incoming, LoneDot, ReadError, read};
+use crate::message::prepare::{
+    FixUps, Identity, LongLines, PrepareError, Prepared, Recipients, Rules, Sender, local_time, prepare,
+};
+use crate::report::{self, Style};
+use crate::system::{Machine, User};
+
+/// `sendmail`: reads all of the message before anything is opened, then submits it.
+pub(super) fn sendmail(global: &Global, call: &Submission) -> Done {
+    let config = configuration(global)?;
+    let domain = config.mail_domain().to_owned();
+    let mut identity = who(&domain);
+    let named = call.sender.as_deref().map(|text| reverse_path(text, &domain)).transpose()?;
+    let sender = match &named {
+        Some(path) => path.clone(),
+        None => ReversePath::Address(identity.address().map_err(|error| fail(Exit::Data, error.to_string()))?),
+    };
+    let account = account(&config, global, Some(sender.as_str()), Log::Syslog)?;
+    identity.mail_domain.clone_from(&account.mail_domain);
+    let mut recipients = Vec::new();
+    for text in &call.recipients {
+        let list = parse_list(text, &account.mail_domain).map_err(|error| fail(Exit::Data, error.to_string()))?;
+        recipients.extend(list.into_iter().map(|mailbox| mailbox.address));
+    }
+    let dots = match call.lone_dot {
+        submission::LoneDot::Ends => LoneDot::Ends,
+        submission::LoneDot::IsText => LoneDot::IsText,
+    };
+    let incoming = read(stdin()?, dots).map_err(read_failure)?;
+    let rules = Rules {
+        identity: &identity,
+        sender: named.as_ref().map_or(Sender::Caller, Sender::Given),
+        name: call.full_name.as_deref(),
+        recipients: match call.recipients_from {
+            RecipientsFrom::Arguments => Recipients::Arguments,
+            RecipientsFrom::ArgumentsAndHeader => Recipients::Header,
+        },
+        fix_ups: match call.header {
+            HeaderFixes::All => FixUps::All,
+            HeaderFixes::BccOnly => FixUps::OnlyBcc,
+        },
+        long_lines: long_lines(&account),
+        clock: local_time,
+    };
+    let Prepared { message, recipients: from_header } = prepared(incoming, &rules)?;
+    recipients.extend(from_header);
+    let quiet = call.errors == submission::Errors::Quiet;
+    submit(global, &account, sender, recipients, message, if quiet { Style::Quiet } else { Style::OneLine })
+}
+
+/// Envelope and message to the account's servers, and what came of it on standard error.
+pub(super) fn submit(
+    global: &Global,
+    account: &Account,
+    sender: ReversePath,
+    recipients: Vec<Address>,
+    mut message: Message,
+    style: Style,
+) -> Done {
+    let envelope = Envelope::new(sender, recipients).map_err(|_| {
+        vec![Failure::new(Exit::Usage, "no recipients").hint("Name them as arguments, or in the header with -t.")]
+    })?;
+    let facts = *message.facts();
+    if let Some(limit) = account.max_size
+        && facts.size > limit
+    {
+        return Err(fail(Exit::Data, format!("the message has {} octets, and max-size is {limit}", facts.size)));
+    }
+    let mut transcript = Transcript { verbosity: global.verbosity };
+    let job = Job { account, envelope: &envelope, facts, detail: transcript.detail(), source: &mut message };
+    let outcomes = block_on(deliver(job, &mut transcript))?.map_err(tls_failure)?;
+    report::failures(&failures(&outcomes), style);
+    Ok(exit_of(&outcomes))
+}
+
+/// Who calls, on which machine.
+pub(super) fn who(mail_domain: &str) -> Identity {
+    let user = User::current();
+    let full_name = std::env::var("NAME").ok().filter(|name| !name.is_empty()).or(user.full_name);
+    Identity { login: user.login, full_name, mail_domain: mail_domain.to_owned(), host: Machine::default().host_name() }
+}
+
+/// The argument of `-f`: empty or `<>` is the null reverse-path, a phrase before the address is dropped.
+pub(super) fn reverse_path(text: &str, mail_domain: &str) -> Result<ReversePath, Vec<Failure>> {
+    if matches!(text.trim(), "" | "<>") {
+        return Ok(ReversePath::Null);
+    }
+    let mut list = parse_list(text, mail_domain)
+        .map_err(|error| fail(Exit::Usage, format!("the sender cannot be used: {error}")))?;
+    match (list.pop(), list.is_empty()) {
+        (Some(mailbox), true) => Ok(ReversePath::Address(mailbox.address)),
+        _ => Err(fail(Exit::Usage, format!("the sender must be one address: {}", text.escape_debug()))),
+    }
+}
+
+pub(super) fn stdin() -> Result<File, Vec<Failure>> {
+    std::io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .map(File::from)
+        .map_err(|error| fail(Exit::Io, format!("cannot read standard input: {error}")))
+}
+
+pub(super) fn long_lines(account: &Account) -> LongLines {
+    match account.long_lines {
+        settings::LongLines::Encode => LongLines::Encode,
+        settings::LongLines::Pass => LongLines::Pass,
+        settings::LongLines::Refuse => LongLines::Refuse,
+    }
+}
+
+pub(super) fn prepared(incoming: Incoming, rules: &Rules<'_>) -> Result<Prepared, Vec<Failure>> {
+    prepare(incoming, rules).map_err(|error| {
+        let exit = match error {
+            PrepareError::Encode(_) => Exit::Io,
+            _ => Exit::Data,
+        };
+        fail(exit, error.to_string())
+    })
+}
+
+pub(super) fn read_failure(error: ReadError) -> Vec<Failure> {
+    let exit = match error {
+        ReadError::HeaderTooLarge => Exit::Data,
+        ReadError::Input(_) => Exit::Io,
+        ReadError::Spool(_) => Exit::CannotCreate,
+    };
+    fail(exit, error.to_string())
+}
