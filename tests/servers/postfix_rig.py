@@ -2,8 +2,9 @@
 
 import re
 
-from rig import DOMAIN, PASSWORD, USER, Rig, account_id, give
+from rig import DOMAIN, MAILBOXES, PASSWORD, USER, Rig, account_id, give
 
+DATE = r"[A-Z][a-z]{2}, [0-9]{1,2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} [+-][0-9]{4} \([A-Z]+\)"
 QUEUES = ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private", "saved", "trace")
 
 
@@ -17,8 +18,9 @@ class Postfix(Rig):
     def configure(self) -> None:
         self.write("etc/postfix/main.cf", "postfix/main.cf", uid=account_id("vmail"))
         self.write("etc/postfix/master.cf", "postfix/master.cf")
-        self.write("etc/postfix/mailboxes", "postfix/mailboxes")
         self.write("etc/postfix/sasl/smtpd.conf", "postfix/sasl.conf")
+        mailboxes = "".join(f"{name}@{DOMAIN} {name}/\n" for name in MAILBOXES)
+        (self.dir / "etc/postfix/mailboxes").write_text(mailboxes)
         self._make_queue()
         database = str(self.dir / "sasldb2")
         self.run(["saslpasswd2", "-p", "-c", "-u", "mail.example.net", "-f", database, USER], PASSWORD)
@@ -37,7 +39,7 @@ class Postfix(Rig):
             rf"Delivered-To: {re.escape(recipient)}\n"
             rf"Received: from [^\n]+\n{login}"
             rf"\tby mail\.example\.net \(Postfix\) with {protocol} id [0-9A-F]+"
-            rf"(\n\tfor <{re.escape(recipient)}>)?;[^\n]*\n".encode())
+            rf"(\n\tfor <{re.escape(recipient)}>; |;\n\t){DATE}\n".encode())
         found = trace.match(stored)
         if not found:
             raise AssertionError(f"not Postfix's trace for {protocol}: {stored[:600]!r}")

@@ -13,8 +13,9 @@ import debian
 
 HERE = Path(__file__).resolve().parent
 USER, PASSWORD = "alice", "correct horse 7% battery"
-# Recipients that every server knows: bob, carol, and r000 to r099, at this domain.
+# Recipients that every server knows.
 DOMAIN = "example.net"
+MAILBOXES = ["bob", "carol", *(f"r{number:03}" for number in range(100))]
 PATIENCE = 30.0
 # The accounts that the servers' packages would make. Numbers that no machine gives to people.
 ACCOUNTS = ("postfix", "postdrop", "Debian-exim", "opensmtpd", "opensmtpq", "vmail")
@@ -28,6 +29,8 @@ class Rig:
     packages: list[str] = []
     #: Listeners by name; `ports` has their numbers.
     listeners: tuple[str, ...] = ()
+    #: Whether its TLS works.
+    has_tls = True
 
     def __init__(self, cache: Path):
         self.root = debian.unpack(cache, self.name, self.packages)
@@ -185,6 +188,5 @@ def make_certificates(directory: Path) -> None:
         "subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth\nbasicConstraints=critical,CA:false\n")
     openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
             "-out", "server.pem", "-days", "2", "-extfile", "extensions")
-    # Servers that drop their rights early read these as another user.
     for path in directory.iterdir():
-        path.chmod(0o644)
+        path.chmod(0o640 if path.suffix == ".key" else 0o644)
