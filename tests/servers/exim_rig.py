@@ -11,6 +11,7 @@ class Exim(Rig):
     name = "exim"
     packages = ["exim4-daemon-heavy", "exim4-base"]
     listeners = ("starttls", "implicit", "clear", "open")
+    refused_login = "authenticator failed"
 
     def configure(self) -> None:
         self.write("etc/exim4/exim4.conf", "exim/exim.conf", user=USER, password=PASSWORD)

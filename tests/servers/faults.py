@@ -61,9 +61,14 @@ def _best(rig: Rig) -> Route:
 
 def _refused_login(account: Account) -> Callable[[Rig, Client], None]:
     def check(rig: Rig, client: Client) -> None:
-        result = _send_nothing(rig, client, account, NO_PERMISSION)
-        if "hint" not in result.lower():
-            raise AssertionError(f"no hint: {result!r}")
+        """P-189: one attempt, and no other mechanism with the same password."""
+        before = rig.log_text().count(rig.refused_login)
+        words = _send_nothing(rig, client, account, NO_PERMISSION)
+        attempts = rig.log_text().count(rig.refused_login) - before
+        if attempts != 1:
+            raise AssertionError(f"{attempts} attempts to log in")
+        if "hint" not in words.lower():
+            raise AssertionError(f"no hint: {words!r}")
     return check
 
 

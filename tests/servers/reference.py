@@ -43,9 +43,8 @@ def main() -> None:
 
 
 def log_in(smtp: smtplib.SMTP, user: str, password: str, mechanism: str | None) -> None:
-    if mechanism is None:
-        smtp.login(user, password)
-        return
+    # smtplib's own choice would try the same password with each mechanism.
+    mechanism = mechanism or "cram-md5"
     smtp.user, smtp.password = user, password
     smtp.auth(mechanism.upper(), getattr(smtp, "auth_" + mechanism.lower().replace("-", "_")))
 

@@ -31,6 +31,8 @@ class Rig:
     listeners: tuple[str, ...] = ()
     #: Whether its TLS works.
     has_tls = True
+    #: What its log says of a login that it refused.
+    refused_login = ""
 
     def __init__(self, cache: Path):
         self.root = debian.unpack(cache, self.name, self.packages)

@@ -43,6 +43,7 @@ def of(rig: Rig) -> list[Route]:
 
 def _one(message: Message) -> Step:
     def step(rig: Rig, client: Client, route: Route) -> None:
+        """P-077 P-078 P-079 P-133: dots, ends and line ends arrive as they were meant, and no field is left to the server."""
         deliver(rig, client, route, message, ["bob"])
     return step
 

@@ -51,6 +51,8 @@ def test(server: type[Rig], cache: Path, binary: Path, tally: Tally) -> None:
         tally.left_out(server.name, str(reason))
         return
     unpacked = time.monotonic()
+    # Output may go to a pipe, and tracebacks must keep their place in it.
+    sys.stdout.reconfigure(line_buffering=True)
     with rig, tempfile.TemporaryDirectory(prefix="posthaste-client-") as directory:
         print(f"{rig.name} {rig.version}: unpacked in {unpacked - begin:.1f} s, started in {time.monotonic() - unpacked:.1f} s")
         client = Client(binary, Path(directory))
