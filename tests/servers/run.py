@@ -7,6 +7,8 @@ Prints a row for each server, TLS mode and mechanism, and ends with `N passed, N
 """
 
 import argparse
+import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -36,25 +38,27 @@ def main() -> int:
     parser.add_argument("--cache", type=Path, default=root / "target/servers", help="where packages are kept")
     options = parser.parse_args()
 
+    # So that the servers are stopped and their directories removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     tally = Tally()
     for server in SERVERS:
         if options.only in (None, server.name):
-            test(server, options.cache.resolve(), options.binary, tally)
+            try:
+                test(server, options.cache.resolve(), options.binary, tally)
+            # An AssertionError is a row's; these mean that nothing more can be learnt here, and each may have cost
+            # half a minute of waiting.
+            except (Unavailable, RuntimeError, OSError, subprocess.SubprocessError) as trouble:
+                tally.give_up(server.name, trouble)
     return tally.close()
 
 
 def test(server: type[Rig], cache: Path, binary: Path, tally: Tally) -> None:
     begin = time.monotonic()
-    try:
-        rig = server(cache)
-    except Unavailable as reason:
-        tally.left_out(server.name, str(reason))
-        return
+    rig = server(cache)
     unpacked = time.monotonic()
-    # Output may go to a pipe, and tracebacks must keep their place in it.
-    sys.stdout.reconfigure(line_buffering=True)
     with rig, tempfile.TemporaryDirectory(prefix="posthaste-client-") as directory:
-        print(f"{rig.name} {rig.version}: unpacked in {unpacked - begin:.1f} s, started in {time.monotonic() - unpacked:.1f} s")
+        times = f"unpacked in {unpacked - begin:.1f} s, started in {time.monotonic() - unpacked:.1f} s"
+        print(f"{rig.name} {rig.version}: {times}", flush=True)
         client = Client(binary, Path(directory))
         for route in routes.of(rig):
             tally.row(rig.name, route.tls, route.auth, [lambda step=step: step(rig, client, route) for step in routes.STEPS])

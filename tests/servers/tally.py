@@ -1,7 +1,5 @@
 """The table of results."""
 
-import sys
-import traceback
 from typing import Callable
 
 
@@ -11,7 +9,7 @@ class Tally:
     def __init__(self) -> None:
         self.passed = 0
         self.failures: list[str] = []
-        self.missing: list[str] = []
+        self.given_up = 0
 
     def row(self, server: str, tls: str, auth: str, checks: list[Callable[[], None]], what: str = "") -> None:
         """Runs the checks of one row."""
@@ -25,14 +23,14 @@ class Tally:
         for failure in self.failures[before:]:
             print(f"    {failure}", flush=True)
 
-    def left_out(self, server: str, reason: str) -> None:
-        """A server that cannot be had is a failure: whoever calls decides whether to call at all."""
-        self.missing.append(f"{server}: {reason}")
-        print(f"{server:<10} could not be had: {reason}", flush=True)
+    def give_up(self, server: str, reason: Exception) -> None:
+        """A server that cannot be had, or no longer answers, is a failure: whoever calls decides whether to call at all."""
+        self.given_up += 1
+        print(f"{server:<10} GIVEN UP: {type(reason).__name__}: {reason}", flush=True)
 
     def close(self) -> int:
         """Prints the closing line; returns the exit code."""
-        failed = len(self.failures) + len(self.missing)
+        failed = len(self.failures) + self.given_up
         print(f"{self.passed} passed, {failed} failed")
         return 1 if failed or not self.passed else 0
 
@@ -42,6 +40,3 @@ class Tally:
             self.passed += 1
         except AssertionError as error:
             self.failures.append(f"{place}: {error}")
-        except Exception as error:  # The rig's own trouble is a failure too, and its place is wanted.
-            traceback.print_exc(file=sys.stdout)
-            self.failures.append(f"{place}: {error!r}")
