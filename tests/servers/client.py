@@ -1,0 +1,75 @@
+"""The program under test: a configuration file, a call, and what came of it."""
+
+import os
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from messages import SENDER
+from rig import PASSWORD, PATIENCE, USER
+
+
+@dataclass(frozen=True)
+class Account:
+    """One way to reach a server."""
+
+    scheme: str
+    port: int
+    auth: str | None = None
+    tls: str | None = None
+    ca: Path | None = None
+    host: str = "localhost"
+    password: str = PASSWORD
+    extra: tuple[str, ...] = field(default=())
+
+    def toml(self, password_file: Path) -> str:
+        """The configuration."""
+        user = f"{USER}@" if self.auth else ""
+        lines = [f'server = "{self.scheme}://{user}{self.host}:{self.port}"', f'from = "{SENDER}"']
+        if self.auth:
+            lines.append(f'password-file = "{password_file}"')
+        if self.auth and self.auth != "auto":
+            lines.append(f'auth = "{self.auth}"')
+        if self.tls:
+            lines.append(f'tls = "{self.tls}"')
+        if self.ca:
+            lines.append(f'tls-ca-file = "{self.ca}"')
+        return "\n".join([*lines, *self.extra]) + "\n"
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a call ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    def expect(self, code: int) -> None:
+        """Raises an AssertionError unless the exit code is this one; a success is silent and a failure is not."""
+        if self.code != code:
+            raise AssertionError(f"exit {self.code} instead of {code}: {self.stderr.strip() or 'no words'}")
+        if self.stdout or (code == 0) != (self.stderr == ""):
+            raise AssertionError(f"exit {code} with stdout {self.stdout!r}, stderr {self.stderr!r}")
+
+
+class Client:
+    """Calls the program under test as `sendmail`."""
+
+    def __init__(self, binary: Path, directory: Path):
+        self.command = [str(binary)]
+        self.directory = directory
+
+    def send(self, account: Account, message: bytes, *recipients: str) -> Result:
+        """Sends one message."""
+        secret = self.directory / "secret"
+        secret.write_text(account.password + "\n")
+        secret.chmod(0o600)
+        config = self.directory / "posthaste.toml"
+        config.write_text(account.toml(secret))
+        config.chmod(0o600)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("POSTHASTE_")}
+        environment |= {"POSTHASTE_CONFIG": str(config), "HOME": str(self.directory)}
+        done = subprocess.run([*self.command, "sendmail", "-i", *recipients], input=message, capture_output=True,
+                              env=environment, cwd=self.directory, timeout=PATIENCE)
+        return Result(done.returncode, done.stdout.decode(), done.stderr.decode())

@@ -1,0 +1,121 @@
+"""What must go wrong in the right way: the exit code, the words, and nothing sent that should not be."""
+
+from dataclasses import dataclass, replace
+from typing import Callable
+
+from client import Account, Client
+from messages import SENDER, messages
+from rig import DOMAIN, PASSWORD, Rig
+from routes import MECHANISMS, Route, deliver
+
+OK, NO_USER, TEMPORARY, NO_PERMISSION = 0, 67, 75, 77
+BARE = messages()[0]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One row of the table."""
+
+    tls: str
+    auth: str
+    what: str
+    check: Callable[[Rig, Client], None]
+
+
+def of(rig: Rig) -> list[Fault]:
+    """The faults that a server can show; the last one stops it."""
+    best = _best(rig)
+    faults = []
+    if rig.has_tls:
+        for mechanism in MECHANISMS:
+            account = replace(best.account, auth=mechanism, password="wrong")
+            faults.append(Fault(best.tls, mechanism, "wrong password", _refused_login(account)))
+        for tls, listener, scheme in (("STARTTLS", "starttls", "submission"), ("implicit", "implicit", "submissions")):
+            account = Account(scheme, rig.ports[listener], "auto", ca=rig.dir / "tls/ca.pem")
+            untrusted = replace(account, ca=rig.dir / "tls/other-ca.pem")
+            faults += [
+                Fault(tls, "auto", "certificate of another CA", _nothing_sent(untrusted)),
+                Fault(tls, "auto", "certificate of no known CA", _nothing_sent(replace(account, ca=None))),
+                Fault(tls, "auto", "certificate for another name", _nothing_sent(replace(account, host="127.0.0.1"))),
+            ]
+    else:
+        for tls, listener, scheme in (("STARTTLS", "starttls", "submission"), ("implicit", "implicit", "submissions")):
+            broken = Account(scheme, rig.ports[listener], "auto", ca=rig.dir / "tls/ca.pem")
+            faults.append(Fault(tls, "auto", "handshake broken off", _nothing_sent(broken)))
+    bare = Account("submission", rig.ports["clear" if "clear" in rig.ports else "open"], "auto", ca=rig.dir / "tls/ca.pem")
+    faults += [
+        Fault("none", "auto", "TLS required, no STARTTLS", _nothing_sent(bare)),
+        Fault(best.tls, best.auth, "unknown recipient among others", _unknown_recipient(best)),
+        Fault(best.tls, best.auth, "unknown recipient alone", _only_unknown(best)),
+        Fault(best.tls, best.auth, "server stopped, then back", _stopped(best)),
+    ]
+    return faults
+
+
+def _best(rig: Rig) -> Route:
+    if rig.has_tls:
+        account = Account("submission", rig.ports["starttls"], "plain", ca=rig.dir / "tls/ca.pem")
+        return Route("starttls", "STARTTLS", "plain", "ESMTPSA", account)
+    return Route("open", "none", "-", "ESMTP", Account("smtp", rig.ports["open"], tls="none"))
+
+
+def _refused_login(account: Account) -> Callable[[Rig, Client], None]:
+    def check(rig: Rig, client: Client) -> None:
+        """P-189: one attempt, and no other mechanism with the same password."""
+        before = rig.log_text().count(rig.refused_login)
+        words = _send_nothing(rig, client, account, NO_PERMISSION)
+        attempts = rig.log_text().count(rig.refused_login) - before
+        if attempts != 1:
+            raise AssertionError(f"{attempts} attempts to log in")
+        if "hint" not in words.lower():
+            raise AssertionError(f"no hint: {words!r}")
+    return check
+
+
+def _nothing_sent(account: Account) -> Callable[[Rig, Client], None]:
+    def check(rig: Rig, client: Client) -> None:
+        _send_nothing(rig, client, account, TEMPORARY)
+    return check
+
+
+def _send_nothing(rig: Rig, client: Client, account: Account, code: int) -> str:
+    before = rig.count("bob")
+    result = client.send(account, BARE.given, f"bob@{DOMAIN}")
+    result.expect(code)
+    for secret in (account.password, PASSWORD):
+        if secret in result.stderr:
+            raise AssertionError(f"the password stands in {result.stderr!r}")
+    # Mail takes a moment from the server's queue to the mailbox: what is sent after it shows that it would be there.
+    deliver(rig, client, _best(rig), BARE, ["carol"])
+    if rig.count("bob") != before:
+        raise AssertionError("a message was sent all the same")
+    return result.stderr
+
+
+def _unknown_recipient(route: Route) -> Callable[[Rig, Client], None]:
+    def check(rig: Rig, client: Client) -> None:
+        users = ("bob", "carol")
+        before = {user: rig.count(user) for user in users}
+        result = client.send(route.account, BARE.given, f"bob@{DOMAIN}", f"nobody@{DOMAIN}", f"carol@{DOMAIN}")
+        result.expect(NO_USER)
+        if f"nobody@{DOMAIN}" not in result.stderr or f"carol@{DOMAIN}" in result.stderr.replace("nobody", ""):
+            raise AssertionError(f"the words do not name nobody alone: {result.stderr!r}")
+        for user in users:
+            stored = rig.await_message(user, before[user])
+            BARE.check(rig.strip_trace(stored, f"{user}@{DOMAIN}", SENDER, route.protocol))
+    return check
+
+
+def _only_unknown(route: Route) -> Callable[[Rig, Client], None]:
+    def check(rig: Rig, client: Client) -> None:
+        client.send(route.account, BARE.given, f"nobody@{DOMAIN}").expect(NO_USER)
+    return check
+
+
+def _stopped(route: Route) -> Callable[[Rig, Client], None]:
+    def check(rig: Rig, client: Client) -> None:
+        rig.stop()
+        client.send(route.account, BARE.given, f"bob@{DOMAIN}").expect(TEMPORARY)
+        rig.start()
+        deliver(rig, client, route, BARE, ["bob"])
+    return check

@@ -1,0 +1,69 @@
+"""Every way into a server that must work: TLS mode × mechanism, with every message over each."""
+
+from dataclasses import dataclass
+from typing import Callable
+
+from client import Account, Client
+from messages import SENDER, Message, messages
+from rig import DOMAIN, Rig
+
+MECHANISMS = ("auto", "plain", "login", "cram-md5")
+HUNDRED = [f"r{number:03}" for number in range(100)]
+Step = Callable[[Rig, Client, "Route"], None]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One row of the table; `protocol` is how the server must name it in its Received field (RFC 3848)."""
+
+    listener: str
+    tls: str
+    auth: str
+    protocol: str
+    account: Account
+
+
+def of(rig: Rig) -> list[Route]:
+    """The routes that a server offers."""
+    ca = rig.dir / "tls/ca.pem"
+    routes = []
+    for auth in MECHANISMS:
+        if rig.has_tls:
+            routes.append(Route("starttls", "STARTTLS", auth, "ESMTPSA", Account("submission", rig.ports["starttls"], auth, ca=ca)))
+            routes.append(Route("implicit", "implicit", auth, "ESMTPSA", Account("submissions", rig.ports["implicit"], auth, ca=ca)))
+        if "clear" in rig.ports:
+            routes.append(Route("clear", "none", auth, "ESMTPA", Account("smtp", rig.ports["clear"], auth, tls="none")))
+    routes.append(Route("open", "none", "-", "ESMTP", Account("smtp", rig.ports["open"], tls="none")))
+    if "poor" in rig.ports:
+        # It does not list 8BITMIME; what posthaste makes of that by default is not this test's matter.
+        account = Account("smtp", rig.ports["poor"], tls="none", extra=('eight-bit = "send"',))
+        routes.append(Route("poor", "poor", "-", "ESMTP", account))
+    return sorted(routes, key=lambda route: rig.listeners.index(route.listener))
+
+
+def _one(message: Message) -> Step:
+    def step(rig: Rig, client: Client, route: Route) -> None:
+        """P-077 P-078 P-079 P-133: dots, ends and line ends arrive as they were meant, and no field is left to the server."""
+        deliver(rig, client, route, message, ["bob"])
+    return step
+
+
+def _hundred(rig: Rig, client: Client, route: Route) -> None:
+    deliver(rig, client, route, messages()[0], HUNDRED)
+
+
+def deliver(rig: Rig, client: Client, route: Route, message: Message, users: list[str]) -> None:
+    """Sends one message and finds it, whole and once, in each mailbox."""
+    before = {user: rig.count(user) for user in users}
+    try:
+        client.send(route.account, message.given, *(f"{user}@{DOMAIN}" for user in users)).expect(0)
+        for user in users:
+            stored = rig.await_message(user, before[user])
+            message.check(rig.strip_trace(stored, f"{user}@{DOMAIN}", SENDER, route.protocol))
+            if rig.count(user) != before[user] + 1:
+                raise AssertionError(f"{user} got {rig.count(user) - before[user]} messages")
+    except AssertionError as error:
+        raise AssertionError(f"{message.name}: {error}") from None
+
+
+STEPS: list[Step] = [*(_one(message) for message in messages()), _hundred]
