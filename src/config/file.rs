@@ -40,7 +40,7 @@ pub(super) fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, Access)> {
     // With room for one more octet the end is found without a growing, and so without a copy left behind.
     let mut octets = Zeroizing::new(Vec::with_capacity(size as usize + 1));
     File::from(descriptor).take(size).read_to_end(&mut octets)?;
-    let access = Access { owner: facts.st_uid, mode: u32::from(facts.st_mode) & 0o7777 };
+    let access = Access { owner: facts.st_uid, mode: facts.st_mode & 0o7777 };
     Ok((octets, access))
 }
 

@@ -1,6 +1,5 @@
 //! Passwords: fetched only when a login has been reached, wiped when done, and in no message.
 
-use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -116,7 +115,7 @@ fn from_file(path: &Path) -> Result<Zeroizing<String>, SecretError> {
 /// is in the container is meant to read it.
 fn is_mounted(path: &Path) -> bool {
     ["/run/secrets", "/var/run/secrets"].iter().any(|dir| path.starts_with(dir))
-        && !path.components().any(|component| component.as_os_str() == OsString::from(".."))
+        && !path.components().any(|component| component.as_os_str() == "..")
 }
 
 fn first_line(octets: &[u8]) -> Result<Zeroizing<String>, SecretError> {

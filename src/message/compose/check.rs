@@ -4,8 +4,8 @@ use super::{ComposeError, Draft};
 use crate::address::{AddressError, Fault, Mailbox};
 
 pub(super) fn draft(draft: &Draft) -> Result<(), ComposeError> {
-    let mailboxes = draft.from.iter().chain(&draft.to).chain(&draft.cc).chain(&draft.reply_to);
-    mailboxes.map(mailbox).collect::<Result<(), _>>()?;
+    let mut mailboxes = draft.from.iter().chain(&draft.to).chain(&draft.cc).chain(&draft.reply_to);
+    mailboxes.try_for_each(mailbox)?;
     if let Some(subject) = &draft.subject {
         value("Subject", subject)?;
     }
