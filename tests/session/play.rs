@@ -1,0 +1,419 @@
+//! Plays a dialogue with the engine: the server's octets go in as they stand or cut to pieces, and what comes out is
+//! compared flight by flight.
+
+use posthaste::address::Address;
+use posthaste::deliver::Outcome;
+use posthaste::failure::{Exit, exit_of, failures, what};
+use posthaste::smtp::framing::{Dots, Framer};
+use posthaste::smtp::outcome::Verdict;
+use posthaste::smtp::reply::printable;
+use posthaste::smtp::session::{
+    Action, Caution, Closing, Event as Told, LoginMode, Protection, Purpose, Session, TlsMode,
+};
+use zeroize::Zeroizing;
+
+use crate::dialogue::{Dialogue, Event, Item, Step, Wrong};
+
+/// How the octets of the server's turns arrive.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Cut {
+    Whole,
+    Octets,
+    /// Each turn in two, behind so many octets.
+    At(usize),
+}
+
+/// Plays it once.
+pub fn play(dialogue: &Dialogue, cut: Cut) -> Result<(), Wrong> {
+    let purpose = dialogue.setup.purpose().map_err(|what| dialogue.wrong(1, what))?;
+    let recipients = match &purpose {
+        Purpose::Submit(envelope, _) => envelope.recipients().to_vec(),
+        Purpose::Probe => Vec::new(),
+    };
+    let mut player = Player {
+        dialogue,
+        cut,
+        session: Session::new(dialogue.setup.settings.clone(), purpose),
+        at: 0,
+        turn: Vec::new(),
+        given: 0,
+        flight: Vec::new(),
+        said: Vec::new(),
+        heard: Vec::new(),
+        verdicts: vec![0; recipients.len()],
+        // SYN.
+        flights: 1,
+        fresh: true,
+    };
+    player.run()?;
+    player.check_end(&recipients)
+}
+
+/// The longest turn of the server, in octets: behind so many there is nothing left to cut.
+pub fn longest_turn(dialogue: &Dialogue) -> usize {
+    let turns = dialogue.items.chunk_by(|a, b| is_server(a) && is_server(b));
+    let size = |turn: &[Item]| turn.iter().map(|item| octets(item).len()).sum();
+    turns.map(size).max().unwrap_or_default()
+}
+
+fn is_server(item: &Item) -> bool {
+    matches!(item.step, Step::Server { .. })
+}
+
+fn octets(item: &Item) -> &[u8] {
+    if let Step::Server { octets, .. } = &item.step { octets } else { &[] }
+}
+
+struct Player<'a> {
+    dialogue: &'a Dialogue,
+    cut: Cut,
+    session: Session,
+    /// The next item.
+    at: usize,
+    /// The server's present turn, and how much of it was given.
+    turn: Vec<u8>,
+    given: usize,
+    /// What has been written and not compared yet: on the wire, and in the transcript.
+    flight: Vec<u8>,
+    said: Vec<Step>,
+    heard: Vec<String>,
+    /// How many verdicts each recipient got.
+    verdicts: Vec<usize>,
+    flights: usize,
+    /// Nothing was awaited yet since the connection or TLS began.
+    fresh: bool,
+}
+
+impl Player<'_> {
+    fn run(&mut self) -> Result<(), Wrong> {
+        // Each octet makes a few actions at most.
+        let octets: usize = self.dialogue.items.iter().map(|item| octets(item).len() + 1).sum();
+        for _ in 0..100 + 4 * octets {
+            let action = self.session.next_action();
+            self.take_events();
+            match action {
+                Action::Write(octets) => self.flight.extend(octets),
+                Action::Read(_) => self.read()?,
+                Action::SendBody => self.send_body()?,
+                Action::Flush => {
+                    self.compare_flight()?;
+                    self.event(&Event::Flush)?;
+                }
+                Action::StartTls => self.start_tls()?,
+                Action::NeedPassword => self.password()?,
+                Action::Close(closing) => return self.close(closing),
+            }
+        }
+        Err(self.wrong("the session does not end"))
+    }
+
+    fn read(&mut self) -> Result<(), Wrong> {
+        if !self.flight.is_empty() || self.fresh {
+            self.compare_flight()?;
+            self.flights += 1;
+            self.fresh = false;
+        }
+        if self.give() {
+            return Ok(());
+        }
+        match self.next() {
+            Some(Step::Server { .. }) => self.begin_turn(),
+            Some(Step::Event(Event::Lost(reason))) => self.session.lost(reason),
+            Some(Step::Event(Event::TimeOut)) => self.session.timed_out(),
+            other => return Err(self.wrong(format!("the client waits for a reply, not for {}", shown(other.as_ref())))),
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn send_body(&mut self) -> Result<(), Wrong> {
+        if self.give() {
+            return Ok(());
+        }
+        match self.next() {
+            Some(Step::Message { .. }) => {
+                let mut framer = Framer::new(Dots::Stuff);
+                framer.push(&self.dialogue.setup.message(), &mut self.flight);
+                framer.finish(&mut self.flight);
+                self.session.body_sent();
+                return Ok(());
+            }
+            Some(Step::Server { .. }) => self.begin_turn(),
+            Some(Step::Event(Event::Lost(reason))) => self.session.lost(reason),
+            Some(Step::Event(Event::TimeOut)) => self.session.timed_out(),
+            Some(Step::Event(Event::MessageBreaks(reason))) => self.session.body_failed(reason),
+            other => return Err(self.wrong(format!("the client sends the message, not {}", shown(other.as_ref())))),
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn start_tls(&mut self) -> Result<(), Wrong> {
+        self.compare_flight()?;
+        if self.give() {
+            return Ok(());
+        }
+        match self.next() {
+            Some(Step::Server { .. }) => self.begin_turn(),
+            Some(Step::Event(Event::Tls)) => {
+                let protection = match self.dialogue.setup.settings.tls {
+                    TlsMode::Opportunistic => Protection::Unverified,
+                    _ => Protection::Verified,
+                };
+                self.session.tls_started(protection);
+                self.flights += 1;
+                self.fresh = true;
+            }
+            Some(Step::Event(Event::TlsFails(reason))) => self.session.tls_failed(reason),
+            other => return Err(self.wrong(format!("the client begins TLS, not {}", shown(other.as_ref())))),
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn password(&mut self) -> Result<(), Wrong> {
+        if self.give() {
+            return Ok(());
+        }
+        if let Some(Step::Event(Event::NoPassword(reason))) = self.next() {
+            self.session.no_password(reason);
+            self.at += 1;
+        } else if self.dialogue.setup.settings.login == LoginMode::None {
+            return Err(self.wrong("the client wants a password, and nobody logs in"));
+        } else {
+            self.session.password(Zeroizing::new(self.dialogue.setup.secret.clone()));
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, closing: Closing) -> Result<(), Wrong> {
+        if closing == Closing::Abruptly {
+            // What has not left yet never does.
+            self.flight.clear();
+            self.said.clear();
+        }
+        self.compare_flight()?;
+        if let Some(Step::Event(event @ (Event::Closed | Event::CutOff))) = self.next() {
+            let expected = if event == Event::Closed { Closing::Politely } else { Closing::Abruptly };
+            if closing != expected {
+                return Err(self.wrong(format!("the client closes the connection, but {closing:?}")));
+            }
+            self.at += 1;
+        }
+        match self.next() {
+            None => Ok(()),
+            other => Err(self.wrong(format!("the client has closed the connection before {}", shown(other.as_ref())))),
+        }
+    }
+
+    fn next(&self) -> Option<Step> {
+        self.dialogue.items.get(self.at).map(|item| item.step.clone())
+    }
+
+    fn event(&mut self, event: &Event) -> Result<(), Wrong> {
+        let next = self.next();
+        if next != Some(Step::Event(event.clone())) {
+            return Err(self.wrong(format!("{event:?} happens, not {}", shown(next.as_ref()))));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Collects the server's turn, whose first line is the present item, and gives the beginning of it.
+    fn begin_turn(&mut self) {
+        let rest = &self.dialogue.items[self.at..];
+        let lines = rest.iter().take_while(|item| is_server(item)).count();
+        self.turn = rest[..lines].iter().flat_map(octets).copied().collect();
+        self.given = 0;
+        self.at += lines - 1;
+        self.give();
+    }
+
+    /// Gives the next piece of the server's turn, if there is one left.
+    fn give(&mut self) -> bool {
+        let rest = &self.turn[self.given..];
+        let count = match self.cut {
+            Cut::Whole => rest.len(),
+            Cut::Octets => rest.len().min(1),
+            Cut::At(at) => rest.len().min(at.checked_sub(self.given).filter(|n| *n > 0).unwrap_or(usize::MAX)),
+        };
+        self.session.received(&rest[..count]);
+        self.given += count;
+        count > 0
+    }
+
+    fn take_events(&mut self) {
+        while let Some(told) = self.session.next_event() {
+            match told {
+                Told::Client(shown) => self.said.push(Step::Client { shown, wire: Vec::new() }),
+                Told::Message(size) => self.said.push(Step::Message { size }),
+                Told::Server(line) => self.heard.push(line),
+                Told::Verdict(recipient, _) => self.verdicts[recipient] += 1,
+            }
+        }
+    }
+
+    /// What was written must be the client's lines that stand next, all of them, in one piece.
+    fn compare_flight(&mut self) -> Result<(), Wrong> {
+        let rest = &self.dialogue.items[self.at..];
+        let ours = |item: &&Item| matches!(item.step, Step::Client { .. } | Step::Message { .. });
+        let expected: Vec<&Item> = rest.iter().take_while(ours).collect();
+        let lines = |steps: &[&Step]| steps.iter().map(|step| shown(Some(step))).collect::<Vec<_>>();
+        let said = lines(&self.said.iter().collect::<Vec<_>>());
+        let wanted = lines(&expected.iter().map(|item| &item.step).collect::<Vec<_>>());
+        if said != wanted {
+            return Err(self.wrong(format!("the client's flight is another\n{}", diff(&wanted, &said))));
+        }
+        if !self.said.is_empty() && self.given < self.turn.len() {
+            return Err(self.wrong("the client speaks before the server's turn is over"));
+        }
+        let mut wire = Vec::new();
+        for item in &expected {
+            match &item.step {
+                Step::Client { wire: line, .. } => wire.extend_from_slice(line),
+                _ => wire.extend(self.dialogue.setup.wire()),
+            }
+        }
+        if wire != self.flight {
+            let [wanted, said] = [&wire, &self.flight].map(|octets| {
+                octets.split_inclusive(|b| *b == b'\n').map(|l| l.escape_ascii().to_string()).collect::<Vec<_>>()
+            });
+            return Err(self.wrong(format!("other octets go over the wire\n{}", diff(&wanted, &said))));
+        }
+        self.at += expected.len();
+        self.flight.clear();
+        self.said.clear();
+        Ok(())
+    }
+
+    fn check_end(&self, recipients: &[Address]) -> Result<(), Wrong> {
+        let dialogue = self.dialogue;
+        self.check_heard()?;
+        let mut outcomes = Vec::new();
+        for (at, recipient) in recipients.iter().enumerate() {
+            let name = recipient.as_str();
+            let Some(expected) = dialogue.expected(name) else {
+                return Err(dialogue.wrong(1, format!("no verdict is expected for {name}")));
+            };
+            let Some(Some(verdict)) = self.session.verdicts().get(at) else {
+                return Err(dialogue.wrong(expected.line, format!("{name} has no verdict")));
+            };
+            if self.verdicts[at] != 1 {
+                return Err(dialogue.wrong(expected.line, format!("{name} was told {} verdicts", self.verdicts[at])));
+            }
+            let (word, text) = in_words(verdict);
+            if word != expected.verdict || !text.contains(&expected.words) {
+                return Err(dialogue.wrong(expected.line, format!("{name} is {word}: {text}")));
+            }
+            let server = "mx.example.net:25".to_owned();
+            outcomes.push(Outcome { recipient: recipient.clone(), verdict: verdict.clone(), server });
+        }
+        if let Some(unknown) = dialogue.verdicts.iter().find(|expected| {
+            expected.recipient != "*" && !recipients.iter().any(|recipient| recipient.as_str() == expected.recipient)
+        }) {
+            return Err(dialogue.wrong(unknown.line, format!("{} is no recipient", unknown.recipient)));
+        }
+        self.check_totals(&outcomes)
+    }
+
+    fn check_totals(&self, outcomes: &[Outcome]) -> Result<(), Wrong> {
+        let dialogue = self.dialogue;
+        if let Some(flights) = dialogue.flights.filter(|flights| *flights != self.flights) {
+            return Err(dialogue.wrong(1, format!("{} flights, not {flights}", self.flights)));
+        }
+        let retry = match self.session.retry() {
+            Caution::None => "none",
+            Caution::Helo => "helo",
+            Caution::ClearText => "clear-text",
+            Caution::Serial => "serial",
+        };
+        let expected = dialogue.retry.as_deref().unwrap_or("none");
+        if retry != expected {
+            return Err(dialogue.wrong(1, format!("the next connection has caution {retry}, not {expected}")));
+        }
+        let trouble = self.session.trouble().map(|trouble| what(trouble, "the server"));
+        match (&dialogue.trouble, &trouble) {
+            (None, _) | (Some(None), None) => {}
+            (Some(Some(words)), Some(text)) if text.contains(words) => {}
+            _ => return Err(dialogue.wrong(1, format!("the trouble is {trouble:?}"))),
+        }
+        if let Some(words) = &dialogue.hint {
+            let hints: Vec<String> = failures(outcomes).into_iter().filter_map(|failure| failure.hint).collect();
+            if !hints.iter().any(|hint| hint.contains(words)) {
+                return Err(dialogue.wrong(1, format!("the hints are {hints:?}")));
+            }
+        }
+        let exit = exit_of(outcomes);
+        if exits(dialogue).is_some_and(|exits| !exits.contains(&exit.code())) {
+            return Err(dialogue.wrong(1, format!("the exit code is {} ({exit:?})", exit.code())));
+        }
+        Ok(())
+    }
+
+    /// What the transcript has of the server is what it said, as far as it was read.
+    fn check_heard(&self) -> Result<(), Wrong> {
+        let said = self.dialogue.items.iter().filter_map(|item| match &item.step {
+            // Escapes may stand for anything; a blank at the end is not shown.
+            Step::Server { text, .. } if text.contains('\\') => Some((item.line, None)),
+            Step::Server { text, .. } => Some((item.line, Some(printable(text.trim_ascii_end().as_bytes())))),
+            _ => None,
+        });
+        for ((line, said), heard) in said.zip(&self.heard) {
+            if said.as_ref().is_some_and(|said| said != heard) {
+                return Err(self.dialogue.wrong(line, format!("the transcript has `S: {heard}`")));
+            }
+        }
+        Ok(())
+    }
+
+    fn wrong(&self, what: impl Into<String>) -> Wrong {
+        let line = self.dialogue.items.get(self.at).or(self.dialogue.items.last()).map_or(1, |item| item.line);
+        self.dialogue.wrong(line, format!("{} ({:?})", what.into(), self.cut))
+    }
+}
+
+/// The exit codes that may follow from the verdicts, where the dialogue does not name one.
+pub fn exits(dialogue: &Dialogue) -> Option<Vec<u8>> {
+    if let Some(exit) = dialogue.exit {
+        return Some(vec![exit]);
+    }
+    let has = |verdict: &str| dialogue.verdicts.iter().any(|expected| expected.verdict == verdict);
+    Some(match () {
+        () if dialogue.verdicts.is_empty() => return None,
+        () if has("deferred") => vec![Exit::TemporaryFailure.code()],
+        () if has("failed") => [Exit::Data, Exit::NoUser, Exit::NoHost, Exit::Unavailable].map(Exit::code).to_vec(),
+        () => vec![Exit::Success.code()],
+    })
+}
+
+fn in_words(verdict: &Verdict) -> (&'static str, String) {
+    match verdict {
+        Verdict::Accepted(reply) => ("accepted", reply.to_string()),
+        Verdict::Deferred(trouble) => ("deferred", what(trouble, "the server")),
+        Verdict::Failed(trouble) => ("failed", what(trouble, "the server")),
+    }
+}
+
+fn shown(step: Option<&Step>) -> String {
+    match step {
+        None => "the end of the dialogue".to_owned(),
+        Some(Step::Client { shown, .. }) => format!("C: {shown}"),
+        Some(Step::Message { size }) => format!("C: [message, {size} octets]"),
+        Some(Step::Server { text, .. }) => format!("S: {text}"),
+        Some(Step::Event(event)) => format!("-- {event:?}"),
+    }
+}
+
+/// Lines that are the same on both sides are left out, but for those around a difference.
+fn diff(wanted: &[String], said: &[String]) -> String {
+    let same = wanted.iter().zip(said).take_while(|(a, b)| a == b).count();
+    let context = same.saturating_sub(2);
+    let mut text = String::new();
+    let mut lines = |mark: &str, lines: &[String]| {
+        lines.iter().take(8).for_each(|line| text.push_str(&format!("    {mark} {line}\n")));
+    };
+    lines(" ", &wanted[context..same]);
+    lines("-", &wanted[same..]);
+    lines("+", &said[same..]);
+    text
+}

@@ -1,0 +1,198 @@
+//! What a dialogue begins with: the settings of the session, the envelope and the message.
+//!
+//! ```text
+//! ! tls none | required | opportunistic | implicit
+//! ! login alice/secret PLAIN LOGIN clear-text     mechanisms (all, if none is named), and whether without TLS
+//! ! from alice@example.org                        <> is the null reverse-path
+//! ! to bob@example.net, carol@example.net
+//! ! recipients 250                                r1@example.net to r250@example.net
+//! ! hello client.example
+//! ! line .a line of the body                      instead of the usual body, one for each line
+//! ! size 12345                                    the body is padded until the message has so many octets
+//! ! eight-bit                                     an octet above 127 is in the body
+//! ! without-8bitmime send | refuse
+//! ! max-recipients 100
+//! ! partial deliver | all-or-none
+//! ! caution none | helo | clear-text | serial
+//! ! probe                                         there is no message
+//! ! in one piece                                  the server's turn arrives whole: cut, it would mean something else
+//! ! only engine reason                            not through the binary
+//! ```
+
+use posthaste::address::Address;
+use posthaste::envelope::{Envelope, ReversePath};
+use posthaste::message::Facts;
+use posthaste::smtp::sasl::{BY_STRENGTH, Mechanism};
+use posthaste::smtp::session::{Caution, ClearText, EightBit, LoginMode, Partial, Purpose, Settings, TlsMode};
+
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub settings: Settings,
+    pub secret: String,
+    pub from: String,
+    pub to: Vec<String>,
+    pub aim: Aim,
+    pub pieces: Pieces,
+    /// Why the binary cannot play it.
+    pub only_engine: Option<String>,
+    lines: Vec<String>,
+    size: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Aim {
+    Submit,
+    Probe,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pieces {
+    Any,
+    One,
+}
+
+/// The header of all messages. With `BODY` it has 200 octets on the wire.
+const HEADER: &str = "From: alice@example.org\nTo: bob@example.net\nDate: Thu, 1 Jan 2026 00:00:00 +0000\n\
+                      Message-ID: <1@example.org>\nSubject: test\n\n";
+const BODY: &str = "A message of two hundred octets precisely, give or take none at all.";
+
+impl Default for Setup {
+    fn default() -> Self {
+        Setup {
+            settings: Settings {
+                hello: "client.example".to_owned(),
+                tls: TlsMode::None,
+                login: LoginMode::None,
+                max_recipients: 100,
+                partial: Partial::Deliver,
+                eight_bit: EightBit::Refuse,
+                caution: Caution::None,
+            },
+            secret: String::new(),
+            from: "alice@example.org".to_owned(),
+            to: vec!["bob@example.net".to_owned()],
+            aim: Aim::Submit,
+            pieces: Pieces::Any,
+            only_engine: None,
+            lines: vec![BODY.to_owned()],
+            size: None,
+        }
+    }
+}
+
+impl Setup {
+    pub fn take(&mut self, text: &str) -> Result<(), String> {
+        let (key, value) = text.split_once(' ').unwrap_or((text, ""));
+        let number = || value.parse::<usize>().map_err(|_| format!("`{value}` is no number"));
+        let word = |words: &[&str]| words.iter().position(|word| *word == value).ok_or(format!("`{value}` for {key}"));
+        match key {
+            "tls" => {
+                let modes = [TlsMode::None, TlsMode::Required, TlsMode::Opportunistic, TlsMode::Implicit];
+                self.settings.tls = modes[word(&["none", "required", "opportunistic", "implicit"])?];
+            }
+            "login" => self.login(value)?,
+            "from" => self.from = value.to_owned(),
+            "to" => self.to = value.split(", ").map(str::to_owned).collect(),
+            "recipients" => self.to = (1..=number()?).map(|number| format!("r{number}@example.net")).collect(),
+            "hello" => self.settings.hello = value.to_owned(),
+            "line" => {
+                if self.lines == [BODY] {
+                    self.lines.clear();
+                }
+                self.lines.push(value.to_owned());
+            }
+            "size" => self.size = Some(number()?),
+            "eight-bit" => self.lines = vec!["Gr\u{fc}\u{df}e".to_owned()],
+            "without-8bitmime" => {
+                self.settings.eight_bit = [EightBit::Send, EightBit::Refuse][word(&["send", "refuse"])?];
+            }
+            "max-recipients" => self.settings.max_recipients = number()?,
+            "partial" => {
+                self.settings.partial = [Partial::Deliver, Partial::AllOrNone][word(&["deliver", "all-or-none"])?];
+            }
+            "caution" => {
+                let all = [Caution::None, Caution::Helo, Caution::ClearText, Caution::Serial];
+                self.settings.caution = all[word(&["none", "helo", "clear-text", "serial"])?];
+            }
+            "probe" => self.aim = Aim::Probe,
+            "in" if value == "one piece" => self.pieces = Pieces::One,
+            "only" => match value.strip_prefix("engine ") {
+                Some(reason) => self.only_engine = Some(reason.to_owned()),
+                None => return Err("`! only engine` needs a reason".to_owned()),
+            },
+            _ => return Err(format!("there is no setting `{text}`")),
+        }
+        Ok(())
+    }
+
+    fn login(&mut self, text: &str) -> Result<(), String> {
+        let mut words = text.split(' ');
+        let pair = words.next().and_then(|word| word.split_once('/'));
+        let (user, secret) = pair.ok_or("`! login user/secret`")?;
+        let mut mechanisms = Vec::new();
+        let mut clear_text = ClearText::Never;
+        for word in words {
+            match Mechanism::named(word) {
+                _ if word == "clear-text" => clear_text = ClearText::Allowed,
+                Some(mechanism) => mechanisms.push(mechanism),
+                None => return Err(format!("there is no mechanism `{word}`")),
+            }
+        }
+        if mechanisms.is_empty() {
+            mechanisms = BY_STRENGTH.to_vec();
+        }
+        self.secret = secret.to_owned();
+        self.settings.login = LoginMode::As { user: user.to_owned(), mechanisms, clear_text };
+        Ok(())
+    }
+
+    /// The message as a caller gives it: lines end in LF.
+    pub fn message(&self) -> Vec<u8> {
+        let mut text = format!("{HEADER}{}\n", self.lines.join("\n"));
+        let size = |text: &str| text.len() + text.matches('\n').count();
+        while let Some(missing) = self.size.map(|wanted| wanted.saturating_sub(size(&text))).filter(|count| *count > 0)
+        {
+            // A line costs two octets for its end; what is left over makes the last line longer.
+            let line = if missing > 80 { 70 } else { missing.saturating_sub(2) };
+            text.push_str(&"x".repeat(line));
+            text.push('\n');
+        }
+        text.into_bytes()
+    }
+
+    /// The message as it must appear on the wire, without the end of data: written down anew, on purpose, and not
+    /// by the code under test.
+    pub fn wire(&self) -> Vec<u8> {
+        let mut wire = Vec::new();
+        for line in self.message().strip_suffix(b"\n").unwrap_or_default().split(|octet| *octet == b'\n') {
+            if line.first() == Some(&b'.') {
+                wire.push(b'.');
+            }
+            wire.extend_from_slice(line);
+            wire.extend_from_slice(b"\r\n");
+        }
+        wire
+    }
+
+    pub fn facts(&self) -> Facts {
+        let message = self.message();
+        let lines = message.iter().filter(|octet| **octet == b'\n').count();
+        Facts {
+            size: (message.len() + lines) as u64,
+            eight_bit: !message.is_ascii(),
+            eight_bit_header: false,
+            longest_line: 78,
+        }
+    }
+
+    pub fn purpose(&self) -> Result<Purpose, String> {
+        if self.aim == Aim::Probe {
+            return Ok(Purpose::Probe);
+        }
+        let from = ReversePath::parse(&self.from, "example.org").map_err(|error| error.to_string())?;
+        let to: Result<Vec<_>, _> = self.to.iter().map(|address| Address::parse(address)).collect();
+        let envelope =
+            Envelope::new(from, to.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;
+        Ok(Purpose::Submit(envelope, self.facts()))
+    }
+}
