@@ -3,10 +3,9 @@
 
 use posthaste::address::Address;
 use posthaste::deliver::Outcome;
-use posthaste::failure::{Exit, exit_of, failures, what};
+use posthaste::failure::{exit_of, failures, what};
 use posthaste::smtp::framing::{Dots, Framer};
 use posthaste::smtp::outcome::Verdict;
-use posthaste::smtp::reply::printable;
 use posthaste::smtp::session::{
     Action, Caution, Closing, Event as Told, LoginMode, Protection, Purpose, Session, TlsMode,
 };
@@ -288,7 +287,7 @@ impl Player<'_> {
 
     fn check_end(&self, recipients: &[Address]) -> Result<(), Wrong> {
         let dialogue = self.dialogue;
-        self.check_heard()?;
+        dialogue.check_heard(&self.heard)?;
         let mut outcomes = Vec::new();
         for (at, recipient) in recipients.iter().enumerate() {
             let name = recipient.as_str();
@@ -344,24 +343,8 @@ impl Player<'_> {
             }
         }
         let exit = exit_of(outcomes);
-        if exits(dialogue).is_some_and(|exits| !exits.contains(&exit.code())) {
+        if dialogue.exits().is_some_and(|exits| !exits.contains(&exit.code())) {
             return Err(dialogue.wrong(1, format!("the exit code is {} ({exit:?})", exit.code())));
-        }
-        Ok(())
-    }
-
-    /// What the transcript has of the server is what it said, as far as it was read.
-    fn check_heard(&self) -> Result<(), Wrong> {
-        let said = self.dialogue.items.iter().filter_map(|item| match &item.step {
-            // Escapes may stand for anything; a blank at the end is not shown.
-            Step::Server { text, .. } if text.contains('\\') => Some((item.line, None)),
-            Step::Server { text, .. } => Some((item.line, Some(printable(text.trim_ascii_end().as_bytes())))),
-            _ => None,
-        });
-        for ((line, said), heard) in said.zip(&self.heard) {
-            if said.as_ref().is_some_and(|said| said != heard) {
-                return Err(self.dialogue.wrong(line, format!("the transcript has `S: {heard}`")));
-            }
         }
         Ok(())
     }
@@ -370,20 +353,6 @@ impl Player<'_> {
         let line = self.dialogue.items.get(self.at).or(self.dialogue.items.last()).map_or(1, |item| item.line);
         self.dialogue.wrong(line, format!("{} ({:?})", what.into(), self.cut))
     }
-}
-
-/// The exit codes that may follow from the verdicts, where the dialogue does not name one.
-pub fn exits(dialogue: &Dialogue) -> Option<Vec<u8>> {
-    if let Some(exit) = dialogue.exit {
-        return Some(vec![exit]);
-    }
-    let has = |verdict: &str| dialogue.verdicts.iter().any(|expected| expected.verdict == verdict);
-    Some(match () {
-        () if dialogue.verdicts.is_empty() => return None,
-        () if has("deferred") => vec![Exit::TemporaryFailure.code()],
-        () if has("failed") => [Exit::Data, Exit::NoUser, Exit::NoHost, Exit::Unavailable].map(Exit::code).to_vec(),
-        () => vec![Exit::Success.code()],
-    })
 }
 
 fn in_words(verdict: &Verdict) -> (&'static str, String) {

@@ -11,12 +11,16 @@
 //! C*3: RCPT TO:<r{}@example.net>           the line for 1, 2 and 3; C*101-200 for the numbers between
 //! -- tls                                   what else happens, see `Event`
 //! = bob@example.net accepted queued        a verdict, and words of its text; `*` is everybody who is not named
-//! = flights 5
+//! = flights 5                              the client's turns, with SYN and ClientHello (protocol list, section AN)
+//! = exit 75                                where it does not follow from the verdicts; also `= hint words`,
+//! = retry serial                           for a next connection; for a probe `= trouble words` or `= no trouble`
 //! ```
 //!
 //! Lines of the server know `\r`, `\n`, `\t`, `\\`, `\xNN`, and `\n` or `\c` (nothing) at the end instead of CRLF.
 
 use std::path::{Path, PathBuf};
+
+use posthaste::failure::Exit;
 
 use super::setup::Setup;
 
@@ -221,6 +225,36 @@ impl Dialogue {
     pub fn expected(&self, recipient: &str) -> Option<&Expected> {
         let named = self.verdicts.iter().find(|expected| expected.recipient == recipient);
         named.or_else(|| self.verdicts.iter().find(|expected| expected.recipient == "*"))
+    }
+
+    /// The exit codes that may follow from the verdicts, where the dialogue does not name one.
+    pub fn exits(&self) -> Option<Vec<u8>> {
+        if let Some(exit) = self.exit {
+            return Some(vec![exit]);
+        }
+        let has = |verdict: &str| self.verdicts.iter().any(|expected| expected.verdict == verdict);
+        Some(match () {
+            () if self.verdicts.is_empty() => return None,
+            () if has("deferred") => vec![Exit::TemporaryFailure.code()],
+            () if has("failed") => [Exit::Data, Exit::NoUser, Exit::NoHost, Exit::Unavailable].map(Exit::code).to_vec(),
+            () => vec![Exit::Success.code()],
+        })
+    }
+
+    /// What the transcript has of the server must be what it said, as far as it was read.
+    pub fn check_heard(&self, heard: &[String]) -> Result<(), Wrong> {
+        let said = self.items.iter().filter_map(|item| match &item.step {
+            // Escapes may stand for anything; a blank at the end is not shown.
+            Step::Server { text, .. } if text.contains('\\') => Some((item.line, None)),
+            Step::Server { text, .. } => Some((item.line, Some(text.trim_ascii_end()))),
+            _ => None,
+        });
+        for ((line, said), heard) in said.zip(heard) {
+            if said.is_some_and(|said| said != heard) {
+                return Err(self.wrong(line, format!("the transcript has `S: {heard}`")));
+            }
+        }
+        Ok(())
     }
 
     pub fn wrong(&self, line: usize, what: impl Into<String>) -> Wrong {
