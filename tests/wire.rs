@@ -172,3 +172,26 @@ fn client_line(item: &Item) -> Option<(usize, String)> {
         Step::Server { .. } | Step::Event(_) => None,
     }
 }
+
+/// The comparison would be worth nothing if it took everything.
+#[test]
+fn a_wrong_dialogue_fails() {
+    let right = "# A dialogue that is right\n# P-001\nS: 220 hello\nC: EHLO client.example\nS: 554 no\n\
+                 C: HELO client.example\nS: 554 5.7.1 no\nC: QUIT\n-- closed\n\
+                 = bob@example.net failed 554 5.7.1 no\n= exit 69\n";
+    play(&Dialogue::parse("right", right).unwrap()).unwrap();
+    for (from, to, complaint) in [
+        ("EHLO client", "EHLO other", "the client says"),
+        ("C: QUIT\n", "C: QUIT\nC: QUIT\n", "the client says"),
+        ("C: QUIT\n", "", "the client goes on: QUIT"),
+        ("failed 554 5.7.1", "failed 554 5.7.2", "bob@example.net is"),
+        ("= bob@", "= carol@", "no verdict is expected for bob@example.net"),
+        ("exit 69", "exit 75", "the exit code is Some(69)"),
+        ("exit 69", "hint read the manual", "nowhere is the hint"),
+    ] {
+        assert!(right.contains(from), "{from}");
+        let dialogue = Dialogue::parse("wrong", &right.replacen(from, to, 1)).unwrap();
+        let wrong = play(&dialogue).expect_err(to);
+        assert!(wrong.what.contains(complaint), "{to:?}: {wrong}");
+    }
+}
