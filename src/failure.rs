@@ -88,12 +88,20 @@ pub fn exit_of(outcomes: &[Outcome]) -> Exit {
     }
 }
 
-/// The exit code for one recipient alone.
+/// The exit code for one recipient alone. One that is deferred never has the code of a refusal, whatever the reply
+/// was: the caller would give up what may still succeed.
 pub fn exit_of_verdict(verdict: &Verdict) -> Exit {
-    let trouble = match verdict {
-        Verdict::Accepted(_) => return Exit::Success,
-        Verdict::Deferred(trouble) | Verdict::Failed(trouble) => trouble,
-    };
+    match verdict {
+        Verdict::Accepted(_) => Exit::Success,
+        Verdict::Failed(trouble) => exit_of_trouble(trouble),
+        Verdict::Deferred(trouble) => match exit_of_trouble(trouble) {
+            exit @ (Exit::Config | Exit::NoPermission) => exit,
+            _ => Exit::TemporaryFailure,
+        },
+    }
+}
+
+fn exit_of_trouble(trouble: &Trouble) -> Exit {
     match &trouble.cause {
         Cause::Replied(reply) => exit_of_reply(trouble.stage, reply),
         Cause::NoMechanism(_) | Cause::ClearTextLogin | Cause::NoPassword(_) => Exit::NoPermission,
