@@ -10,11 +10,12 @@ mod play;
 mod setup;
 
 use dialogue::{Dialogue, Wrong, all};
-use play::{Cut, longest_turn, play};
+use play::{Cut, longest_turn, play, size};
 use setup::Pieces;
 
-/// Up to so many octets of a turn, it is cut at every place.
-const MANY_PLACES: usize = 2000;
+/// So many places to cut at, times octets, are played for each dialogue. Only the few giants have more; the places in
+/// them are much the same.
+const MUCH_WORK: usize = 4_000_000;
 
 /// Plays all dialogues and shows everything that went wrong in them.
 fn play_all(cuts: impl Fn(&Dialogue) -> Vec<Cut>) {
@@ -50,8 +51,8 @@ fn dialogues_cut_in_two_at_every_place() {
     play_all(|dialogue| match dialogue.setup.pieces {
         Pieces::Any => {
             let longest = longest_turn(dialogue);
-            // The places in a line of twelve thousand octets are much the same.
-            (1..longest).step_by(1 + longest / MANY_PLACES).map(Cut::At).collect()
+            let work = longest * size(dialogue);
+            (1..longest).step_by(1 + work / MUCH_WORK).map(Cut::At).collect()
         }
         Pieces::One => Vec::new(),
     });

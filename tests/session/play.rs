@@ -55,6 +55,11 @@ pub fn longest_turn(dialogue: &Dialogue) -> usize {
     turns.map(size).max().unwrap_or_default()
 }
 
+/// All that the server says, in octets.
+pub fn size(dialogue: &Dialogue) -> usize {
+    dialogue.items.iter().map(|item| octets(item).len()).sum()
+}
+
 fn is_server(item: &Item) -> bool {
     matches!(item.step, Step::Server { .. })
 }
