@@ -24,7 +24,7 @@ use posthaste::address::Address;
 use posthaste::smtp::session::{EightBit, LoginMode, Partial, Purpose, TlsMode};
 use server::{certificates, scheme, serve};
 
-/// P-241
+/// P-197 P-241
 #[test]
 fn dialogues_through_the_program() {
     let dialogues: Vec<Dialogue> = all().into_iter().map(|(_, dialogue)| dialogue.unwrap()).collect();
@@ -140,6 +140,16 @@ fn check(dialogue: &Dialogue, told: &str, exit: Option<i32>) -> Result<(), Wrong
     let secret = &dialogue.setup.secret;
     if !secret.is_empty() && (told.contains(secret) || told.contains(&BASE64.encode(secret))) {
         return says(1, "the transcript has the password".to_owned());
+    }
+    for item in &dialogue.items {
+        // Where the wire differs from the transcript, its last word is what must not be seen.
+        let Step::Client { shown, wire } = &item.step else { continue };
+        let wire = String::from_utf8_lossy(wire);
+        if let Some(hidden) =
+            wire.split_whitespace().last().filter(|word| wire.trim_end() != shown && told.contains(word))
+        {
+            return says(item.line, format!("the transcript has {hidden}"));
+        }
     }
     let Ok(Purpose::Submit(envelope, _)) = dialogue.setup.purpose() else {
         return says(1, "there is nothing to submit".to_owned());

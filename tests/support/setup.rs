@@ -149,13 +149,14 @@ impl Setup {
     /// The message as a caller gives it: lines end in LF.
     pub fn message(&self) -> Vec<u8> {
         let mut text = format!("{HEADER}{}\n", self.lines.join("\n"));
-        let size = |text: &str| text.len() + text.matches('\n').count();
-        while let Some(missing) = self.size.map(|wanted| wanted.saturating_sub(size(&text))).filter(|count| *count > 0)
-        {
-            // A line costs two octets for its end; what is left over makes the last line longer.
+        let size = text.len() + text.matches('\n').count();
+        let mut missing = self.size.map_or(0, |wanted| wanted.saturating_sub(size));
+        while missing > 0 {
+            // A line costs two octets for its end; the last two share what is left over.
             let line = if missing > 80 { 70 } else { missing.saturating_sub(2) };
             text.push_str(&"x".repeat(line));
             text.push('\n');
+            missing = missing.saturating_sub(line + 2);
         }
         text.into_bytes()
     }
