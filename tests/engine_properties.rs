@@ -1,0 +1,123 @@
+//! What holds for the engine whatever a server does: an end, a verdict for each recipient, no password in the clear,
+//! and no "accepted" without a yes to the end of data.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "engine_properties/world.rs"]
+mod world;
+
+use posthaste::smtp::sasl::BY_STRENGTH;
+use posthaste::smtp::session::{Caution, ClearText, EightBit, LoginMode, Partial, Settings, TlsMode};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use world::{Answer, Ending, Fate, Octets, Reacting, play};
+
+/// What a session is told.
+fn settings() -> impl Strategy<Value = Settings> {
+    (
+        select(vec![TlsMode::Implicit, TlsMode::Required, TlsMode::Opportunistic, TlsMode::None]),
+        select(vec![false, true]),
+        1usize..4,
+        select(vec![Partial::Deliver, Partial::AllOrNone]),
+        select(vec![Caution::None, Caution::None, Caution::Helo, Caution::ClearText, Caution::Serial]),
+    )
+        .prop_map(|(tls, login, max_recipients, partial, caution)| Settings {
+            hello: "client.example".to_owned(),
+            tls,
+            login: match login {
+                false => LoginMode::None,
+                true => LoginMode::As {
+                    user: world::USER.to_owned(),
+                    mechanisms: BY_STRENGTH.to_vec(),
+                    clear_text: ClearText::Never,
+                },
+            },
+            max_recipients,
+            partial,
+            eight_bit: EightBit::Refuse,
+            caution,
+        })
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    (
+        select(vec![true, true, true, false]),
+        select(vec![true, true, true, false]),
+        select(vec![Ending::Lost, Ending::TimedOut]),
+        1usize..6,
+    )
+        .prop_map(|(tls_works, password_known, ending, recipients)| Fate {
+            tls_works,
+            password_known,
+            ending,
+            recipients,
+        })
+}
+
+/// Octets that look like replies often enough to get somewhere.
+fn octets() -> impl Strategy<Value = Vec<u8>> {
+    let line = prop_oneof![
+        6 => (select(vec!["220", "250", "354", "235", "334", "221", "421", "451", "550", "452", "150", "999"]),
+              select(vec![" ", "-", "", "\t", "_"]),
+              select(vec!["ok", "", "PIPELINING", "STARTTLS", "AUTH PLAIN LOGIN CRAM-MD5", "SIZE 5", "PDE4PmFAYj4=", "5.1.1 no"]),
+              select(vec!["\r\n", "\r\n", "\r\n", "\n", "\r", ""]))
+            .prop_map(|(code, separator, text, end)| format!("{code}{separator}{text}{end}").into_bytes()),
+        1 => vec(any::<u8>(), 0..20),
+    ];
+    vec(line, 0..30).prop_map(|lines| lines.concat())
+}
+
+fn answer() -> impl Strategy<Value = Answer> {
+    prop_oneof![
+        30 => Just(Answer::Proper),
+        6 => (200u16..600).prop_map(Answer::Code),
+        1 => vec(any::<u8>(), 0..12).prop_map(Answer::Octets),
+        1 => Just(Answer::Nothing),
+        1 => Just(Answer::Twice),
+        1 => Just(Answer::Hangup),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// P-024 P-138 P-143 P-425: any octets, in any pieces.
+    #[test]
+    fn any_octets_end_in_verdicts(
+        settings in settings(), fate in fate(), octets in octets(), pieces in vec(1usize..40, 1..20),
+    ) {
+        play(settings, fate, &mut Octets { octets, pieces, turn: 0 })?;
+    }
+
+    /// P-089 P-138 P-143 P-243: a server that mostly does what it should.
+    #[test]
+    fn a_faulty_server_never_makes_a_yes(
+        settings in settings(), fate in fate(), answers in vec(answer(), 1..30), rotation in vec(0usize..4, 1..6),
+        pieces in vec(1usize..60, 1..8),
+    ) {
+        play(settings, fate, &mut Reacting::new(answers, rotation, pieces))?;
+    }
+}
+
+/// The properties would be worth nothing if no session ever came to its end.
+#[test]
+fn a_server_without_faults_accepts() {
+    let settings = Settings {
+        hello: "client.example".to_owned(),
+        tls: TlsMode::Required,
+        login: LoginMode::As {
+            user: world::USER.to_owned(),
+            mechanisms: BY_STRENGTH.to_vec(),
+            clear_text: ClearText::Never,
+        },
+        max_recipients: 2,
+        partial: Partial::Deliver,
+        eight_bit: EightBit::Refuse,
+        caution: Caution::None,
+    };
+    let fate = Fate { tls_works: true, password_known: true, ending: Ending::Lost, recipients: 5 };
+    let accepted = play(settings, fate, &mut Reacting::new(vec![Answer::Proper], vec![0], vec![7])).unwrap();
+    assert_eq!(accepted, 5);
+}

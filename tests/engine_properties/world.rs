@@ -1,0 +1,316 @@
+//! A session in a world that is made up: a server of some kind, and everything that is checked on the way.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use posthaste::address::Address;
+use posthaste::envelope::{Envelope, ReversePath};
+use posthaste::message::Facts;
+use posthaste::smtp::outcome::Verdict;
+use posthaste::smtp::reply::{Class, Reader};
+use posthaste::smtp::session::{Action, Event, Protection, Purpose, Session, Settings, TlsMode};
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+use zeroize::Zeroizing;
+
+pub const USER: &str = "alice";
+const PASSWORD: &str = "Tr0ub4dor&3";
+const MESSAGE: &[u8] = b"Subject: x\r\n\r\n..\r\nx\r\n";
+
+/// What happens besides the server's words.
+#[derive(Clone, Copy, Debug)]
+pub struct Fate {
+    pub tls_works: bool,
+    pub password_known: bool,
+    pub ending: Ending,
+    pub recipients: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Ending {
+    Lost,
+    TimedOut,
+}
+
+/// Whoever speaks to the session.
+pub trait Server {
+    /// The next octets, when the client has said this since the last time; `None` when no more will come.
+    fn speak(&mut self, flight: &[u8]) -> Option<Vec<u8>>;
+    /// The same while the client sends its message, and has not said anything.
+    fn interrupt(&mut self) -> Option<Vec<u8>>;
+}
+
+/// Says what it has to say, whatever the client says.
+pub struct Octets {
+    pub octets: Vec<u8>,
+    pub pieces: Vec<usize>,
+    pub turn: usize,
+}
+
+impl Server for Octets {
+    fn speak(&mut self, _: &[u8]) -> Option<Vec<u8>> {
+        let size = self.pieces[self.turn % self.pieces.len()].min(self.octets.len());
+        self.turn += 1;
+        let rest = self.octets.split_off(size);
+        let piece = std::mem::replace(&mut self.octets, rest);
+        (!piece.is_empty()).then_some(piece)
+    }
+
+    fn interrupt(&mut self) -> Option<Vec<u8>> {
+        if self.turn.is_multiple_of(3) { self.speak(b"") } else { None }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum Answer {
+    Proper,
+    Code(u16),
+    Octets(Vec<u8>),
+    Nothing,
+    Twice,
+    Hangup,
+}
+
+/// Answers what the client says, mostly as it should, and not always in order.
+pub struct Reacting {
+    answers: Vec<Answer>,
+    rotation: Vec<usize>,
+    pieces: Vec<usize>,
+    given: usize,
+    flights: usize,
+    pending: Vec<u8>,
+    in_data: bool,
+    gone: bool,
+}
+
+impl Reacting {
+    pub fn new(answers: Vec<Answer>, rotation: Vec<usize>, pieces: Vec<usize>) -> Self {
+        Reacting { answers, rotation, pieces, given: 0, flights: 0, pending: Vec::new(), in_data: false, gone: false }
+    }
+
+    fn answer(&mut self, command: &str) -> Vec<u8> {
+        let answer = self.answers[self.given % self.answers.len()].clone();
+        self.given += 1;
+        let proper = match command.get(..4).unwrap_or(command) {
+            "" => "220 hello\r\n",
+            "EHLO" => "250-mx\r\n250-PIPELINING\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN CRAM-MD5\r\n",
+            "STAR" => "220 go\r\n",
+            "AUTH" => "235 ok\r\n",
+            "DATA" => "354 go\r\n",
+            "QUIT" => "221 bye\r\n",
+            _ => "250 ok\r\n",
+        };
+        match answer {
+            Answer::Proper => proper.into(),
+            Answer::Code(code) => format!("{code} hm\r\n").into(),
+            Answer::Octets(octets) => octets,
+            Answer::Nothing => Vec::new(),
+            Answer::Twice => proper.repeat(2).into(),
+            Answer::Hangup => {
+                self.gone = true;
+                Vec::new()
+            }
+        }
+    }
+
+    fn hear(&mut self, flight: &[u8]) {
+        let text = String::from_utf8_lossy(flight).into_owned();
+        let mut replies = Vec::new();
+        if self.flights == 0 {
+            replies.push(self.answer(""));
+        }
+        for line in text.split_terminator("\r\n") {
+            if self.in_data && line != "." {
+                continue;
+            }
+            self.in_data = false;
+            let reply = self.answer(if line.is_empty() { "NOOP" } else { line });
+            self.in_data = line == "DATA" && reply.starts_with(b"3");
+            replies.push(reply);
+        }
+        let rotation = self.rotation[self.flights % self.rotation.len()];
+        if rotation < replies.len() {
+            replies.rotate_left(rotation);
+        }
+        self.pending.extend(replies.concat());
+        self.flights += 1;
+    }
+}
+
+impl Server for Reacting {
+    fn speak(&mut self, flight: &[u8]) -> Option<Vec<u8>> {
+        if !flight.is_empty() || self.flights == 0 {
+            self.hear(flight);
+        }
+        let size = self.pieces[self.given % self.pieces.len()].min(self.pending.len());
+        let rest = self.pending.split_off(size);
+        let piece = std::mem::replace(&mut self.pending, rest);
+        if piece.is_empty() || self.gone { None } else { Some(piece) }
+    }
+
+    fn interrupt(&mut self) -> Option<Vec<u8>> {
+        (!self.pending.is_empty()).then(|| std::mem::take(&mut self.pending))
+    }
+}
+
+/// Runs a session to its end, and checks it all the way. Gives the number of recipients that were accepted.
+pub fn play(settings: Settings, fate: Fate, server: &mut dyn Server) -> Result<usize, TestCaseError> {
+    let recipients: Vec<Address> =
+        (0..fate.recipients).map(|number| Address::parse(&format!("r{number}@example.net")).unwrap()).collect();
+    let sender = ReversePath::parse("alice@example.org", "example.org").unwrap();
+    let envelope = Envelope::new(sender, recipients).unwrap();
+    let facts = Facts { size: 20, ..Facts::default() };
+    let mut world = World {
+        session: Session::new(settings.clone(), Purpose::Submit(envelope, facts)),
+        secure: false,
+        clear: Vec::new(),
+        flight: Vec::new(),
+        body: None,
+        verdicts: vec![0; fate.recipients],
+        accepted: 0,
+    };
+    let mut heard = 0;
+    for actions in 0.. {
+        // Each octet may end a reply, and each reply may begin a flight of a few actions.
+        prop_assert!(actions < 100 + 10 * (heard + fate.recipients), "the session does not end");
+        let action = world.session.next_action();
+        world.take_events()?;
+        match action {
+            Action::Write(octets) => {
+                prop_assert!(!octets.is_empty());
+                world.flight.extend(octets);
+            }
+            Action::Flush => {}
+            Action::Read(_) => {
+                let flight = world.leave(&settings)?;
+                match server.speak(&flight) {
+                    Some(octets) => {
+                        heard += octets.len();
+                        world.receive(&octets);
+                    }
+                    None if fate.ending == Ending::Lost => world.session.lost("gone".to_owned()),
+                    None => world.session.timed_out(),
+                }
+            }
+            Action::SendBody => match server.interrupt() {
+                Some(octets) => {
+                    heard += octets.len();
+                    world.receive(&octets);
+                }
+                None => {
+                    world.flight.extend_from_slice(MESSAGE);
+                    world.body = Some(Body { received: Vec::new(), sent: MESSAGE.to_vec() });
+                    world.session.body_sent();
+                }
+            },
+            Action::StartTls => {
+                world.leave(&settings)?;
+                if fate.tls_works {
+                    world.secure = true;
+                    world.session.tls_started(match settings.tls {
+                        TlsMode::Opportunistic => Protection::Unverified,
+                        _ => Protection::Verified,
+                    });
+                } else {
+                    world.session.tls_failed("no".to_owned());
+                }
+            }
+            Action::NeedPassword if fate.password_known => {
+                world.session.password(Zeroizing::new(PASSWORD.to_owned()));
+            }
+            Action::NeedPassword => world.session.no_password("forgotten".to_owned()),
+            Action::Close(closing) => {
+                world.leave(&settings)?;
+                prop_assert_eq!(world.session.next_action(), Action::Close(closing));
+                break;
+            }
+        }
+    }
+    for (verdict, count) in world.session.verdicts().iter().zip(&world.verdicts) {
+        prop_assert!(verdict.is_some(), "a recipient has no verdict");
+        prop_assert_eq!(*count, 1, "a recipient was told more than one verdict");
+    }
+    Ok(world.accepted)
+}
+
+struct World {
+    session: Session,
+    secure: bool,
+    /// What went over the wire in the clear.
+    clear: Vec<u8>,
+    flight: Vec<u8>,
+    /// The last message that was sent.
+    body: Option<Body>,
+    verdicts: Vec<usize>,
+    accepted: usize,
+}
+
+struct Body {
+    /// What the server has said since.
+    received: Vec<u8>,
+    /// What the client has said since, and the message.
+    sent: Vec<u8>,
+}
+
+impl World {
+    fn receive(&mut self, octets: &[u8]) {
+        if let Some(body) = &mut self.body {
+            body.received.extend_from_slice(octets);
+        }
+        self.session.received(octets);
+    }
+
+    /// A flight leaves.
+    fn leave(&mut self, settings: &Settings) -> Result<Vec<u8>, TestCaseError> {
+        let flight = std::mem::take(&mut self.flight);
+        let text = flight.escape_ascii().to_string();
+        prop_assert!(flight.is_empty() || flight.ends_with(b"\r\n"), "{}", text);
+        prop_assert!(!flight.windows(2).any(|pair| (pair[0] == b'\r') != (pair[1] == b'\n')), "{}", text);
+        if let Some(body) = &mut self.body {
+            body.sent.extend_from_slice(flight.strip_prefix(MESSAGE).unwrap_or(&flight));
+        }
+        if self.secure {
+            return Ok(flight);
+        }
+        self.clear.extend_from_slice(&flight);
+        let plain = BASE64.encode(format!("\0{USER}\0{PASSWORD}"));
+        for secret in [PASSWORD, &BASE64.encode(PASSWORD), &plain] {
+            prop_assert!(!contains(&self.clear, secret), "a password in the clear: {}", text);
+        }
+        if matches!(settings.tls, TlsMode::Required | TlsMode::Implicit) {
+            for command in ["AUTH", "MAIL", "RCPT", "DATA", "Subject"] {
+                prop_assert!(!contains(&self.clear, command), "{} in the clear: {}", command, text);
+            }
+        }
+        Ok(flight)
+    }
+
+    fn take_events(&mut self) -> Result<(), TestCaseError> {
+        while let Some(event) = self.session.next_event() {
+            match event {
+                Event::Client(line) => prop_assert!(!line.contains(PASSWORD)),
+                Event::Verdict(recipient, Verdict::Accepted(reply)) => {
+                    self.verdicts[recipient] += 1;
+                    self.accepted += 1;
+                    let Some(body) = &self.body else { return Err(TestCaseError::fail("accepted without a message")) };
+                    prop_assert!(body.sent[MESSAGE.len()..].starts_with(b".\r\n"), "accepted without an end of data");
+                    let mut reader = Reader::default();
+                    reader.push(&body.received);
+                    let first = reader.next_reply();
+                    prop_assert!(
+                        matches!(&first, Ok(Some(first)) if first.class() == Class::Success && *first == reply),
+                        "accepted by {}, and the first reply to the end of data is {:?}",
+                        reply,
+                        first
+                    );
+                }
+                Event::Verdict(recipient, _) => self.verdicts[recipient] += 1,
+                Event::Server(_) | Event::Message(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn contains(octets: &[u8], text: &str) -> bool {
+    octets.windows(text.len()).any(|window| window == text.as_bytes())
+}
