@@ -152,7 +152,11 @@ impl Session {
         while self.take_reply() {}
         let interrupted = !self.reader.is_empty();
         self.step(|state, core| match state {
-            State::Body(transaction) | State::Flushed(transaction) if interrupted => State::Interrupted(transaction),
+            State::Body(transaction) if interrupted => {
+                transaction::record_message(core);
+                State::Interrupted(transaction)
+            }
+            State::Flushed(transaction) if interrupted => State::Interrupted(transaction),
             State::Body(transaction) => transaction::sent(transaction, core),
             State::Flushed(transaction) => transaction::end_of_data(transaction, core),
             other => other,

@@ -340,13 +340,18 @@ fn is_about_pipelining(reply: &Reply) -> bool {
 
 /// The message is in the flight: its end follows, behind some firewalls in a flight of its own.
 pub(super) fn sent(transaction: Transaction, core: &mut Core) -> State {
-    if let Purpose::Submit(_, facts) = &core.purpose {
-        let size = facts.size;
-        core.events.push_back(Event::Message(size));
-    }
+    record_message(core);
     match core.firewall {
         Firewall::Seen => State::BeforeFlush(transaction),
         Firewall::Unseen => end_of_data(transaction, core),
+    }
+}
+
+/// The transcript shows that the message leaves.
+pub(super) fn record_message(core: &mut Core) {
+    if let Purpose::Submit(_, facts) = &core.purpose {
+        let size = facts.size;
+        core.events.push_back(Event::Message(size));
     }
 }
 
