@@ -76,6 +76,7 @@ fn answer() -> impl Strategy<Value = Answer> {
         1 => vec(any::<u8>(), 0..12).prop_map(Answer::Octets),
         1 => Just(Answer::Nothing),
         1 => Just(Answer::Twice),
+        2 => Just(Answer::Early),
         1 => Just(Answer::Hangup),
     ]
 }

@@ -67,6 +67,8 @@ pub enum Answer {
     Octets(Vec<u8>),
     Nothing,
     Twice,
+    /// As it should, and the answer to the next command at once.
+    Early,
     Hangup,
 }
 
@@ -105,6 +107,7 @@ impl Reacting {
             Answer::Octets(octets) => octets,
             Answer::Nothing => Vec::new(),
             Answer::Twice => proper.repeat(2).into(),
+            Answer::Early => format!("{proper}250 early\r\n").into(),
             Answer::Hangup => {
                 self.gone = true;
                 Vec::new()
@@ -147,8 +150,10 @@ impl Server for Reacting {
         if piece.is_empty() || self.gone { None } else { Some(piece) }
     }
 
+    /// What is left for after the message came too late.
     fn interrupt(&mut self) -> Option<Vec<u8>> {
-        (!self.pending.is_empty()).then(|| std::mem::take(&mut self.pending))
+        self.given += 1;
+        if self.given.is_multiple_of(2) { self.speak(b"") } else { None }
     }
 }
 
