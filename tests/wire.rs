@@ -135,8 +135,10 @@ fn check(dialogue: &Dialogue, told: &str, exit: Option<i32>) -> Result<(), Wrong
     if said.len() != shown.len() {
         return says(1, format!("the transcript has {} lines of the client, not {}", shown.len(), said.len()));
     }
-    let heard: Vec<String> = told.lines().filter_map(|line| line.strip_prefix("S: ")).map(str::to_owned).collect();
-    dialogue.check_heard(&heard)?;
+    for (connection, told) in told.split("-- connecting to").skip(1).enumerate() {
+        let heard: Vec<String> = told.lines().filter_map(|line| line.strip_prefix("S: ")).map(str::to_owned).collect();
+        dialogue.check_heard(connection, &heard)?;
+    }
     let secret = &dialogue.setup.secret;
     if !secret.is_empty() && (told.contains(secret) || told.contains(&BASE64.encode(secret))) {
         return says(1, "the transcript has the password".to_owned());
@@ -160,8 +162,13 @@ fn check(dialogue: &Dialogue, told: &str, exit: Option<i32>) -> Result<(), Wrong
         };
         let verdicts: Vec<&str> =
             told.lines().filter_map(|line| line.strip_prefix(&format!("= {recipient} "))).collect();
+        // One for each connection that the recipient was tried on; the last one counts.
+        let connections = told.matches("-- connecting to").count();
         match verdicts[..] {
-            [text] if text.starts_with(&expected.verdict) && text.contains(&expected.words) => {}
+            [.., text]
+                if verdicts.len() <= connections
+                    && text.starts_with(&expected.verdict)
+                    && text.contains(&expected.words) => {}
             _ => return says(expected.line, format!("{recipient} is {verdicts:?}")),
         }
     }

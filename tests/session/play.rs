@@ -3,11 +3,12 @@
 
 use posthaste::address::Address;
 use posthaste::deliver::Outcome;
+use posthaste::envelope::Envelope;
 use posthaste::failure::{exit_of, failures, what};
 use posthaste::smtp::framing::{Dots, Framer};
 use posthaste::smtp::outcome::Verdict;
 use posthaste::smtp::session::{
-    Action, Caution, Closing, Event as Told, LoginMode, Protection, Purpose, Session, TlsMode,
+    Action, Caution, Closing, Event as Told, LoginMode, Protection, Purpose, Session, Settings, TlsMode,
 };
 use zeroize::Zeroizing;
 
@@ -39,7 +40,10 @@ pub fn play(dialogue: &Dialogue, cut: Cut) -> Result<(), Wrong> {
         flight: Vec::new(),
         said: Vec::new(),
         heard: Vec::new(),
-        verdicts: vec![0; recipients.len()],
+        told: vec![0; recipients.len()],
+        open: (0..recipients.len()).collect(),
+        verdicts: vec![None; recipients.len()],
+        connection: 0,
         // SYN.
         flights: 1,
         fresh: true,
@@ -82,8 +86,14 @@ struct Player<'a> {
     flight: Vec<u8>,
     said: Vec<Step>,
     heard: Vec<String>,
-    /// How many verdicts each recipient got.
-    verdicts: Vec<usize>,
+    /// How many verdicts each recipient of this session got.
+    told: Vec<usize>,
+    /// Who they are: numbers in the first envelope.
+    open: Vec<usize>,
+    /// What became of all recipients.
+    verdicts: Vec<Option<Verdict>>,
+    /// The number of the connection, from 0.
+    connection: usize,
     flights: usize,
     /// Nothing was awaited yet since the connection or TLS began.
     fresh: bool,
@@ -106,7 +116,13 @@ impl Player<'_> {
                 }
                 Action::StartTls => self.start_tls()?,
                 Action::NeedPassword => self.password()?,
-                Action::Close(closing) => return self.close(closing),
+                Action::Close(closing) => {
+                    self.close(closing)?;
+                    if self.next() != Some(Step::Event(Event::ConnectAgain)) {
+                        return self.check_nothing_left();
+                    }
+                    self.connect_again()?;
+                }
             }
         }
         Err(self.wrong("the session does not end"))
@@ -205,12 +221,54 @@ impl Player<'_> {
             }
             self.at += 1;
         }
+        self.settle()
+    }
+
+    /// The verdicts of this session.
+    fn settle(&mut self) -> Result<(), Wrong> {
+        self.dialogue.check_heard(self.connection, &self.heard)?;
+        for (at, recipient) in self.open.iter().enumerate() {
+            let Some(Some(verdict)) = self.session.verdicts().get(at) else {
+                return Err(self.wrong(format!("recipient {recipient} has no verdict")));
+            };
+            if self.told[at] != 1 {
+                return Err(self.wrong(format!("recipient {recipient} was told {} verdicts", self.told[at])));
+            }
+            self.verdicts[*recipient] = Some(verdict.clone());
+        }
+        Ok(())
+    }
+
+    fn check_nothing_left(&self) -> Result<(), Wrong> {
         match self.next() {
             // Nobody is left to notice.
-            Some(Step::Event(Event::Lost(_))) => Ok(()),
-            None => Ok(()),
+            Some(Step::Event(Event::Lost(_))) | None => Ok(()),
             other => Err(self.wrong(format!("the client has closed the connection before {}", shown(other.as_ref())))),
         }
+    }
+
+    /// What the deliverer does: another connection for those who are deferred, with what the first one has taught.
+    fn connect_again(&mut self) -> Result<(), Wrong> {
+        let caution = self.session.retry();
+        if caution == Caution::None || self.connection > 0 {
+            return Err(self.wrong("there is no reason to connect again"));
+        }
+        let purpose = self.dialogue.setup.purpose().map_err(|what| self.wrong(what))?;
+        let Purpose::Submit(envelope, facts) = purpose else { return Err(self.wrong("a probe is made once")) };
+        self.open.retain(|at| matches!(self.verdicts[*at], Some(Verdict::Deferred(_))));
+        let open = self.open.iter().map(|at| envelope.recipients()[*at].clone()).collect();
+        let envelope = Envelope::new(envelope.sender().clone(), open).map_err(|error| self.wrong(error.to_string()))?;
+        let settings = Settings { caution, ..self.dialogue.setup.settings.clone() };
+        self.session = Session::new(settings, Purpose::Submit(envelope, facts));
+        self.told = vec![0; self.open.len()];
+        self.heard.clear();
+        self.turn.clear();
+        self.given = 0;
+        self.at += 1;
+        self.connection += 1;
+        self.flights += 1;
+        self.fresh = true;
+        Ok(())
     }
 
     fn next(&self) -> Option<Step> {
@@ -255,7 +313,7 @@ impl Player<'_> {
                 Told::Client(shown) => self.said.push(Step::Client { shown, wire: Vec::new() }),
                 Told::Message(size) => self.said.push(Step::Message { size }),
                 Told::Server(line) => self.heard.push(line),
-                Told::Verdict(recipient, _) => self.verdicts[recipient] += 1,
+                Told::Verdict(recipient, _) => self.told[recipient] += 1,
             }
         }
     }
@@ -295,19 +353,15 @@ impl Player<'_> {
 
     fn check_end(&self, recipients: &[Address]) -> Result<(), Wrong> {
         let dialogue = self.dialogue;
-        dialogue.check_heard(&self.heard)?;
         let mut outcomes = Vec::new();
         for (at, recipient) in recipients.iter().enumerate() {
             let name = recipient.as_str();
             let Some(expected) = dialogue.expected(name) else {
                 return Err(dialogue.wrong(1, format!("no verdict is expected for {name}")));
             };
-            let Some(Some(verdict)) = self.session.verdicts().get(at) else {
+            let Some(verdict) = &self.verdicts[at] else {
                 return Err(dialogue.wrong(expected.line, format!("{name} has no verdict")));
             };
-            if self.verdicts[at] != 1 {
-                return Err(dialogue.wrong(expected.line, format!("{name} was told {} verdicts", self.verdicts[at])));
-            }
             let (word, text) = in_words(verdict);
             if word != expected.verdict || !text.contains(&expected.words) {
                 return Err(dialogue.wrong(expected.line, format!("{name} is {word}: {text}")));

@@ -9,7 +9,7 @@
 //! C: AUTH PLAIN [20 octets]                as the transcript shows it …
 //! C> AUTH PLAIN AGFsaWNlAHNlY3JldA==       … and as it goes over the wire, where that differs
 //! C*3: RCPT TO:<r{}@example.net>           the line for 1, 2 and 3; C*101-200 for the numbers between
-//! -- tls                                   what else happens, see `Event`
+//! -- tls                                   what else happens, see `Event`; `-- connect again` begins another connection
 //! = bob@example.net accepted queued        a verdict, and words of its text; `*` is everybody who is not named
 //! = flights 5                              the client's turns, with SYN and ClientHello (protocol list, section AN)
 //! = exit 75                                where it does not follow from the verdicts; also `= hint words`,
@@ -81,6 +81,8 @@ pub enum Event {
     NoPassword(String),
     /// `-- message breaks: reason`: it cannot be read to its end.
     MessageBreaks(String),
+    /// `-- connect again`: the program connects once more, with what it has learnt, for those who are deferred.
+    ConnectAgain,
     /// `-- flush`: what stands before is a flight, although nothing is awaited.
     Flush,
     /// `-- closed`: the client closes in good manners.
@@ -241,9 +243,15 @@ impl Dialogue {
         })
     }
 
+    /// The part of the dialogue that is played on a connection.
+    pub fn connection(&self, number: usize) -> &[Item] {
+        let again = |item: &Item| item.step == Step::Event(Event::ConnectAgain);
+        self.items.split(again).nth(number).unwrap_or_default()
+    }
+
     /// What the transcript has of the server must be what it said, as far as it was read.
-    pub fn check_heard(&self, heard: &[String]) -> Result<(), Wrong> {
-        let said = self.items.iter().filter_map(|item| match &item.step {
+    pub fn check_heard(&self, connection: usize, heard: &[String]) -> Result<(), Wrong> {
+        let said = self.connection(connection).iter().filter_map(|item| match &item.step {
             // Escapes may stand for anything; a blank at the end is not shown.
             Step::Server { text, .. } if text.contains('\\') => Some((item.line, None)),
             Step::Server { text, .. } => Some((item.line, Some(text.trim_ascii_end()))),
@@ -272,6 +280,7 @@ fn event(text: &str) -> Result<Event, String> {
         "time-out" => Event::TimeOut,
         "password unavailable" => Event::NoPassword(or("no reason given")),
         "message breaks" => Event::MessageBreaks(or("no reason given")),
+        "connect again" => Event::ConnectAgain,
         "flush" => Event::Flush,
         "closed" => Event::Closed,
         "cut off" => Event::CutOff,

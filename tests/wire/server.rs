@@ -49,26 +49,25 @@ fn certificate() -> (String, Arc<ServerConfig>) {
     (authority.pem(), Arc::new(config))
 }
 
-/// Takes one connection and plays the dialogue on it; another one finds nobody.
+/// Plays the dialogue, on as many connections as it has; another one finds nobody.
 pub fn serve(listener: TcpListener, dialogue: &Dialogue) -> Result<(), Wrong> {
-    let accepted = listener.accept();
-    drop(listener);
-    let at_start = |error: io::Error| dialogue.wrong(1, error.to_string());
-    let (socket, _) = accepted.map_err(at_start)?;
-    socket.set_nodelay(true).map_err(at_start)?;
-    socket.set_read_timeout(Some(PATIENCE)).map_err(at_start)?;
-    socket.set_write_timeout(Some(PATIENCE)).map_err(at_start)?;
-    let mut server = Server { dialogue, link: Link::Clear(socket), early: Vec::new() };
-    let mut rest = &dialogue.items[..];
-    while let Some(first) = rest.first() {
-        let alike = |item: &&Item| std::mem::discriminant(&side(item)) == std::mem::discriminant(&side(first));
-        let count = match side(first) {
-            Side::Event => 1,
-            Side::Client | Side::Server => rest.iter().take_while(alike).count(),
-        };
-        let (now, later) = rest.split_at(count);
-        server.step(now).map_err(|what| dialogue.wrong(first.line, what))?;
-        rest = later;
+    let connections = (0..).map(|number| dialogue.connection(number)).take_while(|items| !items.is_empty());
+    let connections: Vec<&[Item]> = connections.collect();
+    let mut listener = Some(listener);
+    for (number, items) in connections.iter().enumerate() {
+        let first = items.first().map_or(1, |item| item.line);
+        let at_start = |error: io::Error| dialogue.wrong(first, error.to_string());
+        let accepted = listener.as_ref().map(TcpListener::accept);
+        if number + 1 == connections.len() {
+            listener = None;
+        }
+        let Some(accepted) = accepted else { continue };
+        let (socket, _) = accepted.map_err(at_start)?;
+        socket.set_nodelay(true).map_err(at_start)?;
+        socket.set_read_timeout(Some(PATIENCE)).map_err(at_start)?;
+        socket.set_write_timeout(Some(PATIENCE)).map_err(at_start)?;
+        let mut server = Server { dialogue, link: Link::Clear(socket), early: Vec::new() };
+        server.play(items)?;
     }
     Ok(())
 }
@@ -101,6 +100,20 @@ enum Link {
 }
 
 impl Server<'_> {
+    fn play(&mut self, mut rest: &[Item]) -> Result<(), Wrong> {
+        while let Some(first) = rest.first() {
+            let alike = |item: &&Item| std::mem::discriminant(&side(item)) == std::mem::discriminant(&side(first));
+            let count = match side(first) {
+                Side::Event => 1,
+                Side::Client | Side::Server => rest.iter().take_while(alike).count(),
+            };
+            let (now, later) = rest.split_at(count);
+            self.step(now).map_err(|what| self.dialogue.wrong(first.line, what))?;
+            rest = later;
+        }
+        Ok(())
+    }
+
     fn step(&mut self, items: &[Item]) -> Result<(), String> {
         match (&items[0].step, side(&items[0])) {
             (_, Side::Server) => {
@@ -120,6 +133,13 @@ impl Server<'_> {
     fn event(&mut self, event: &Event) -> Result<(), String> {
         match event {
             Event::Tls => self.handshake(&certificates().trusted).map_err(|error| format!("no TLS: {error}")),
+            // Any certificate will do there, so that TLS itself must go wrong.
+            Event::TlsFails(_) if self.dialogue.setup.settings.tls == TlsMode::Opportunistic => {
+                let mut hello = [0; 8 * 1024];
+                let _ = self.link.read(&mut hello).and_then(|_| self.link.write(b"no TLS here\r\n"));
+                self.link = Link::Gone;
+                Ok(())
+            }
             Event::TlsFails(_) => match self.handshake(&certificates().strange) {
                 Ok(()) => Err("TLS stands, and should not".to_owned()),
                 Err(_) => Ok(()),
@@ -131,7 +151,7 @@ impl Server<'_> {
             Event::Closed => self.end("closed"),
             Event::CutOff => self.end("cut off"),
             // Whether two writes are two segments cannot be seen here for sure.
-            Event::Flush | Event::NoPassword(_) => Ok(()),
+            Event::Flush | Event::NoPassword(_) | Event::ConnectAgain => Ok(()),
             Event::TimeOut | Event::MessageBreaks(_) => Err(format!("{event:?} cannot be played over a wire")),
         }
     }
