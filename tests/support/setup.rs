@@ -7,7 +7,8 @@
 //! ! to bob@example.net, carol@example.net
 //! ! recipients 250                                r1@example.net to r250@example.net
 //! ! hello client.example
-//! ! line .a line of the body                      instead of the usual body, one for each line
+//! ! line .a line of the body                      instead of the usual body; it may have `\r`, `\n` and `\x00`
+//! ! no newline at the end                         of the message
 //! ! size 12345                                    the body is padded until the message has so many octets
 //! ! eight-bit                                     an octet above 127 is in the body
 //! ! without-8bitmime send | refuse
@@ -37,6 +38,14 @@ pub struct Setup {
     pub only_engine: Option<String>,
     lines: Vec<String>,
     size: Option<usize>,
+    end: End,
+}
+
+/// Whether the last line of the message has an end.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum End {
+    Line,
+    Open,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,6 +85,7 @@ impl Default for Setup {
             only_engine: None,
             lines: vec![BODY.to_owned()],
             size: None,
+            end: End::Line,
         }
     }
 }
@@ -99,8 +109,10 @@ impl Setup {
                 if self.lines == [BODY] {
                     self.lines.clear();
                 }
-                self.lines.push(value.to_owned());
+                let octets = [("\\r", "\r"), ("\\n", "\n"), ("\\x00", "\0")];
+                self.lines.push(octets.iter().fold(value.to_owned(), |text, (from, to)| text.replace(from, to)));
             }
+            "no" if value == "newline at the end" => self.end = End::Open,
             "size" => self.size = Some(number()?),
             "eight-bit" => self.lines = vec!["Gr\u{fc}\u{df}e".to_owned()],
             "without-8bitmime" => {
@@ -146,7 +158,7 @@ impl Setup {
         Ok(())
     }
 
-    /// The message as a caller gives it: lines end in LF.
+    /// The message as a caller gives it: lines end in LF, where no other end was asked for.
     pub fn message(&self) -> Vec<u8> {
         let mut text = format!("{HEADER}{}\n", self.lines.join("\n"));
         let size = text.len() + text.matches('\n').count();
@@ -158,6 +170,9 @@ impl Setup {
             text.push('\n');
             missing = missing.saturating_sub(line + 2);
         }
+        if self.end == End::Open {
+            text.pop();
+        }
         text.into_bytes()
     }
 
@@ -165,25 +180,30 @@ impl Setup {
     /// by the code under test.
     pub fn wire(&self) -> Vec<u8> {
         let mut wire = Vec::new();
-        for line in self.message().strip_suffix(b"\n").unwrap_or_default().split(|octet| *octet == b'\n') {
-            if line.first() == Some(&b'.') {
-                wire.push(b'.');
-            }
-            wire.extend_from_slice(line);
-            wire.extend_from_slice(b"\r\n");
+        for line in self.canonical().strip_suffix("\n").unwrap_or_default().split('\n') {
+            let dot = if line.starts_with('.') { "." } else { "" };
+            wire.extend_from_slice(format!("{dot}{line}\r\n").as_bytes());
         }
         wire
     }
 
     pub fn facts(&self) -> Facts {
-        let message = self.message();
-        let lines = message.iter().filter(|octet| **octet == b'\n').count();
-        Facts {
-            size: (message.len() + lines) as u64,
-            eight_bit: !message.is_ascii(),
-            eight_bit_header: false,
-            longest_line: 78,
+        let message = self.canonical();
+        let size = message.len() + message.matches('\n').count();
+        Facts { size: size as u64, eight_bit: !message.is_ascii(), eight_bit_header: false, longest_line: 78 }
+    }
+
+    /// The message without NUL, and with LF for every line end.
+    fn canonical(&self) -> String {
+        let mut text = String::from_utf8(self.message()).unwrap().replace('\0', "");
+        while text.contains("\r\n") {
+            text = text.replace("\r\n", "\n");
         }
+        let mut text = text.replace('\r', "\n");
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text
     }
 
     pub fn purpose(&self) -> Result<Purpose, String> {
