@@ -151,7 +151,7 @@ pub const SCHEMA: &[Key] = &[
     Key {
         name: "auth",
         form: Form::Texts,
-        default: "auto: the strongest that the server offers",
+        default: "auto: the first of PLAIN, LOGIN and CRAM-MD5 that the server offers",
         meaning: "the mechanisms for the login: auto, none, or names in the order of preference",
         example: "\"PLAIN\"",
         store: |s, i| put_auth(&mut s.auth, i),
@@ -224,7 +224,7 @@ pub const SCHEMA: &[Key] = &[
         name: "from",
         form: Form::Texts,
         default: "none",
-        meaning: "sender addresses that choose this account, with * for anything; the first without * is the default sender",
+        meaning: "sender addresses that choose this account, with * for anything; the first without * is the author of posthaste send",
         example: "[\"alice@example.org\", \"*@lists.example.org\"]",
         store: |s, i| put_list(&mut s.from, i, value::pattern),
     },
