@@ -35,15 +35,15 @@ complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "sink" -d 'Catch
 complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "demo" -d 'Send a message to a sink of our own and show what happens'
 complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "completions" -d 'Print a completion script'
 complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "sendmail" -d 'Submit the message on standard input, as sendmail does'
-complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "mailq" -d 'List the queue, as sendmail\'s mailq does'
-complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "newaliases" -d 'Check the alias file, as sendmail\'s newaliases does'
+complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "mailq" -d 'List the queue, as sendmail\'s mailq does (there is none yet)'
+complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "newaliases" -d 'Do nothing: there are no aliases yet'
 complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l to -d 'Recipients; may be repeated, and may be a list' -r -f
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l cc -d 'Recipients of a copy' -r -f
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l bcc -d 'Recipients of a copy whom the message does not name' -r -f
-complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l from -d 'The author; else the account\'s' -r -f
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l from -d 'The author; without it, the account\'s' -r -f
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l reply-to -d 'Where answers go' -r -f
-complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l envelope-from -d 'Where bounces go; else to the author. \'\' is nowhere' -r -f
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l envelope-from -d 'Where bounces go; without it, to the author. \'\' is nowhere' -r -f
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s s -l subject -d 'The subject' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s b -l body -d 'The text. Without it and without HTML, standard input is read' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l body-file -d 'Read the text from this file; `-` is standard input' -r -F
@@ -55,7 +55,7 @@ complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l header -d '
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l config -d 'Read this configuration file and no other' -r -F
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s a -l account -d 'Use this account of the configuration' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s n -l dry-run -d 'Print envelope and message, and connect to nobody'
-complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l json -d 'Report in JSON, one object a line'
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l json -d 'Reserved for a report in JSON; there is none yet'
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s v -l verbose -d 'Show the SMTP dialogue on stderr, with secrets masked'
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c posthaste -n "__fish_posthaste_using_subcommand check" -l config -d 'Read this configuration file and no other' -r -F
@@ -65,8 +65,8 @@ complete -c posthaste -n "__fish_posthaste_using_subcommand check" -s v -l verbo
 complete -c posthaste -n "__fish_posthaste_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l listen -d 'Listen here; a port alone is on loopback' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l tls-listen -d 'Listen here too, with TLS from the first octet' -r
-complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l maildir -d 'Store messages in this Maildir, made where it lacks; else print them' -r -f -a "(__fish_complete_directories)"
-complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l user -d 'Demand a login under this name; else any is taken, and mail without' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l maildir -d 'Store messages in this Maildir, which is made; without it, print them' -r -f -a "(__fish_complete_directories)"
+complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l user -d 'Demand a login under this name; without it, any or none will do' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l password-file -d 'The file whose first line is the password' -r -F
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l max-size -d 'Refuse larger messages; octets, or with K, M or G' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l count -d 'End after this many messages' -r
@@ -99,6 +99,6 @@ complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish
 complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check sink demo completions sendmail mailq newaliases help" -f -a "demo" -d 'Send a message to a sink of our own and show what happens'
 complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check sink demo completions sendmail mailq newaliases help" -f -a "completions" -d 'Print a completion script'
 complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check sink demo completions sendmail mailq newaliases help" -f -a "sendmail" -d 'Submit the message on standard input, as sendmail does'
-complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check sink demo completions sendmail mailq newaliases help" -f -a "mailq" -d 'List the queue, as sendmail\'s mailq does'
-complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check sink demo completions sendmail mailq newaliases help" -f -a "newaliases" -d 'Check the alias file, as sendmail\'s newaliases does'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check sink demo completions sendmail mailq newaliases help" -f -a "mailq" -d 'List the queue, as sendmail\'s mailq does (there is none yet)'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check sink demo completions sendmail mailq newaliases help" -f -a "newaliases" -d 'Do nothing: there are no aliases yet'
 complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check sink demo completions sendmail mailq newaliases help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
