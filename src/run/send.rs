@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 
-use super::submit::{long_lines, prepared, read_failure, reverse_path, stdin, submit, who};
+use super::submit::{caller, long_lines, prepared, read_failure, reverse_path, stdin, submit, who};
 use super::{Done, account, configuration, fail};
 use crate::address::{Mailbox, parse_list};
 use crate::cli::Global;
@@ -35,7 +35,7 @@ pub(super) fn send(global: &Global, call: &Send) -> Done {
     let sender = match (&call.envelope_from, &from) {
         (Some(text), _) => reverse_path(text, &domain)?,
         (None, Some(mailbox)) => ReversePath::Address(mailbox.address.clone()),
-        (None, None) => ReversePath::Address(identity.address().map_err(|error| fail(Exit::Data, error.to_string()))?),
+        (None, None) => ReversePath::Address(caller(&identity)?),
     };
     let draft = Draft {
         from,

@@ -25,12 +25,21 @@ pub(super) fn sendmail(global: &Global, call: &Submission) -> Done {
     let domain = config.mail_domain().to_owned();
     let mut identity = who(&domain);
     let named = call.sender.as_deref().map(|text| reverse_path(text, &domain)).transpose()?;
+    let chosen_by = match &named {
+        Some(path) => path.as_str().to_owned(),
+        None => caller(&identity)?.as_str().to_owned(),
+    };
+    let account = account(&config, global, Some(&chosen_by), Log::Syslog)?;
+    identity.mail_domain.clone_from(&account.mail_domain);
+    let named = match (named, account.default_sender()) {
+        (Some(path), _) => Some(path),
+        (None, Some(own)) => Some(reverse_path(own, &account.mail_domain)?),
+        (None, None) => None,
+    };
     let sender = match &named {
         Some(path) => path.clone(),
-        None => ReversePath::Address(identity.address().map_err(|error| fail(Exit::Data, error.to_string()))?),
+        None => ReversePath::Address(caller(&identity)?),
     };
-    let account = account(&config, global, Some(sender.as_str()), Log::Syslog)?;
-    identity.mail_domain.clone_from(&account.mail_domain);
     let mut recipients = Vec::new();
     for text in &call.recipients {
         let list = parse_list(text, &account.mail_domain).map_err(|error| fail(Exit::Data, error.to_string()))?;
@@ -87,6 +96,11 @@ pub(super) fn submit(
     Ok(exit_of(&outcomes))
 }
 
+/// The address of whoever calls.
+pub(super) fn caller(identity: &Identity) -> Result<Address, Vec<Failure>> {
+    identity.address().map_err(|error| fail(Exit::Data, error.to_string()))
+}
+
 /// Who calls, on which machine.
 pub(super) fn who(mail_domain: &str) -> Identity {
     let user = User::current();
@@ -94,17 +108,9 @@ pub(super) fn who(mail_domain: &str) -> Identity {
     Identity { login: user.login, full_name, mail_domain: mail_domain.to_owned(), host: Machine::default().host_name() }
 }
 
-/// The argument of `-f`: empty or `<>` is the null reverse-path, a phrase before the address is dropped.
 pub(super) fn reverse_path(text: &str, mail_domain: &str) -> Result<ReversePath, Vec<Failure>> {
-    if matches!(text.trim(), "" | "<>") {
-        return Ok(ReversePath::Null);
-    }
-    let mut list = parse_list(text, mail_domain)
-        .map_err(|error| fail(Exit::Usage, format!("the sender cannot be used: {error}")))?;
-    match (list.pop(), list.is_empty()) {
-        (Some(mailbox), true) => Ok(ReversePath::Address(mailbox.address)),
-        _ => Err(fail(Exit::Usage, format!("the sender must be one address: {}", text.escape_debug()))),
-    }
+    ReversePath::parse(text, mail_domain)
+        .map_err(|error| fail(Exit::Usage, format!("the sender cannot be used: {error}")))
 }
 
 pub(super) fn stdin() -> Result<File, Vec<Failure>> {
