@@ -3,14 +3,14 @@
 use std::fs::File;
 use std::os::fd::AsFd as _;
 
-use super::{Done, Transcript, account, block_on, configuration, fail, tls_failure};
+use super::{Done, Transcript, account, block_on, configuration, fail, tls_failure, unwritable};
 use crate::address::{Address, parse_list};
 use crate::cli::Global;
 use crate::cli::submission::{self, HeaderFixes, RecipientsFrom, Submission};
 use crate::config::account::{self as settings, Account, Log};
 use crate::deliver::{Job, deliver};
 use crate::envelope::{Envelope, ReversePath};
-use crate::failure::{Exit, Failure, exit_of, failures};
+use crate::failure::{Exit, Failure, exit_of};
 use crate::message::Message;
 use crate::message::incoming::{Incoming, LoneDot, ReadError, read};
 use crate::message::prepare::{
@@ -89,10 +89,10 @@ pub(super) fn submit(
     {
         return Err(fail(Exit::Data, format!("the message has {} octets, and max-size is {limit}", facts.size)));
     }
-    let mut transcript = Transcript { verbosity: global.verbosity };
+    let mut transcript = Transcript::of(global);
     let job = Job { account, envelope: &envelope, facts, detail: transcript.detail(), source: &mut message };
     let outcomes = block_on(deliver(job, &mut transcript))?.map_err(tls_failure)?;
-    report::failures(&failures(&outcomes), style);
+    report::outcomes(&outcomes, style).map_err(unwritable)?;
     Ok(exit_of(&outcomes))
 }
 

@@ -9,7 +9,7 @@ use crate::config::account::Log;
 use crate::config::{Choice, Environment, load};
 use crate::deliver::{Job, deliver};
 use crate::envelope::{Envelope, ReversePath};
-use crate::failure::{Exit, Failure, exit_of, failures};
+use crate::failure::{Exit, Failure, exit_of};
 use crate::message::compose::{Draft, compose};
 use crate::message::prepare::{FixUps, Identity, LongLines, Recipients, Rules, Sender, local_time};
 use crate::net::drive::Detail;
@@ -90,7 +90,7 @@ pub(super) fn demo() -> Done {
             config.account(Choice { name: None, sender: None, log: Log::None }).map_err(super::config_failure)?;
         let (envelope, mut message) = letter()?;
         report::output("This is what is said between posthaste and the server:\n\n").ok();
-        let mut transcript = Transcript { verbosity: Verbosity::Dialogue };
+        let mut transcript = Transcript { verbosity: Verbosity::Dialogue, show: |text| drop(report::output(text)) };
         let facts = *message.facts();
         let job = Job { account: &account, envelope: &envelope, facts, detail: Detail::Full, source: &mut message };
         let mut received = String::new();
@@ -101,7 +101,7 @@ pub(super) fn demo() -> Done {
         };
         let (_, outcomes) = tokio::join!(sink.run(on_event, std::future::pending()), deliver(job, &mut transcript));
         let outcomes = outcomes.map_err(tls_failure)?;
-        report::failures(&failures(&outcomes), Style::Person);
+        report::outcomes(&outcomes, Style::Person).map_err(super::unwritable)?;
         report::output(&format!("\nAnd this is what the server received:\n\n{received}")).ok();
         Ok(exit_of(&outcomes))
     })?
