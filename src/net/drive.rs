@@ -64,12 +64,8 @@ const BODY: Duration = Duration::from_secs(10 * 60);
 
 /// Runs a session over a connection until it is closed.
 pub async fn drive(socket: TcpStream, session: &mut Session, means: Means<'_>, tell: &mut dyn FnMut(Notice)) {
-    let stream = Stream::Plain(socket);
-    if let Some((peer, local)) = stream.addresses() {
-        tell(Notice::Connected { peer, local });
-    }
-    let mut driver =
-        Driver { stream: Some(stream), flight: Vec::with_capacity(1024), broken: None, session, means, tell };
+    let stream = Some(Stream::Plain(socket));
+    let mut driver = Driver { stream, flight: Vec::with_capacity(1024), broken: None, session, means, tell };
     driver.run().await;
     (driver.tell)(Notice::Closed);
 }

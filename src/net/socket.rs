@@ -17,18 +17,35 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// Most addresses of one host that are tried: a name with a thousand addresses must not hold us.
 const MOST_ADDRESSES: usize = 16;
 
+/// An open connection, and its two ends.
+#[derive(Debug)]
+pub struct Connection {
+    /// The connection.
+    pub stream: TcpStream,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// Ours.
+    pub local: SocketAddr,
+}
+
 /// Opens a connection to the first address of the host that answers, within the limit.
 ///
 /// # Errors
 /// [`Cause::NoSuchHost`] when the name does not exist, [`Cause::Unreachable`] or [`Cause::TimedOut`] when no address
 /// answers, each in words.
-pub async fn connect(host: &Host, port: u16, limit: Duration) -> Result<TcpStream, Cause> {
+pub async fn connect(host: &Host, port: u16, limit: Duration) -> Result<Connection, Cause> {
     let deadline = Instant::now() + limit;
     let addresses = addresses(host, port, deadline).await?;
     let stream = race(addresses, deadline, TcpStream::connect).await?;
-    // One write is one flight: without this, Nagle and delayed acknowledgements cost 40 ms each.
-    stream.set_nodelay(true).map_err(|error| Cause::Unreachable(error.to_string()))?;
-    Ok(stream)
+    let ready = || {
+        // One write is one flight: without this, Nagle and delayed acknowledgements cost 40 ms each.
+        stream.set_nodelay(true)?;
+        Ok((stream.peer_addr()?, stream.local_addr()?))
+    };
+    match ready() {
+        Ok((peer, local)) => Ok(Connection { stream, peer, local }),
+        Err::<_, io::Error>(error) => Err(Cause::Unreachable(plain(&error))),
+    }
 }
 
 async fn addresses(host: &Host, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Cause> {
