@@ -55,7 +55,7 @@ complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l header -d '
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l config -d 'Read this configuration file and no other' -r -F
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s a -l account -d 'Use this account of the configuration' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s n -l dry-run -d 'Print envelope and message, and connect to nobody'
-complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l json -d 'Reserved for a report in JSON; there is none yet'
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l json -d 'Report in JSON, one object a line for each recipient'
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s v -l verbose -d 'Show the SMTP dialogue on stderr, with secrets masked'
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c posthaste -n "__fish_posthaste_using_subcommand check" -l config -d 'Read this configuration file and no other' -r -F

@@ -1,4 +1,5 @@
 //! What manual pages, help, completions and README say, held against the program.
+#![cfg(feature = "sink")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "docs/command_line.rs"]

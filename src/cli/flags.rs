@@ -193,7 +193,7 @@ struct SendFlags {
     /// Print envelope and message, and connect to nobody
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// Reserved for a report in JSON; there is none yet
+    /// Report in JSON, one object a line for each recipient
     #[arg(long)]
     json: bool,
 }

@@ -224,7 +224,7 @@ pub const SCHEMA: &[Key] = &[
         name: "from",
         form: Form::Texts,
         default: "none",
-        meaning: "sender addresses that choose this account, with * for anything; the first without * is the author of posthaste send",
+        meaning: "sender addresses that choose this account, with * for anything; the first without * is the default sender",
         example: "[\"alice@example.org\", \"*@lists.example.org\"]",
         store: |s, i| put_list(&mut s.from, i, value::pattern),
     },
