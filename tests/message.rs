@@ -43,7 +43,7 @@ fn alice() -> Identity {
     Identity {
         caller: LazyCell::new(|| Caller { login: "alice".to_owned(), full_name: Some("Alice Alice Co".to_owned()) }),
         mail_domain: "example.org".to_owned(),
-        host: "box.example.org".to_owned(),
+        host: LazyCell::new(|| "box.example.org".to_owned()),
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Identity {
     /// What unqualified addresses get after the `@`.
     pub mail_domain: String,
     /// The full name of the machine, for Message-ID.
-    pub host: String,
+    pub host: LazyCell<String>,
 }
 
 /// The user that calls.

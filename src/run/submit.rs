@@ -107,7 +107,7 @@ pub(super) fn who(mail_domain: &str) -> Identity {
     Identity {
         caller: LazyCell::new(this_user),
         mail_domain: mail_domain.to_owned(),
-        host: Machine::default().host_name(),
+        host: LazyCell::new(|| Machine::default().host_name()),
     }
 }
 

@@ -58,10 +58,7 @@ pub(super) fn sink(call: &SinkCall) -> Done {
             }
             SinkEvent::Trouble { peer, text } => report::error_text(&format!("posthaste: {peer}: {text}\n")),
         };
-        sink.run(on_event, async {
-            let _ = tokio::signal::ctrl_c().await;
-        })
-        .await;
+        sink.run(on_event, std::future::pending()).await;
         Ok(Exit::Success)
     })?
 }
@@ -131,7 +128,7 @@ fn letter() -> Result<(Envelope, crate::message::Message), Vec<Failure>> {
     let identity = Identity {
         caller: LazyCell::new(|| Caller { login: "alice".to_owned(), full_name: None }),
         mail_domain: "example.org".to_owned(),
-        host: "demo.example.org".to_owned(),
+        host: LazyCell::new(|| "demo.example.org".to_owned()),
     };
     let incoming = compose(&draft).map_err(|error| fail(Exit::Software, error.to_string()))?;
     let rules = Rules {
