@@ -1,5 +1,5 @@
-//! What a newcomer types first: the `console` blocks of README.md and the EXAMPLES of posthaste(1), run by a shell
-//! with the README's four lines of configuration against a server with TLS and a login.
+//! What a newcomer types first: the `console` blocks of README.md and the EXAMPLES of the manual, run by a shell with
+//! the README's four lines of configuration against a server with TLS and a login.
 //!
 //! A block is lines `$ command`, the output that follows, and `? CODE` for an exit code that is not 0.
 
@@ -19,6 +19,7 @@ use posthaste::smtp::sasl::BY_STRENGTH;
 
 const README: &str = include_str!("../README.md");
 const MANUAL: &str = include_str!("../man/posthaste.1");
+const MANUAL_OF_SENDMAIL: &str = include_str!("../man/posthaste-sendmail.8");
 const PASSWORD: &str = "correct horse battery staple";
 
 #[test]
@@ -30,14 +31,24 @@ fn readme_does_what_it_says() {
 
 #[test]
 fn examples_of_the_manual_do_what_it_says() {
-    let examples = MANUAL.split(".Sh EXAMPLES\n").nth(1).unwrap().split("\n.Sh ").next().unwrap();
-    let blocks: Vec<String> = examples
+    let received = run(&literals(MANUAL));
+    assert_eq!(received, ["bob@example.net", "root@example.org", "bob@example.net", "bob@example.net"]);
+}
+
+#[test]
+fn examples_of_the_manual_of_sendmail_do_what_it_says() {
+    let received = run(&literals(MANUAL_OF_SENDMAIL));
+    assert_eq!(received, ["bob@example.net", "bob@example.net", "-bob@example.net"]);
+}
+
+/// The blocks without indent among the EXAMPLES of a page.
+fn literals(page: &str) -> Vec<String> {
+    let examples = page.split(".Sh EXAMPLES\n").nth(1).unwrap().split("\n.Sh ").next().unwrap();
+    examples
         .split(".Bd -literal\n")
         .skip(1)
-        .map(|rest| rest.split(".Ed\n").next().unwrap().replace("\\e", "\\").replace("\\&", ""))
-        .collect();
-    let received = run(&blocks);
-    assert_eq!(received, ["bob@example.net", "root@example.org", "bob@example.net", "bob@example.net"]);
+        .map(|rest| rest.split(".Ed").next().unwrap().replace("\\e", "\\").replace("\\&", ""))
+        .collect()
 }
 
 /// Runs blocks one after the other in one empty home, and hands back who got mail.
@@ -60,8 +71,8 @@ fn run(blocks: &[String]) -> Vec<String> {
     server.stop()
 }
 
-/// Writes the four lines of the README, with another host and the authority behind it, and a `pass` that knows the
-/// password.
+/// Writes the four lines of the README, with another host and the authority behind it; beside them a `pass` that knows
+/// the password, and the names under which posthaste is called.
 fn configure(home: &Path, server: &Server) {
     let lines = fenced("toml")[0];
     let host = "@smtp.example.org\"";
@@ -75,6 +86,9 @@ fn configure(home: &Path, server: &Server) {
     let pass = home.join("bin/pass");
     fs::write(&pass, format!("#!/bin/sh\n[ \"$*\" = 'show smtp.example.org' ] && echo '{PASSWORD}'\n")).unwrap();
     fs::set_permissions(&pass, fs::Permissions::from_mode(0o755)).unwrap();
+    for name in ["sendmail", "mailq"] {
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_posthaste"), home.join("bin").join(name)).unwrap();
+    }
 }
 
 fn path(home: &Path) -> String {
