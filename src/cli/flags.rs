@@ -1,6 +1,7 @@
 //! Posthaste's own command line, by clap: the subcommands for people and for tests.
 
 use std::ffi::OsString;
+#[cfg(feature = "sink")]
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 
@@ -8,9 +9,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueHint};
 
 use super::letters::ModeKind;
-use super::values::{self, Body, Check, Format, HeaderField, NamedFile, Send, SendAction, Shell, Text};
 #[cfg(feature = "sink")]
-use super::values::{Sink, SinkLogin, SinkTls};
+use super::values::{self, Sink, SinkLogin, SinkTls};
+use super::values::{Body, Check, Format, HeaderField, NamedFile, Send, SendAction, Shell, Text};
 use super::{Global, Invocation, UsageError, Verbosity, sendmail};
 use crate::failure::Exit;
 
@@ -63,6 +64,7 @@ Examples:
   posthaste send --to bob@example.net --subject Logo --inline logo.png \\
       --html '<p>Our logo: <img src=\"cid:logo.png\"></p>' --dry-run";
 
+#[cfg(feature = "sink")]
 const SINK_EXAMPLES: &str = "\
 Examples:
   posthaste sink
