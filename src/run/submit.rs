@@ -8,14 +8,16 @@ use crate::address::{Address, parse_list};
 use crate::cli::Global;
 use crate::cli::submission::{self, HeaderFixes, RecipientsFrom, Submission};
 use crate::config::account::{self as settings, Account, Log};
-use crate::deliver::{Job, deliver};
+use crate::deliver::{Attempt, Job, Witness, deliver};
 use crate::envelope::{Envelope, ReversePath};
 use crate::failure::{Exit, Failure, exit_of, failures};
+use crate::log;
 use crate::message::Message;
 use crate::message::incoming::{Incoming, LoneDot, ReadError, read};
 use crate::message::prepare::{
     FixUps, Identity, LongLines, PrepareError, Prepared, Recipients, Rules, Sender, local_time, prepare,
 };
+use crate::net::Notice;
 use crate::report::{self, Style};
 use crate::system::{Machine, User};
 
@@ -80,11 +82,48 @@ pub(super) fn submit(
     {
         return Err(fail(Exit::Data, format!("the message has {} octets, and max-size is {limit}", facts.size)));
     }
-    let mut transcript = Transcript { verbosity: global.verbosity };
-    let job = Job { account, envelope: &envelope, facts, detail: transcript.detail(), source: &mut message };
-    let outcomes = block_on(deliver(job, &mut transcript))?.map_err(tls_failure)?;
+    let transcript = Transcript { verbosity: global.verbosity };
+    let detail = transcript.detail();
+    let submission = log::Submission { account: &account.name, sender: envelope.sender(), size: facts.size };
+    let mut told = Told { transcript, log: open_log(account, style), submission, style };
+    let job = Job { account, envelope: &envelope, facts, detail, source: &mut message };
+    let outcomes = block_on(deliver(job, &mut told))?.map_err(tls_failure)?;
     report::failures(&failures(&outcomes), style);
     Ok(exit_of(&outcomes))
+}
+
+/// Shows what happens, and logs it.
+struct Told<'a> {
+    transcript: Transcript,
+    log: log::Log,
+    submission: log::Submission<'a>,
+    style: Style,
+}
+
+impl Witness for Told<'_> {
+    fn notice(&mut self, notice: Notice) {
+        self.transcript.notice(notice);
+    }
+
+    fn attempt(&mut self, attempt: &Attempt<'_>) {
+        self.transcript.attempt(attempt);
+        if let Err(unlogged) = self.log.record(&self.submission, attempt) {
+            self.log = without_log(&unlogged, self.style);
+        }
+    }
+}
+
+fn open_log(account: &Account, style: Style) -> log::Log {
+    log::Log::open(&account.log, &log::Sockets::default()).unwrap_or_else(|unlogged| without_log(&unlogged, style))
+}
+
+/// The delivery goes on without a log. A person is told so once; a caller of sendmail is not, since cron would send
+/// a mail about it.
+fn without_log(unlogged: &log::Unlogged, style: Style) -> log::Log {
+    if style == Style::Person {
+        report::error_text(&format!("posthaste: {unlogged}\n"));
+    }
+    log::Log::nobody()
 }
 
 /// Who calls, on which machine.
