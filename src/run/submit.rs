@@ -23,7 +23,11 @@ use crate::system::{Machine, User};
 
 /// `sendmail`: reads all of the message before anything is opened, then submits it.
 pub(super) fn sendmail(global: &Global, call: &Submission) -> Done {
-    let config = configuration(global)?;
+    let style = match call.errors {
+        submission::Errors::Quiet => Style::Quiet,
+        submission::Errors::Print => Style::OneLine,
+    };
+    let config = configuration(global, style)?;
     let domain = config.mail_domain().to_owned();
     let mut identity = who(&domain);
     let named = call.sender.as_deref().map(|text| reverse_path(text, &domain)).transpose()?;
@@ -31,7 +35,7 @@ pub(super) fn sendmail(global: &Global, call: &Submission) -> Done {
         Some(path) => path.clone(),
         None => ReversePath::Address(identity.address().map_err(|error| fail(Exit::Data, error.to_string()))?),
     };
-    let account = account(&config, global, Some(sender.as_str()), Log::Syslog)?;
+    let account = account(&config, global, Some(sender.as_str()), Log::Syslog, style)?;
     identity.mail_domain.clone_from(&account.mail_domain);
     let mut recipients = Vec::new();
     for text in &call.recipients {
@@ -60,8 +64,7 @@ pub(super) fn sendmail(global: &Global, call: &Submission) -> Done {
     };
     let Prepared { message, recipients: from_header } = prepared(incoming, &rules)?;
     recipients.extend(from_header);
-    let quiet = call.errors == submission::Errors::Quiet;
-    submit(global, &account, sender, recipients, message, if quiet { Style::Quiet } else { Style::OneLine })
+    submit(global, &account, sender, recipients, message, style)
 }
 
 /// Envelope and message to the account's servers, and what came of it on standard error.
