@@ -5,8 +5,12 @@
 use std::io::{self, IsTerminal, Write};
 
 use crate::check::ServerReport;
-use crate::failure::Failure;
+use crate::deliver::{Attempt, Outcome};
+use crate::failure::{self, Failure};
+use crate::hints;
 use crate::net::Notice;
+use crate::smtp::outcome::Verdict;
+use crate::smtp::reply::Reply;
 
 /// How errors are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,21 +21,57 @@ pub enum Style {
     Person,
     /// Nothing at all: `-oeq`.
     Quiet,
+    /// On standard output, an object in JSON for each recipient, accepted or not: `--json`.
+    Json,
+}
+
+/// Shows what became of a message. Success is silent, unless JSON is asked for.
+///
+/// # Errors
+/// What the system says of standard output.
+pub fn outcomes(outcomes: &[Outcome], style: Style) -> io::Result<()> {
+    match style {
+        Style::Json => output(&outcomes.iter().map(outcome_json).collect::<String>()),
+        Style::OneLine | Style::Person | Style::Quiet => {
+            failures(&failure::failures(outcomes), style);
+            Ok(())
+        }
+    }
+}
+
+fn outcome_json(outcome: &Outcome) -> String {
+    let (verdict, text) = verdict_text(&outcome.verdict, &outcome.server);
+    let reply = match &outcome.verdict {
+        Verdict::Accepted(reply) => Some(reply),
+        Verdict::Deferred(trouble) | Verdict::Failed(trouble) => trouble.reply(),
+    };
+    let hint = match &outcome.verdict {
+        Verdict::Accepted(_) => None,
+        Verdict::Deferred(trouble) | Verdict::Failed(trouble) => hints::for_trouble(trouble, &outcome.server),
+    };
+    let object = serde_json::json!({
+        "recipient": outcome.recipient.as_str(),
+        "verdict": verdict,
+        "server": outcome.server,
+        "code": reply.map(Reply::code),
+        "text": text,
+        "hint": hint,
+        "exit": failure::exit_of_verdict(&outcome.verdict).code(),
+    });
+    format!("{object}\n")
 }
 
 /// Shows what went wrong.
 pub fn failures(failures: &[Failure], style: Style) {
-    if style == Style::Quiet {
-        return;
-    }
     let mut text = String::new();
     for failure in failures {
-        text.push_str(&format!("posthaste: {}", failure.message.trim_end()));
-        match (&failure.hint, style) {
-            (None, _) | (_, Style::Quiet) => text.push('\n'),
-            (Some(hint), Style::OneLine) => text.push_str(&format!(" (hint: {hint})\n")),
-            (Some(hint), Style::Person) => text.push_str(&format!("\n  hint: {hint}\n")),
-        }
+        let hint = match (&failure.hint, style) {
+            (_, Style::Quiet) => continue,
+            (None, _) => String::new(),
+            (Some(hint), Style::OneLine) => format!(" (hint: {hint})"),
+            (Some(hint), Style::Person | Style::Json) => format!("\n  hint: {hint}"),
+        };
+        text.push_str(&format!("posthaste: {}{hint}\n", failure.message.trim_end()));
     }
     error_text(&text);
 }
@@ -91,6 +131,20 @@ pub fn transcript_line(notice: &Notice) -> Option<String> {
         Notice::Closed => "-- closed".to_owned(),
         Notice::Verdict(..) => return None,
     })
+}
+
+/// The last lines of a transcript: what became of a recipient in this attempt.
+pub fn verdict_line(attempt: &Attempt<'_>) -> String {
+    let (verdict, text) = verdict_text(attempt.verdict, attempt.server);
+    format!("= {} {verdict} {text}", attempt.recipient.as_str())
+}
+
+fn verdict_text(verdict: &Verdict, server: &str) -> (&'static str, String) {
+    match verdict {
+        Verdict::Accepted(reply) => ("accepted", reply.to_string()),
+        Verdict::Deferred(trouble) => ("deferred", failure::what(trouble, server)),
+        Verdict::Failed(trouble) => ("failed", failure::what(trouble, server)),
+    }
 }
 
 /// A report of `posthaste check` for a person.

@@ -18,7 +18,6 @@ use crate::net::Notice;
 use crate::net::drive::Detail;
 use crate::net::tls::UnusableTls;
 use crate::report::{self, Style};
-use crate::smtp::outcome::Verdict;
 use crate::{check, failure};
 
 /// Runs the program; the exit code is for `main`.
@@ -78,8 +77,12 @@ fn not_yet(what: &str) -> Vec<Failure> {
 }
 
 fn print(text: &str) -> Done {
-    report::output(text).map_err(|error| fail(Exit::Io, format!("cannot write to standard output: {error}")))?;
+    report::output(text).map_err(unwritable)?;
     Ok(Exit::Success)
+}
+
+fn unwritable(error: std::io::Error) -> Vec<Failure> {
+    fail(Exit::Io, format!("cannot write to standard output: {error}"))
 }
 
 fn configuration(global: &Global, style: Style) -> Result<Config, Vec<Failure>> {
@@ -104,7 +107,7 @@ fn config_failure(error: &ConfigError, style: Style) -> Vec<Failure> {
         Kind::Missing | Kind::Exposed | Kind::Invalid | Kind::NoAccount => Exit::Config,
     };
     vec![match style {
-        Style::Person => Failure { exit, message: error.report(), hint: None },
+        Style::Person | Style::Json => Failure { exit, message: error.report(), hint: None },
         Style::OneLine | Style::Quiet => {
             let hint = error.hint().map(|hint| hint.replacen(":\n", ": ", 1).replace('\n', "; "));
             Failure { exit, message: error.to_string(), hint }
@@ -123,15 +126,16 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Vec<Failure>> {
         .build()
         .map_err(|error| fail(Exit::System, format!("cannot start: {error}")))?;
     let result = runtime.block_on(work);
-    // A look-up that nobody waits for any more must not hold up the exit.
-    runtime.shutdown_background();
+    // The process is about to end. A look-up that nobody waits for any more must not hold that up, and what the runtime
+    // has open is closed by the system at a lower price.
+    std::mem::forget(runtime);
     Ok(result)
 }
 
 fn check_servers(global: &Global, call: Check) -> Done {
     let config = configuration(global, Style::Person)?;
     let account = account(&config, global, None, Log::None, Style::Person)?;
-    let mut transcript = Transcript { verbosity: global.verbosity };
+    let mut transcript = Transcript::of(global);
     let reports = block_on(check::check(&account, &mut transcript))?.map_err(tls_failure)?;
     let text = match call.format {
         Format::Text => report::check_text(&account.name, &reports),
@@ -145,12 +149,18 @@ fn check_servers(global: &Global, call: Check) -> Done {
     Ok(reports.iter().map(|report| report.exit).find(|exit| *exit != Exit::Success).unwrap_or(Exit::Success))
 }
 
-/// Shows the dialogue on standard error, if it is asked for.
+/// Shows the dialogue, if it is asked for.
 struct Transcript {
     verbosity: Verbosity,
+    show: fn(&str),
 }
 
 impl Transcript {
+    /// On standard error.
+    fn of(global: &Global) -> Self {
+        Transcript { verbosity: global.verbosity, show: report::error_text }
+    }
+
     fn detail(&self) -> Detail {
         match self.verbosity {
             Verbosity::Errors => Detail::Brief,
@@ -164,18 +174,13 @@ impl Witness for Transcript {
         if self.verbosity == Verbosity::Dialogue
             && let Some(line) = report::transcript_line(&notice)
         {
-            report::error_text(&format!("{line}\n"));
+            (self.show)(&format!("{line}\n"));
         }
     }
 
     fn attempt(&mut self, attempt: &Attempt<'_>) {
         if self.verbosity == Verbosity::Dialogue {
-            let (word, text) = match attempt.verdict {
-                Verdict::Accepted(reply) => ("accepted", reply.to_string()),
-                Verdict::Deferred(trouble) => ("deferred", failure::what(trouble, attempt.server)),
-                Verdict::Failed(trouble) => ("failed", failure::what(trouble, attempt.server)),
-            };
-            report::error_text(&format!("= {} {word} {text}\n", attempt.recipient.as_str()));
+            (self.show)(&format!("{}\n", report::verdict_line(attempt)));
         }
     }
 }

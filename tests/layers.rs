@@ -102,6 +102,9 @@ fn check(file: &str, text: &str, layers: &Layers) -> Vec<String> {
         {
             breach(format!("of the engine, server knows only reply and sasl ({path})"));
         }
+        if module == "server" && segments.starts_with(&["crate", "net"]) && segments.get(2) != Some(&"tls") {
+            breach(format!("of the network, server knows only tls ({path})"));
+        }
         let ends = |end: &[&str]| segments.ends_with(end);
         if !matches!(file, "report.rs" | "main.rs")
             && (ends(&["io", "stdout"]) || ends(&["io", "stderr"]) || segments.starts_with(&["rustix", "stdio"]))
@@ -190,7 +193,7 @@ const SMALL: &str = "\
 main → run
 run → everything
 net → smtp, config, message
-server → smtp
+server → smtp, net
 smtp → message
 config, message, report, cli, failure, deliver → nobody
 ```
@@ -213,6 +216,7 @@ fn planted_breach_is_found() {
             "use crate::config::{account::Host, load};",
             "of the configuration, net knows only the values (crate::config::load)",
         ),
+        ("server/a.rs", "use crate::net::drive;", "of the network, server knows only tls (crate::net::drive)"),
         ("server/a.rs", "use crate::smtp;", "of the engine, server knows only reply and sasl (crate::smtp)"),
         (
             "server/a.rs",
@@ -263,7 +267,7 @@ fn what_is_allowed_is_no_breach() {
         ("smtp/a.rs", "#[cfg(test)]\nmod tests { use std::io; fn f() { println!(); } }\nfn g() {}"),
         ("smtp/a.rs", "#[cfg(test)]\nuse std::io;\nfn g() {}"),
         ("net/a.rs", "use crate::config::account::Host; use rustls::X; use tokio::net::TcpStream; use std::io;"),
-        ("server/a.rs", "use crate::smtp::{reply::Reply, sasl};"),
+        ("server/a.rs", "use crate::smtp::{reply::Reply, sasl}; use crate::net::tls::provider;"),
         (
             "run/a.rs",
             "use super::Done; use crate::config::load; fn f() { command.stderr(Stdio::null()); x.exit.code(); }",

@@ -1,21 +1,22 @@
 //! A message on standard input, on its way: the sendmail face.
 
+use std::cell::LazyCell;
 use std::fs::File;
 use std::os::fd::AsFd as _;
 
-use super::{Done, Transcript, account, block_on, configuration, fail, tls_failure};
+use super::{Done, Transcript, account, block_on, configuration, fail, tls_failure, unwritable};
 use crate::address::{Address, parse_list};
 use crate::cli::Global;
 use crate::cli::submission::{self, HeaderFixes, RecipientsFrom, Submission};
 use crate::config::account::{self as settings, Account, Log};
 use crate::deliver::{Attempt, Job, Witness, deliver};
 use crate::envelope::{Envelope, ReversePath};
-use crate::failure::{Exit, Failure, exit_of, failures};
+use crate::failure::{Exit, Failure, exit_of};
 use crate::log;
 use crate::message::Message;
 use crate::message::incoming::{Incoming, LoneDot, ReadError, read};
 use crate::message::prepare::{
-    FixUps, Identity, LongLines, PrepareError, Prepared, Recipients, Rules, Sender, local_time, prepare,
+    Caller, FixUps, Identity, LongLines, PrepareError, Prepared, Recipients, Rules, Sender, local_time, prepare,
 };
 use crate::net::Notice;
 use crate::report::{self, Style};
@@ -31,12 +32,21 @@ pub(super) fn sendmail(global: &Global, call: &Submission) -> Done {
     let domain = config.mail_domain().to_owned();
     let mut identity = who(&domain);
     let named = call.sender.as_deref().map(|text| reverse_path(text, &domain)).transpose()?;
+    let chosen_by = match &named {
+        Some(path) => path.as_str().to_owned(),
+        None => caller(&identity)?.as_str().to_owned(),
+    };
+    let account = account(&config, global, Some(&chosen_by), Log::Syslog, style)?;
+    identity.mail_domain.clone_from(&account.mail_domain);
+    let named = match (named, account.default_sender()) {
+        (Some(path), _) => Some(path),
+        (None, Some(own)) => Some(reverse_path(own, &account.mail_domain)?),
+        (None, None) => None,
+    };
     let sender = match &named {
         Some(path) => path.clone(),
-        None => ReversePath::Address(identity.address().map_err(|error| fail(Exit::Data, error.to_string()))?),
+        None => ReversePath::Address(caller(&identity)?),
     };
-    let account = account(&config, global, Some(sender.as_str()), Log::Syslog, style)?;
-    identity.mail_domain.clone_from(&account.mail_domain);
     let mut recipients = Vec::new();
     for text in &call.recipients {
         let list = parse_list(text, &account.mail_domain).map_err(|error| fail(Exit::Data, error.to_string()))?;
@@ -85,13 +95,13 @@ pub(super) fn submit(
     {
         return Err(fail(Exit::Data, format!("the message has {} octets, and max-size is {limit}", facts.size)));
     }
-    let transcript = Transcript { verbosity: global.verbosity };
+    let transcript = Transcript::of(global);
     let detail = transcript.detail();
     let submission = log::Submission { account: &account.name, sender: envelope.sender(), size: facts.size };
     let mut told = Told { transcript, log: open_log(account, style), submission, style };
     let job = Job { account, envelope: &envelope, facts, detail, source: &mut message };
     let outcomes = block_on(deliver(job, &mut told))?.map_err(tls_failure)?;
-    report::failures(&failures(&outcomes), style);
+    report::outcomes(&outcomes, style).map_err(unwritable)?;
     Ok(exit_of(&outcomes))
 }
 
@@ -123,30 +133,35 @@ fn open_log(account: &Account, style: Style) -> log::Log {
 /// The delivery goes on without a log. A person is told so once; a caller of sendmail is not, since cron would send
 /// a mail about it.
 fn without_log(unlogged: &log::Unlogged, style: Style) -> log::Log {
-    if style == Style::Person {
+    if matches!(style, Style::Person | Style::Json) {
         report::error_text(&format!("posthaste: {unlogged}\n"));
     }
     log::Log::nobody()
 }
 
-/// Who calls, on which machine.
-pub(super) fn who(mail_domain: &str) -> Identity {
-    let user = User::current();
-    let full_name = std::env::var("NAME").ok().filter(|name| !name.is_empty()).or(user.full_name);
-    Identity { login: user.login, full_name, mail_domain: mail_domain.to_owned(), host: Machine::default().host_name() }
+/// The address of whoever calls.
+pub(super) fn caller(identity: &Identity) -> Result<Address, Vec<Failure>> {
+    identity.address().map_err(|error| fail(Exit::Data, error.to_string()))
 }
 
-/// The argument of `-f`: empty or `<>` is the null reverse-path, a phrase before the address is dropped.
+/// Who calls, on which machine.
+pub(super) fn who(mail_domain: &str) -> Identity {
+    Identity {
+        caller: LazyCell::new(this_user),
+        mail_domain: mail_domain.to_owned(),
+        host: LazyCell::new(|| Machine::default().host_name()),
+    }
+}
+
+fn this_user() -> Caller {
+    let user = User::current();
+    let full_name = std::env::var("NAME").ok().filter(|name| !name.is_empty()).or(user.full_name);
+    Caller { login: user.login, full_name }
+}
+
 pub(super) fn reverse_path(text: &str, mail_domain: &str) -> Result<ReversePath, Vec<Failure>> {
-    if matches!(text.trim(), "" | "<>") {
-        return Ok(ReversePath::Null);
-    }
-    let mut list = parse_list(text, mail_domain)
-        .map_err(|error| fail(Exit::Usage, format!("the sender cannot be used: {error}")))?;
-    match (list.pop(), list.is_empty()) {
-        (Some(mailbox), true) => Ok(ReversePath::Address(mailbox.address)),
-        _ => Err(fail(Exit::Usage, format!("the sender must be one address: {}", text.escape_debug()))),
-    }
+    ReversePath::parse(text, mail_domain)
+        .map_err(|error| fail(Exit::Usage, format!("the sender cannot be used: {error}")))
 }
 
 pub(super) fn stdin() -> Result<File, Vec<Failure>> {
