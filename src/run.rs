@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::future::Future;
 
 use crate::cli::values::{Check, Format};
-use crate::cli::{self, Global, Invocation, Verbosity};
+use crate::cli::{self, Face, Global, Invocation, Verbosity};
 use crate::config::account::{Account, Log};
 use crate::config::{Choice, Config, ConfigError, Environment, Kind, load};
 use crate::deliver::{Attempt, Witness};
@@ -22,11 +22,16 @@ use crate::{check, failure};
 
 /// Runs the program; the exit code is for `main`.
 pub fn run(argv: Vec<OsString>) -> u8 {
+    let face = cli::face(&argv);
     let (global, invocation) = match cli::parse(argv) {
         Ok(parsed) => parsed,
         Err(error) => {
             let failure = Failure { exit: Exit::Usage, message: error.message, hint: error.hint };
-            report::failures(std::slice::from_ref(&failure), Style::Person);
+            let style = match face {
+                Face::Sendmail => Style::OneLine,
+                Face::Posthaste => Style::Person,
+            };
+            report::failures(std::slice::from_ref(&failure), style);
             return failure.exit.code();
         }
     };

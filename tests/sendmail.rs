@@ -12,6 +12,8 @@ mod bad_input;
 mod cases;
 #[path = "sendmail/program.rs"]
 mod program;
+#[path = "sendmail/refused.rs"]
+mod refused;
 #[path = "sendmail/relay.rs"]
 mod relay;
 #[path = "sendmail/wire.rs"]
