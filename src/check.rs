@@ -10,10 +10,11 @@ use tokio::time::Instant;
 use crate::config::account::{Account, TlsPolicy};
 use crate::deliver::{Witness, label, settings};
 use crate::failure::{self, Failure};
+use crate::net::Notice;
 use crate::net::drive::{Detail, Means, drive};
 use crate::net::notice::TlsFacts;
+use crate::net::socket::{self, Connection};
 use crate::net::tls::{Connector, UnusableTls};
-use crate::net::{Notice, socket};
 use crate::smtp::capabilities::Size;
 use crate::smtp::outcome::{Trouble, Verdict};
 use crate::smtp::session::{Caution, Purpose, Session};
@@ -105,9 +106,11 @@ pub async fn check(account: &Account, witness: &mut dyn Witness) -> Result<Vec<S
         witness.notice(Notice::Connecting { server: label.clone() });
         let report = match socket::connect(&server.host, server.port, account.timeouts.connect).await {
             Err(cause) => steps.report(label, account, None, Some(Trouble { stage: Stage::Connect, cause })),
-            Ok(stream) => {
-                let local = stream.local_addr().ok().map(|address| address.ip());
-                let mut session = Session::new(settings(account, server, local, Caution::None), Purpose::Probe);
+            Ok(Connection { stream, peer, local }) => {
+                let connected = Notice::Connected { peer, local };
+                steps.notice(&connected);
+                witness.notice(connected);
+                let mut session = Session::new(settings(account, server, local.ip(), Caution::None), Purpose::Probe);
                 let means = Means {
                     connector: connector.as_ref(),
                     secret: account.login.as_ref().map(|login| &login.secret),

@@ -118,8 +118,9 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Vec<Failure>> {
         .build()
         .map_err(|error| fail(Exit::System, format!("cannot start: {error}")))?;
     let result = runtime.block_on(work);
-    // A look-up that nobody waits for any more must not hold up the exit.
-    runtime.shutdown_background();
+    // The process is about to end. A look-up that nobody waits for any more must not hold that up, and what the runtime
+    // has open is closed by the system at a lower price.
+    std::mem::forget(runtime);
     Ok(result)
 }
 

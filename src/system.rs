@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rustix::process::{getegid, geteuid, getgid, getuid};
 
@@ -18,7 +19,7 @@ pub enum Identity {
 
 /// Tells whether the environment may choose files and settings.
 pub fn identity() -> Identity {
-    match getuid() == geteuid() && getgid() == getegid() {
+    match getuid().as_raw() == effective_user() && getgid() == getegid() {
         true => Identity::Plain,
         false => Identity::Changed,
     }
@@ -26,7 +27,8 @@ pub fn identity() -> Identity {
 
 /// The effective user, who must be able to read a file.
 pub fn effective_user() -> u32 {
-    geteuid().as_raw()
+    static USER: OnceLock<u32> = OnceLock::new();
+    *USER.get_or_init(|| geteuid().as_raw())
 }
 
 /// Whether somebody sits at a terminal that belongs to this process.

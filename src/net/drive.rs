@@ -64,12 +64,8 @@ const BODY: Duration = Duration::from_secs(10 * 60);
 
 /// Runs a session over a connection until it is closed.
 pub async fn drive(socket: TcpStream, session: &mut Session, means: Means<'_>, tell: &mut dyn FnMut(Notice)) {
-    let stream = Stream::Plain(socket);
-    if let Some((peer, local)) = stream.addresses() {
-        tell(Notice::Connected { peer, local });
-    }
-    let mut driver =
-        Driver { stream: Some(stream), flight: Vec::with_capacity(1024), broken: None, session, means, tell };
+    let stream = Some(Stream::Plain(socket));
+    let mut driver = Driver { stream, flight: Vec::with_capacity(1024), broken: None, session, means, tell };
     driver.run().await;
     (driver.tell)(Notice::Closed);
 }
@@ -359,12 +355,20 @@ impl Driver<'_, '_> {
 /// The password, from where the account says it is.
 async fn password(secret: &Secret) -> Result<Zeroizing<String>, String> {
     let Secret::Command(line) = secret else { return secret::read(secret).map_err(|error| error.to_string()) };
-    let mut command = tokio::process::Command::from(secret::command(line));
-    command.kill_on_drop(true);
-    match tokio::time::timeout(PASSWORD, command.output()).await {
-        Ok(Ok(output)) => secret::from_output(output).map_err(|error| error.to_string()),
-        Ok(Err(error)) => Err(format!("password-command cannot be run: {}", plain(&error))),
-        Err(_) => Err(format!("password-command did not end within {} seconds", PASSWORD.as_secs())),
+    let cannot = |error: &io::Error| format!("password-command cannot be run: {}", plain(error));
+    // A thread waits for the child. tokio's own children would make every run without one pay for a signal handler.
+    let child = secret::command(line).spawn().map_err(|error| cannot(&error))?;
+    let id = rustix::process::Pid::from_child(&child);
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output());
+    match tokio::time::timeout(PASSWORD, output).await {
+        Ok(Ok(Ok(output))) => secret::from_output(output).map_err(|error| error.to_string()),
+        Ok(Ok(Err(error))) => Err(cannot(&error)),
+        Ok(Err(_)) => Err("password-command cannot be waited for".to_owned()),
+        Err(_) => {
+            // It has not been waited for, so the number is still its own.
+            let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);
+            Err(format!("password-command did not end within {} seconds", PASSWORD.as_secs()))
+        }
     }
 }
 

@@ -17,18 +17,35 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// Most addresses of one host that are tried: a name with a thousand addresses must not hold us.
 const MOST_ADDRESSES: usize = 16;
 
+/// An open connection, and its two ends.
+#[derive(Debug)]
+pub struct Connection {
+    /// The connection.
+    pub stream: TcpStream,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// Ours.
+    pub local: SocketAddr,
+}
+
 /// Opens a connection to the first address of the host that answers, within the limit.
 ///
 /// # Errors
 /// [`Cause::NoSuchHost`] when the name does not exist, [`Cause::Unreachable`] or [`Cause::TimedOut`] when no address
 /// answers, each in words.
-pub async fn connect(host: &Host, port: u16, limit: Duration) -> Result<TcpStream, Cause> {
+pub async fn connect(host: &Host, port: u16, limit: Duration) -> Result<Connection, Cause> {
     let deadline = Instant::now() + limit;
     let addresses = addresses(host, port, deadline).await?;
-    let stream = race(addresses, deadline, TcpStream::connect).await?;
-    // One write is one flight: without this, Nagle and delayed acknowledgements cost 40 ms each.
-    stream.set_nodelay(true).map_err(|error| Cause::Unreachable(error.to_string()))?;
-    Ok(stream)
+    let (peer, stream) = race(addresses, deadline, TcpStream::connect).await?;
+    let ready = || {
+        // One write is one flight: without this, Nagle and delayed acknowledgements cost 40 ms each.
+        stream.set_nodelay(true)?;
+        stream.local_addr()
+    };
+    match ready() {
+        Ok(local) => Ok(Connection { stream, peer, local }),
+        Err(error) => Err(Cause::Unreachable(plain(&error))),
+    }
 }
 
 async fn addresses(host: &Host, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Cause> {
@@ -86,7 +103,7 @@ async fn race<S, F>(
     addresses: Vec<SocketAddr>,
     deadline: Instant,
     connect: impl Fn(SocketAddr) -> F,
-) -> Result<S, Cause>
+) -> Result<(SocketAddr, S), Cause>
 where
     S: 'static,
     F: Future<Output = io::Result<S>> + 'static,
@@ -112,7 +129,7 @@ where
         tokio::select! {
             biased;
             done = running.join_next() => match done {
-                Some(Ok((_, Ok(stream)))) => return Ok(stream),
+                Some(Ok((address, Ok(stream)))) => return Ok((address, stream)),
                 Some(Ok((address, Err(error)))) => {
                     refusals.push(format!("{address}: {}", plain(&error)));
                     next_start = Instant::now();
@@ -176,13 +193,13 @@ mod tests {
                     match a.to_string().as_str() {
                         "192.0.2.1:25" => Err(io::ErrorKind::ConnectionRefused.into()),
                         "192.0.2.2:25" => std::future::pending().await,
-                        _ => Ok(a),
+                        _ => Ok(()),
                     }
                 }
             },
         )
         .await;
-        assert_eq!(won, Ok(at("192.0.2.3:25")));
+        assert_eq!(won, Ok((at("192.0.2.3:25"), ())));
         let tried: Vec<u128> = tried.into_inner().unwrap().into_iter().map(|(_, when)| when).collect();
         assert_eq!(tried[..2], [0, 0]);
         assert!((250..300).contains(&tried[2]), "{tried:?}");

@@ -1,7 +1,6 @@
 //! One connection, in clear text or under TLS.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -38,15 +37,6 @@ impl Stream {
             Stream::Plain(_) => None,
             Stream::Tls(stream) => Some(connector.facts(stream.get_ref().1)),
         }
-    }
-
-    /// The other end and ours.
-    pub(super) fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
-        let socket = match self {
-            Stream::Plain(socket) => socket,
-            Stream::Tls(stream) => stream.get_ref().0,
-        };
-        Some((socket.peer_addr().ok()?, socket.local_addr().ok()?))
     }
 }
 

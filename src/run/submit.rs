@@ -1,5 +1,6 @@
 //! A message on standard input, on its way: the sendmail face.
 
+use std::cell::LazyCell;
 use std::fs::File;
 use std::os::fd::AsFd as _;
 
@@ -14,7 +15,7 @@ use crate::failure::{Exit, Failure, exit_of};
 use crate::message::Message;
 use crate::message::incoming::{Incoming, LoneDot, ReadError, read};
 use crate::message::prepare::{
-    FixUps, Identity, LongLines, PrepareError, Prepared, Recipients, Rules, Sender, local_time, prepare,
+    Caller, FixUps, Identity, LongLines, PrepareError, Prepared, Recipients, Rules, Sender, local_time, prepare,
 };
 use crate::report::{self, Style};
 use crate::system::{Machine, User};
@@ -103,9 +104,17 @@ pub(super) fn caller(identity: &Identity) -> Result<Address, Vec<Failure>> {
 
 /// Who calls, on which machine.
 pub(super) fn who(mail_domain: &str) -> Identity {
+    Identity {
+        caller: LazyCell::new(this_user),
+        mail_domain: mail_domain.to_owned(),
+        host: LazyCell::new(|| Machine::default().host_name()),
+    }
+}
+
+fn this_user() -> Caller {
     let user = User::current();
     let full_name = std::env::var("NAME").ok().filter(|name| !name.is_empty()).or(user.full_name);
-    Identity { login: user.login, full_name, mail_domain: mail_domain.to_owned(), host: Machine::default().host_name() }
+    Caller { login: user.login, full_name }
 }
 
 pub(super) fn reverse_path(text: &str, mail_domain: &str) -> Result<ReversePath, Vec<Failure>> {

@@ -1,5 +1,6 @@
 //! The servers of our own: `posthaste sink` and `posthaste demo`.
 
+use std::cell::LazyCell;
 use std::fs;
 
 use super::{Done, Transcript, block_on, fail, tls_failure};
@@ -11,7 +12,7 @@ use crate::deliver::{Job, deliver};
 use crate::envelope::{Envelope, ReversePath};
 use crate::failure::{Exit, Failure, exit_of};
 use crate::message::compose::{Draft, compose};
-use crate::message::prepare::{FixUps, Identity, LongLines, Recipients, Rules, Sender, local_time};
+use crate::message::prepare::{Caller, FixUps, Identity, LongLines, Recipients, Rules, Sender, local_time};
 use crate::net::drive::Detail;
 use crate::report::{self, Style};
 use crate::server::options::{Credential, Login, Options, Tls};
@@ -57,10 +58,7 @@ pub(super) fn sink(call: &SinkCall) -> Done {
             }
             SinkEvent::Trouble { peer, text } => report::error_text(&format!("posthaste: {peer}: {text}\n")),
         };
-        sink.run(on_event, async {
-            let _ = tokio::signal::ctrl_c().await;
-        })
-        .await;
+        sink.run(on_event, std::future::pending()).await;
         Ok(Exit::Success)
     })?
 }
@@ -128,10 +126,9 @@ fn letter() -> Result<(Envelope, crate::message::Message), Vec<Failure>> {
     let envelope =
         Envelope::new(sender.clone(), recipients).map_err(|error| fail(Exit::Software, error.to_string()))?;
     let identity = Identity {
-        login: "alice".to_owned(),
-        full_name: None,
+        caller: LazyCell::new(|| Caller { login: "alice".to_owned(), full_name: None }),
         mail_domain: "example.org".to_owned(),
-        host: "demo.example.org".to_owned(),
+        host: LazyCell::new(|| "demo.example.org".to_owned()),
     };
     let incoming = compose(&draft).map_err(|error| fail(Exit::Software, error.to_string()))?;
     let rules = Rules {
