@@ -10,6 +10,8 @@
 mod bad_input;
 #[path = "sendmail/cases.rs"]
 mod cases;
+#[path = "sendmail/hostile.rs"]
+mod hostile;
 #[path = "sendmail/program.rs"]
 mod program;
 #[path = "sendmail/refused.rs"]

@@ -1,5 +1,6 @@
 //! The sink in a thread of its own, behind a wire that records.
 
+use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
@@ -13,6 +14,8 @@ use super::wire::{Recorded, Wire};
 
 pub struct Relay {
     pub wire: Wire,
+    /// Past the wire.
+    pub behind: SocketAddr,
     /// The authority of its certificate.
     pub pem: String,
     events: Receiver<SinkEvent>,
@@ -53,6 +56,12 @@ pub fn guarded(user: &str, password: &str) -> Options {
     Options { tls: Tls::Required, login: mechanisms, ..plain() }
 }
 
+/// The settings of an account that logs in; `ca.pem` is the file for the relay's authority.
+pub fn login(server: SocketAddr, user: &str, password: &str) -> String {
+    let server = format!("server = \"submission://{server}\"\ntls-ca-file = \"ca.pem\"\n");
+    format!("{server}user = \"{user}\"\npassword = \"{password}\"\n")
+}
+
 impl Relay {
     pub fn start(session: Options) -> Relay {
         let (tell_place, place) = channel();
@@ -67,7 +76,18 @@ impl Relay {
             });
         });
         let (address, pem) = place.recv().unwrap();
-        Relay { wire: Wire::open(move |peer| peer.forward(address)), pem, events, _stop: stop }
+        Relay {
+            wire: Wire::open(move |peer| peer.forward(TcpStream::connect(address)?)),
+            behind: address,
+            pem,
+            events,
+            _stop: stop,
+        }
+    }
+
+    /// The settings of an account that logs in over STARTTLS.
+    pub fn login(&self, user: &str, password: &str) -> String {
+        login(self.wire.address, user, password)
     }
 
     /// What came since the last time; see [`Wire::take`].

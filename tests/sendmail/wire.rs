@@ -144,8 +144,7 @@ impl Peer {
     }
 
     /// Puts the client through to another server, and records what it says.
-    pub fn forward(&mut self, to: SocketAddr) -> io::Result<()> {
-        let upstream = TcpStream::connect(to)?;
+    pub fn forward(&mut self, upstream: TcpStream) -> io::Result<()> {
         let (mut from_client, mut to_client) = (self.stream.try_clone()?, self.stream.try_clone()?);
         let (mut from_server, mut to_server) = (upstream.try_clone()?, upstream);
         thread::scope(|scope| {
