@@ -84,6 +84,31 @@ fn a_server_that_closes_in_the_middle_of_the_message_has_not_got_it() {
     ended.assert_failure(75, &["bob@x.test"]);
 }
 
+/// P-070 P-071
+#[test]
+fn a_yes_before_the_end_of_the_message_counts_for_nothing() {
+    // With the reply to DATA, and instead of it.
+    for early in ["354 go\r\n250 taken\r\n", "250 taken\r\n"] {
+        let (ended, wire) = run_against(move |peer| {
+            peer.answer(&GOOD[..4])?;
+            peer.line()?;
+            peer.say(early)
+        });
+        ended.assert_failure(75, &["bob@x.test"]);
+        assert!(!wire.take().has(b"\r\n.\r\n"), "the message was not ended");
+    }
+    // In the middle of a message that does not fit into any buffer on the way.
+    let wire = Wire::open(|peer| {
+        peer.answer(&GOOD[..5])?;
+        peer.line()?;
+        peer.say("250 taken\r\n")
+    });
+    let input = [S, &b"a line\n".repeat(2_000_000)].concat();
+    let ended = Program::to(wire.address).sendmail(&["bob@x.test"], &input);
+    ended.assert_failure(75, &["bob@x.test"]);
+    assert!(!wire.take().has(b"\r\n.\r\n"), "the message was not ended");
+}
+
 /// P-243
 #[test]
 fn a_later_yes_does_not_undo_a_no() {
