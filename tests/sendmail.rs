@@ -10,6 +10,8 @@
 mod bad_input;
 #[path = "sendmail/cases.rs"]
 mod cases;
+#[path = "sendmail/exits.rs"]
+mod exits;
 #[path = "sendmail/hostile.rs"]
 mod hostile;
 #[path = "sendmail/program.rs"]
@@ -18,5 +20,9 @@ mod program;
 mod refused;
 #[path = "sendmail/relay.rs"]
 mod relay;
+#[path = "sendmail/send.rs"]
+mod send;
+#[path = "sendmail/signals.rs"]
+mod signals;
 #[path = "sendmail/wire.rs"]
 mod wire;
