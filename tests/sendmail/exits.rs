@@ -97,6 +97,18 @@ fn a_temporary_directory_that_cannot_be_written_is_needed_for_large_messages_onl
     }
 }
 
+/// The system sends SIGXFSZ, which would end the program without a word.
+#[test]
+fn a_limit_on_the_size_of_files_is_told() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    let mut command = program.in_shell(r#"ulimit -f 0; exec "$@""#, &["bob@x.test"]);
+    run(&mut command, S).assert_silent_success();
+    relay.take().mail();
+    run(&mut command, &large()).assert_failure(73, &["temporary file", "File too large"]);
+    assert_eq!(relay.take().wire.connections, 0);
+}
+
 /// As in a container: the user has a number, and no name.
 #[test]
 fn a_user_without_a_record_is_called_by_number() {
