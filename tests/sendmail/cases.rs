@@ -234,7 +234,6 @@ const CASES: &[Case] = &[
         recipients: &["a@x.test", "b@x.test"],
         author: Author::Other,
         check: |mail| assert_eq!(mail.field("From"), "\"(Cron Daemon)\" <alice@example.org>"),
-        ..CASE
     },
     Case {
         number: 42,
@@ -279,7 +278,6 @@ const CASES: &[Case] = &[
             no_bcc(mail);
             assert_eq!(mail.text(), "l1\r\nl2\r\n");
         },
-        ..CASE
     },
     Case {
         number: 46,

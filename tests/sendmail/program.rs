@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
@@ -157,10 +156,6 @@ pub fn finish(command: &mut Command, input: &[u8]) -> Ended {
 impl Ended {
     pub fn code(&self) -> i32 {
         self.status.code().unwrap_or_else(|| panic!("{self:?}"))
-    }
-
-    pub fn signal(&self) -> Option<i32> {
-        self.status.signal()
     }
 
     /// Success, and not a word: callers take any output for a failure.
