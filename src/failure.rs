@@ -40,6 +40,42 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// All of them, by number.
+    pub const ALL: [Exit; 13] = [
+        Exit::Success,
+        Exit::Usage,
+        Exit::Data,
+        Exit::NoUser,
+        Exit::NoHost,
+        Exit::Unavailable,
+        Exit::Software,
+        Exit::System,
+        Exit::CannotCreate,
+        Exit::Io,
+        Exit::TemporaryFailure,
+        Exit::NoPermission,
+        Exit::Config,
+    ];
+
+    /// What it means, in a line of help.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Exit::Success => "sent, or done",
+            Exit::Usage => "the command line cannot be used, or names no recipient",
+            Exit::Data => "an address or the message cannot be used",
+            Exit::NoUser => "no such recipient",
+            Exit::NoHost => "no such domain, or it takes no mail",
+            Exit::Unavailable => "refused for good",
+            Exit::Software => "a fault in posthaste",
+            Exit::System => "the operating system refused what always works",
+            Exit::CannotCreate => "a temporary file or a Maildir cannot be made",
+            Exit::Io => "the message cannot be read, or output cannot be written",
+            Exit::TemporaryFailure => "not now: try again later (all trouble with TLS too)",
+            Exit::NoPermission => "login refused, or the configuration may not be read",
+            Exit::Config => "the configuration cannot be used, or there is none",
+        }
+    }
+
     /// The number for the caller.
     pub fn code(self) -> u8 {
         self as u8

@@ -16,7 +16,7 @@ pub fn for_trouble(trouble: &Trouble, server: &str) -> Option<String> {
             "A server with STARTTLS is written as submission:// (usually port 587).".into()
         }
         Cause::Tls(reason) if reason.contains("unknown issuer") => {
-            "If the server is yours, name its CA with tls-ca-file, or its key with tls-pin (posthaste check shows it)."
+            "If the server is yours, name its CA with tls-ca-file, or its key with tls-pin: see posthaste.toml(5)."
                 .into()
         }
         Cause::Tls(reason) if reason.contains("is not for") => {
@@ -56,9 +56,15 @@ const TEXTS: &[(&str, &str)] = &[
     ("5.7.139", "An administrator must enable authenticated SMTP for this mailbox in Microsoft 365."),
     ("must issue a starttls", "The server wants TLS: set tls = \"required\" and use submission:// or submissions://."),
     ("starttls", "The server wants TLS: set tls = \"required\" and use submission:// or submissions://."),
-    ("sendasdenied", "This account may not send as that address: set from to one that it owns."),
-    ("not owned by user", "This account may not send as that address: set from to one that it owns."),
-    ("sender address rejected", "This account may not send as that address: set from to one that it owns."),
+    ("sendasdenied", "This account may not send as that address: name one that it owns (from, --from, sendmail -f)."),
+    (
+        "not owned by user",
+        "This account may not send as that address: name one that it owns (from, --from, sendmail -f).",
+    ),
+    (
+        "sender address rejected",
+        "This account may not send as that address: name one that it owns (from, --from, sendmail -f).",
+    ),
     ("greylist", "The server wants the message again in a few minutes."),
     ("graylist", "The server wants the message again in a few minutes."),
     ("fully-qualified", "Set hostname to a full name that DNS knows."),

@@ -55,9 +55,9 @@ pub fn run(argv: Vec<OsString>) -> u8 {
         Invocation::QueueCount => print("0\n"),
         // There is no queue, so nothing waits in it.
         Invocation::Flush(_) => Ok(Exit::Success),
-        Invocation::CheckConfig => {
-            configuration(&global).and_then(|config| account(&config, &global, None, Log::None)).map(|_| Exit::Success)
-        }
+        Invocation::CheckConfig => configuration(&global, style)
+            .and_then(|config| account(&config, &global, None, Log::None, style))
+            .map(|_| Exit::Success),
         Invocation::SmtpOnStdio => Err(not_yet("-bs (SMTP on standard input)")),
         Invocation::Verify { .. } => Err(not_yet("-bv (verifying addresses)")),
         Invocation::Aliases { .. } => Ok(Exit::Success),
@@ -91,21 +91,34 @@ fn unwritable(error: std::io::Error) -> Vec<Failure> {
     fail(Exit::Io, format!("cannot write to standard output: {error}"))
 }
 
-fn configuration(global: &Global) -> Result<Config, Vec<Failure>> {
-    load(&Environment::of_process(), global.config.as_deref()).map_err(config_failure)
+fn configuration(global: &Global, style: Style) -> Result<Config, Vec<Failure>> {
+    load(&Environment::of_process(), global.config.as_deref()).map_err(|error| config_failure(&error, style))
 }
 
-fn account(config: &Config, global: &Global, sender: Option<&str>, log: Log) -> Result<Account, Vec<Failure>> {
+fn account(
+    config: &Config,
+    global: &Global,
+    sender: Option<&str>,
+    log: Log,
+    style: Style,
+) -> Result<Account, Vec<Failure>> {
     let choice = Choice { name: global.account.as_deref(), sender, log };
-    config.account(choice).map_err(config_failure)
+    config.account(choice).map_err(|error| config_failure(&error, style))
 }
 
-fn config_failure(error: ConfigError) -> Vec<Failure> {
+/// A person sees the line of the file; a caller of sendmail, who logs what it reads, gets one line.
+fn config_failure(error: &ConfigError, style: Style) -> Vec<Failure> {
     let exit = match error.kind() {
         Kind::Unreadable => Exit::NoPermission,
         Kind::Missing | Kind::Exposed | Kind::Invalid | Kind::NoAccount => Exit::Config,
     };
-    vec![Failure { exit, message: error.report(), hint: None }]
+    vec![match style {
+        Style::Person | Style::Json => Failure { exit, message: error.report(), hint: None },
+        Style::OneLine | Style::Quiet => {
+            let hint = error.hint().map(|hint| hint.replacen(":\n", ": ", 1).replace('\n', "; "));
+            Failure { exit, message: error.to_string(), hint }
+        }
+    }]
 }
 
 fn tls_failure(error: UnusableTls) -> Vec<Failure> {
@@ -126,8 +139,8 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Vec<Failure>> {
 }
 
 fn check_servers(global: &Global, call: Check) -> Done {
-    let config = configuration(global)?;
-    let account = account(&config, global, None, Log::None)?;
+    let config = configuration(global, Style::Person)?;
+    let account = account(&config, global, None, Log::None, Style::Person)?;
     let mut transcript = Transcript::of(global);
     let reports = block_on(check::check(&account, &mut transcript))?.map_err(tls_failure)?;
     let text = match call.format {

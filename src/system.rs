@@ -31,6 +31,11 @@ pub fn effective_user() -> u32 {
     *USER.get_or_init(|| geteuid().as_raw())
 }
 
+/// The real user, who started the process.
+pub fn real_user() -> u32 {
+    getuid().as_raw()
+}
+
 /// Whether somebody sits at a terminal that belongs to this process.
 pub fn has_terminal() -> bool {
     use rustix::fs::{Mode, OFlags, open};

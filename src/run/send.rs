@@ -17,14 +17,14 @@ use crate::report::{self, Style};
 
 /// Composes the message, then submits or prints it.
 pub(super) fn send(global: &Global, call: &Send) -> Done {
-    let config = configuration(global)?;
+    let config = configuration(global, Style::Person)?;
     let domain = config.mail_domain().to_owned();
     let from = match &call.from {
         Some(text) => Some(one(text, &domain)?),
         None => None,
     };
     let chosen_by = from.as_ref().map(|mailbox| mailbox.address.as_str());
-    let account = account(&config, global, chosen_by, Log::None)?;
+    let account = account(&config, global, chosen_by, Log::None, Style::Person)?;
     let domain = account.mail_domain.clone();
     let identity = who(&domain);
     let from = match (from, account.default_sender()) {

@@ -9,20 +9,26 @@ use crate::address::{Address, parse_list};
 use crate::cli::Global;
 use crate::cli::submission::{self, HeaderFixes, RecipientsFrom, Submission};
 use crate::config::account::{self as settings, Account, Log};
-use crate::deliver::{Job, deliver};
+use crate::deliver::{Attempt, Job, Witness, deliver};
 use crate::envelope::{Envelope, ReversePath};
 use crate::failure::{Exit, Failure, exit_of};
+use crate::log;
 use crate::message::Message;
 use crate::message::incoming::{Incoming, LoneDot, ReadError, read};
 use crate::message::prepare::{
     Caller, FixUps, Identity, LongLines, PrepareError, Prepared, Recipients, Rules, Sender, local_time, prepare,
 };
+use crate::net::Notice;
 use crate::report::{self, Style};
 use crate::system::{Machine, User};
 
 /// `sendmail`: reads all of the message before anything is opened, then submits it.
 pub(super) fn sendmail(global: &Global, call: &Submission) -> Done {
-    let config = configuration(global)?;
+    let style = match call.errors {
+        submission::Errors::Quiet => Style::Quiet,
+        submission::Errors::Print => Style::OneLine,
+    };
+    let config = configuration(global, style)?;
     let domain = config.mail_domain().to_owned();
     let mut identity = who(&domain);
     let named = call.sender.as_deref().map(|text| reverse_path(text, &domain)).transpose()?;
@@ -30,7 +36,7 @@ pub(super) fn sendmail(global: &Global, call: &Submission) -> Done {
         Some(path) => path.as_str().to_owned(),
         None => caller(&identity)?.as_str().to_owned(),
     };
-    let account = account(&config, global, Some(&chosen_by), Log::Syslog)?;
+    let account = account(&config, global, Some(&chosen_by), Log::Syslog, style)?;
     identity.mail_domain.clone_from(&account.mail_domain);
     let named = match (named, account.default_sender()) {
         (Some(path), _) => Some(path),
@@ -68,8 +74,7 @@ pub(super) fn sendmail(global: &Global, call: &Submission) -> Done {
     };
     let Prepared { message, recipients: from_header } = prepared(incoming, &rules)?;
     recipients.extend(from_header);
-    let quiet = call.errors == submission::Errors::Quiet;
-    submit(global, &account, sender, recipients, message, if quiet { Style::Quiet } else { Style::OneLine })
+    submit(global, &account, sender, recipients, message, style)
 }
 
 /// Envelope and message to the account's servers, and what came of it on standard error.
@@ -90,11 +95,48 @@ pub(super) fn submit(
     {
         return Err(fail(Exit::Data, format!("the message has {} octets, and max-size is {limit}", facts.size)));
     }
-    let mut transcript = Transcript::of(global);
-    let job = Job { account, envelope: &envelope, facts, detail: transcript.detail(), source: &mut message };
-    let outcomes = block_on(deliver(job, &mut transcript))?.map_err(tls_failure)?;
+    let transcript = Transcript::of(global);
+    let detail = transcript.detail();
+    let submission = log::Submission { account: &account.name, sender: envelope.sender(), size: facts.size };
+    let mut told = Told { transcript, log: open_log(account, style), submission, style };
+    let job = Job { account, envelope: &envelope, facts, detail, source: &mut message };
+    let outcomes = block_on(deliver(job, &mut told))?.map_err(tls_failure)?;
     report::outcomes(&outcomes, style).map_err(unwritable)?;
     Ok(exit_of(&outcomes))
+}
+
+/// Shows what happens, and logs it.
+struct Told<'a> {
+    transcript: Transcript,
+    log: log::Log,
+    submission: log::Submission<'a>,
+    style: Style,
+}
+
+impl Witness for Told<'_> {
+    fn notice(&mut self, notice: Notice) {
+        self.transcript.notice(notice);
+    }
+
+    fn attempt(&mut self, attempt: &Attempt<'_>) {
+        self.transcript.attempt(attempt);
+        if let Err(unlogged) = self.log.record(&self.submission, attempt) {
+            self.log = without_log(&unlogged, self.style);
+        }
+    }
+}
+
+fn open_log(account: &Account, style: Style) -> log::Log {
+    log::Log::open(&account.log, &log::Sockets::default()).unwrap_or_else(|unlogged| without_log(&unlogged, style))
+}
+
+/// The delivery goes on without a log. A person is told so once; a caller of sendmail is not, since cron would send
+/// a mail about it.
+fn without_log(unlogged: &log::Unlogged, style: Style) -> log::Log {
+    if matches!(style, Style::Person | Style::Json) {
+        report::error_text(&format!("posthaste: {unlogged}\n"));
+    }
+    log::Log::nobody()
 }
 
 /// The address of whoever calls.

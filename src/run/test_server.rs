@@ -83,9 +83,10 @@ pub(super) fn demo() -> Done {
             crate::system::Identity::Plain,
         )
         .with_system_file(authority.0.with_extension("absent"));
-        let config = load(&environment, None).map_err(super::config_failure)?;
-        let account =
-            config.account(Choice { name: None, sender: None, log: Log::None }).map_err(super::config_failure)?;
+        let config = load(&environment, None).map_err(|error| super::config_failure(&error, Style::Person))?;
+        let account = config
+            .account(Choice { name: None, sender: None, log: Log::None })
+            .map_err(|error| super::config_failure(&error, Style::Person))?;
         let (envelope, mut message) = letter()?;
         report::output("This is what is said between posthaste and the server:\n\n").ok();
         let mut transcript = Transcript { verbosity: Verbosity::Dialogue, show: |text| drop(report::output(text)) };
