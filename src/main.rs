@@ -3,7 +3,7 @@
 use std::panic::PanicHookInfo;
 use std::process::ExitCode;
 
-use posthaste::{failure, report, run};
+use posthaste::run;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(on_panic));
@@ -15,9 +15,7 @@ fn main() -> ExitCode {
 #[expect(clippy::exit, reason = "nothing can be handed back to main")]
 fn on_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string);
-    let failure = failure::of_panic(place.as_deref());
-    report::failures(std::slice::from_ref(&failure), report::Style::OneLine);
-    std::process::exit(failure.exit.code().into());
+    std::process::exit(run::panicked(place.as_deref()).into());
 }
 
 #[cfg(test)]

@@ -71,6 +71,13 @@ pub fn run(argv: Vec<OsString>) -> u8 {
     }
 }
 
+/// Tells of a panic at this place in the source; the exit code is for `main`.
+pub fn panicked(place: Option<&str>) -> u8 {
+    let failure = failure::of_panic(place);
+    report::failures(std::slice::from_ref(&failure), Style::OneLine);
+    failure.exit.code()
+}
+
 /// What a call ends with: an exit code whose reasons were told already, or reasons that are still to be told.
 type Done = Result<Exit, Vec<Failure>>;
 
