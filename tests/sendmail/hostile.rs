@@ -122,8 +122,10 @@ fn a_later_yes_does_not_undo_a_no() {
 /// P-020 P-199
 #[test]
 fn a_flood_ends_soon_and_does_not_fill_the_memory() {
-    let floods: [&[u8]; 4] = [&[b'x'; 4096], b"250-x\r\n", b"250-\r\n", b"\0"];
-    for flood in floods {
+    // What comes once, and what comes for ever.
+    let floods: [(&str, &[u8]); 5] =
+        [("250 ", b"x"), ("250-", b"\xff"), ("", b"x"), ("", b"250-x\r\n"), ("", b"250-\r\n")];
+    for (begin, flood) in floods {
         for replies in [0, 1, 3, 5] {
             let block = flood.repeat(65536 / flood.len());
             let wire = Wire::open(move |peer| {
@@ -133,6 +135,7 @@ fn a_flood_ends_soon_and_does_not_fill_the_memory() {
                 } else if replies > 0 {
                     peer.line()?;
                 }
+                peer.say(begin)?;
                 loop {
                     peer.say(&block)?;
                 }
