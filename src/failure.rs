@@ -107,6 +107,13 @@ impl Failure {
     }
 }
 
+/// What a panic at this place in the source means. Its own words are not shown: they may hold anything, a password too.
+pub fn of_panic(place: Option<&str>) -> Failure {
+    let place = place.unwrap_or("a place that is not known");
+    let message = format!("a fault of the program itself, at {place}; whether the message was sent is not known");
+    Failure::new(Exit::Software, message).hint("Please report it, with this line.")
+}
+
 /// The exit code for what became of all recipients. Anything that may still succeed makes it a temporary failure,
 /// because the caller can then try again without losing anything.
 pub fn exit_of(outcomes: &[Outcome]) -> Exit {

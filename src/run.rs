@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::future::Future;
 
 use crate::cli::values::{Check, Format};
-use crate::cli::{self, Global, Invocation, Verbosity};
+use crate::cli::{self, Face, Global, Invocation, Verbosity};
 use crate::config::account::{Account, Log};
 use crate::config::{Choice, Config, ConfigError, Environment, Kind, load};
 use crate::deliver::{Attempt, Witness};
@@ -18,15 +18,21 @@ use crate::net::Notice;
 use crate::net::drive::Detail;
 use crate::net::tls::UnusableTls;
 use crate::report::{self, Style};
-use crate::{check, failure};
+use crate::{check, failure, system};
 
 /// Runs the program; the exit code is for `main`.
 pub fn run(argv: Vec<OsString>) -> u8 {
+    system::survive_size_limits();
+    let face = cli::face(&argv);
     let (global, invocation) = match cli::parse(argv) {
         Ok(parsed) => parsed,
         Err(error) => {
             let failure = Failure { exit: Exit::Usage, message: error.message, hint: error.hint };
-            report::failures(std::slice::from_ref(&failure), Style::Person);
+            let style = match face {
+                Face::Sendmail => Style::OneLine,
+                Face::Posthaste => Style::Person,
+            };
+            report::failures(std::slice::from_ref(&failure), style);
             return failure.exit.code();
         }
     };
@@ -63,6 +69,13 @@ pub fn run(argv: Vec<OsString>) -> u8 {
             failures.first().map_or(Exit::Software, |failure| failure.exit).code()
         }
     }
+}
+
+/// Tells of a panic at this place in the source; the exit code is for `main`.
+pub fn panicked(place: Option<&str>) -> u8 {
+    let failure = failure::of_panic(place);
+    report::failures(std::slice::from_ref(&failure), Style::OneLine);
+    failure.exit.code()
 }
 
 /// What a call ends with: an exit code whose reasons were told already, or reasons that are still to be told.

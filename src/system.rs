@@ -206,6 +206,14 @@ pub fn close_inherited() {
     }
 }
 
+/// Makes a write beyond the limit on the size of files (`ulimit -f`) an error like any other, which can be told. The
+/// system would end the process with SIGXFSZ, without a word. Children get the signal again.
+pub fn survive_size_limits() {
+    use nix::sys::signal::{SigSet, Signal};
+    // Where it cannot be blocked, the limit is as hard as it was before.
+    let _ = SigSet::from(Signal::SIGXFSZ).thread_block();
+}
+
 fn is_name(name: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())

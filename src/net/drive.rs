@@ -254,6 +254,7 @@ impl Driver<'_, '_> {
             if self.flight.len() < FLIGHT {
                 continue;
             }
+            let_arrive().await;
             match self.flush(end.min(Instant::now() + BLOCK)).await {
                 Ok(0) => {}
                 Ok(_) => {
@@ -276,6 +277,7 @@ impl Driver<'_, '_> {
     /// Takes what has arrived already, without waiting for more.
     async fn take_arrived(&mut self) -> bool {
         let Some(stream) = &mut self.stream else { return false };
+        let_arrive().await;
         let mut octets = [0; READ];
         let count = poll_fn(|cx| {
             let mut buffer = ReadBuf::new(&mut octets);
@@ -350,6 +352,12 @@ impl Driver<'_, '_> {
             let _ = timeout_at(deadline, stream.shutdown()).await;
         }
     }
+}
+
+/// Lets the runtime ask the system what has arrived. It does so only when there is nothing else to do, and while
+/// writes never have to wait, a reply would go unseen: one that came too early would pass for the one to the message.
+async fn let_arrive() {
+    tokio::task::yield_now().await;
 }
 
 /// The password, from where the account says it is.
