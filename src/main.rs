@@ -22,17 +22,18 @@ fn on_panic(panic: &PanicHookInfo<'_>) {
 mod tests {
     use super::*;
 
-    #[test]
-    #[ignore = "it ends the process; the other test runs it in one of its own"]
-    fn panics() {
-        std::panic::set_hook(Box::new(on_panic));
-        panic!("a secret\nof two lines");
-    }
+    /// Set for the process that is to panic.
+    const PANIC: &str = "POSTHASTE_TEST_PANIC";
 
     #[test]
     fn a_panic_is_one_line_and_exit_code_70() {
+        if std::env::var_os(PANIC).is_some() {
+            std::panic::set_hook(Box::new(on_panic));
+            panic!("a secret\nof two lines");
+        }
         let mut program = std::process::Command::new(std::env::current_exe().unwrap());
-        let output = program.args(["--ignored", "--exact", "tests::panics", "--nocapture"]).output().unwrap();
+        let test = "tests::a_panic_is_one_line_and_exit_code_70";
+        let output = program.args(["--exact", test, "--nocapture"]).env(PANIC, "yes").output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(70), "{stderr}");
         assert!(stderr.starts_with("posthaste: ") && stderr.lines().count() == 1 && stderr.ends_with('\n'), "{stderr}");
