@@ -621,7 +621,7 @@ _posthaste() {
             return 0
             ;;
         posthaste__subcmd__sink)
-            opts="-a -v -h --listen --tls-listen --maildir --json --user --password-file --require-tls --max-size --count --config --account --verbose --help"
+            opts="-a -v -h --listen --tls-listen --maildir --json --user --password-file --require-tls --ca-file --max-size --count --config --account --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -647,6 +647,21 @@ _posthaste() {
                     return 0
                     ;;
                 --password-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --ca-file)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"

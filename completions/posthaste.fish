@@ -68,6 +68,7 @@ complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l tls-listen 
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l maildir -d 'Store messages in this Maildir, which is made; without it, print them' -r -f -a "(__fish_complete_directories)"
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l user -d 'Demand a login under this name; without it, any or none will do' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l password-file -d 'The file whose first line is the password' -r -F
+complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l ca-file -d 'Write the certificate of its authority here, for a client\'s tls-ca-file' -r -F
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l max-size -d 'Refuse larger messages; octets, or with K, M or G' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l count -d 'End after this many messages' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l config -d 'Read this configuration file and no other' -r -F

@@ -16,7 +16,7 @@ pub fn for_trouble(trouble: &Trouble, server: &str) -> Option<String> {
             "A server with STARTTLS is written as submission:// (usually port 587).".into()
         }
         Cause::Tls(reason) if reason.contains("unknown issuer") => {
-            "If the server is yours, name its CA with tls-ca-file, or its key with tls-pin: see posthaste.toml(5)."
+            "If the server is yours, name its CA with tls-ca-file, or its key with tls-pin (posthaste check shows it)."
                 .into()
         }
         Cause::Tls(reason) if reason.contains("is not for") => {

@@ -4,7 +4,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use crate::check::ServerReport;
+use crate::check::{CertificateReport, ServerReport};
 use crate::deliver::{Attempt, Outcome};
 use crate::failure::{self, Failure};
 use crate::hints;
@@ -124,6 +124,14 @@ pub fn transcript_line(notice: &Notice) -> Option<String> {
                 tls.check
             )
         }
+        Notice::Refused(certificate) => format!(
+            "-- refused: certificate of {} by {} until {}, for {}; tls-pin = \"{}\"",
+            certificate.subject,
+            certificate.issuer,
+            certificate.not_after,
+            certificate.names.join(", "),
+            certificate.pin
+        ),
         Notice::Client(line) => format!("C: {line}"),
         Notice::Server(line) => format!("S: {line}"),
         Notice::Message(size) => format!("C: [message, {size} octets]"),
@@ -131,6 +139,14 @@ pub fn transcript_line(notice: &Notice) -> Option<String> {
         Notice::Closed => "-- closed".to_owned(),
         Notice::Verdict(..) => return None,
     })
+}
+
+fn certificate_text(certificate: &CertificateReport, check: &str) -> String {
+    let CertificateReport { subject, issuer, names, not_after, pin } = certificate;
+    let names = names.join(", ");
+    format!(
+        "  certificate: {subject}, by {issuer}, until {not_after}\n    for {names}; {check}\n    tls-pin = \"{pin}\"\n"
+    )
 }
 
 /// The last lines of a transcript: what became of a recipient in this attempt.
@@ -157,9 +173,10 @@ pub fn check_text(account: &str, reports: &[ServerReport]) -> String {
             text.push_str(&format!("  {:<9} {took:>10}  {}\n", step.step, step.result));
         }
         if let Some(tls) = &report.tls {
-            text.push_str(&format!("  certificate: {}, by {}, until {}\n", tls.subject, tls.issuer, tls.not_after));
-            text.push_str(&format!("    for {}; {}\n", tls.names.join(", "), tls.check));
-            text.push_str(&format!("    tls-pin = \"{}\"\n", tls.pin));
+            text.push_str(&certificate_text(&tls.certificate, tls.check));
+        }
+        if let Some(certificate) = &report.refused_certificate {
+            text.push_str(&certificate_text(certificate, "REFUSED"));
         }
         if !report.capabilities.is_empty() {
             text.push_str("  capabilities:\n");

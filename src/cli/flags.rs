@@ -236,6 +236,9 @@ struct SinkFlags {
     /// Take no mail in clear text
     #[arg(long)]
     require_tls: bool,
+    /// Write the certificate of its authority here, for a client's tls-ca-file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    ca_file: Option<PathBuf>,
     /// Refuse larger messages; octets, or with K, M or G
     #[arg(long, value_name = "SIZE", value_parser = values::size)]
     max_size: Option<u64>,
@@ -319,6 +322,7 @@ impl SinkFlags {
             format: format(self.json),
             login: self.user.zip(self.password_file).map(|(user, password_file)| SinkLogin { user, password_file }),
             tls: if self.require_tls { SinkTls::Required } else { SinkTls::Offered },
+            ca_file: self.ca_file,
             max_size: self.max_size,
             count: self.count,
         }

@@ -323,7 +323,14 @@ impl Driver<'_, '_> {
                 self.stream = Some(stream);
                 self.session.tls_started(connector.protection());
             }
-            Ok(Err(error)) => self.session.tls_failed(connector.explain(&error)),
+            Ok(Err(error)) => {
+                if self.means.detail == Detail::Full
+                    && let Some(facts) = connector.refused()
+                {
+                    (self.tell)(Notice::Refused(facts));
+                }
+                self.session.tls_failed(connector.explain(&error));
+            }
             Err(_) => self.session.tls_failed("the server did not finish the handshake in time".to_owned()),
         }
     }

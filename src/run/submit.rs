@@ -74,6 +74,8 @@ pub(super) fn sendmail(global: &Global, call: &Submission) -> Done {
     };
     let Prepared { message, recipients: from_header } = prepared(incoming, &rules)?;
     recipients.extend(from_header);
+    let mut transcript = Transcript::of(global);
+    call.warnings.iter().for_each(|warning| transcript.notice(Notice::Note(warning.clone())));
     submit(global, &account, sender, recipients, message, style)
 }
 

@@ -51,6 +51,10 @@ pub(super) fn sink(call: &SinkCall) -> Done {
     };
     block_on(async {
         let sink = Sink::bind(options).await.map_err(sink_failure)?;
+        if let Some(path) = &call.ca_file {
+            fs::write(path, sink.certificate_pem())
+                .map_err(|error| fail(Exit::CannotCreate, format!("cannot write {}: {error}", path.display())))?;
+        }
         report::error_text(&format!("posthaste: sink on {}\n", sink.smtp_addr()));
         let on_event = |event| match event {
             SinkEvent::Message { output, .. } => {

@@ -61,7 +61,7 @@ fn no_configuration_at_all_is_78_and_says_what_to_write() {
     let output = posthaste(&DRY, &[("HOME", home.path().to_str().unwrap())]).output().unwrap();
     assert_eq!((output.status.code(), output.stdout.len()), (Some(78), 0));
     let told = told(&output);
-    assert!(told.starts_with("posthaste: error: no account is configured: there is neither "), "{told}");
+    assert!(told.starts_with("posthaste: no account is configured: there is neither "), "{told}");
     assert!(told.contains(&format!("Write these lines to {}, with your own names:", file.display())), "{told}");
     // What it says is true: those lines are a configuration.
     let (_, lines) = told.split_once("names:\n").unwrap();
@@ -134,8 +134,8 @@ fn mistake_is_78_with_the_line_for_a_person_and_one_line_for_a_caller_of_sendmai
     let output = posthaste(&DRY, &variables).output().unwrap();
     assert_eq!(output.status.code(), Some(78));
     let expected = format!(
-        "posthaste: error: unknown key `max-recipents`\n --> {name}:2:1\n  |\n2 | max-recipents = 50\n  | \
-         ^^^^^^^^^^^^^\n  |\n  = help: Did you mean `max-recipients`?\n"
+        "posthaste: unknown key `max-recipents`\n --> {name}:2:1\n  |\n2 | max-recipents = 50\n  | \
+         ^^^^^^^^^^^^^\n  |\n  = hint: Did you mean `max-recipients`?\n"
     );
     assert_eq!(told(&output), expected);
     let output = posthaste(&["sendmail", "bob@example.net"], &variables).output().unwrap();
@@ -169,5 +169,5 @@ fn file_that_this_user_may_not_read_is_77_and_says_who_may() {
     assert_eq!(output.status.code(), Some(77), "{output:?}");
     let said = told(&output);
     assert!(said.contains("this file cannot be read: permission denied"), "{said}");
-    assert!(said.contains("= help: Only ") && said.contains(" may read it."), "{said}");
+    assert!(said.contains("= hint: Only ") && said.contains(" may read it."), "{said}");
 }

@@ -9,84 +9,84 @@ const REPORTS: [(&str, &str); 13] = [
     (
         "server = \"smtp://a.example\"\nmax-recipents = 50\n",
         "\
-error: unknown key `max-recipents`
+unknown key `max-recipents`
  --> config.toml:2:1
   |
 2 | max-recipents = 50
   | ^^^^^^^^^^^^^
   |
-  = help: Did you mean `max-recipients`?",
+  = hint: Did you mean `max-recipients`?",
     ),
     (
         "server = \"smtp://a.example\"\npaswrod = \"hunter2\"\n",
         "\
-error: unknown key `paswrod`
+unknown key `paswrod`
  --> config.toml:2:1
   |
 2 | paswrod = [hidden]
   | ^^^^^^^
   |
-  = help: Did you mean `password`?",
+  = hint: Did you mean `password`?",
     ),
     (
         "host = \"smtp.example.org\"\n",
         "\
-error: unknown key `host`
+unknown key `host`
  --> config.toml:1:1
   |
 1 | host = \"smtp.example.org\"
   | ^^^^
   |
-  = help: Write the host into the URL: server = \"submissions://USER@HOST\"",
+  = hint: Write the host into the URL: server = \"submissions://USER@HOST\"",
     ),
     (
         "# mail\nserver = \"submissions://smtp.example.org\"\ntls = \"requird\"\n",
         "\
-error: `tls`: `requird` is none of `required`, `opportunistic`, `none`
+`tls`: `requird` is none of `required`, `opportunistic`, `none`
  --> config.toml:3:7
   |
 3 | tls = \"requird\"
   |       ^^^^^^^^^
   |
-  = help: Did you mean `required`?",
+  = hint: Did you mean `required`?",
     ),
     (
         "[account.work]\nserver = \"smtp://a.example\"\nmax-recipients = \"many\"\n",
         "\
-error: `max-recipients` must be a whole number without quotes, not a text
+`max-recipients` must be a whole number without quotes, not a text
  --> config.toml:3:18
   |
 3 | max-recipients = \"many\"
   |                  ^^^^^^
   |
-  = help: For example: max-recipients = 50",
+  = hint: For example: max-recipients = 50",
     ),
     (
         "server = [\"smtp://a.example\", 3]\n",
         "\
-error: `server` must be a text in quotes, or a list of such, not a number
+`server` must be a text in quotes, or a list of such, not a number
  --> config.toml:1:31
   |
 1 | server = [\"smtp://a.example\", 3]
   |                               ^
   |
-  = help: For example: server = \"submissions://alice@smtp.example.org\"",
+  = hint: For example: server = \"submissions://alice@smtp.example.org\"",
     ),
     (
         "timeout = \"30\"\n",
         "\
-error: `timeout`: `30` has no unit
+`timeout`: `30` has no unit
  --> config.toml:1:11
   |
 1 | timeout = \"30\"
   |           ^^^^
   |
-  = help: Write \"30s\" for seconds or \"30m\" for minutes.",
+  = hint: Write \"30s\" for seconds or \"30m\" for minutes.",
     ),
     (
         "server = \"smtp://a.example\"\nserver = \"smtp://b.example\"\n",
         "\
-error: duplicate key
+duplicate key
  --> config.toml:2:1
   |
 2 | server = \"smtp://b.example\"
@@ -95,54 +95,54 @@ error: duplicate key
     (
         "server = \"smtp.example.org:587\"\n",
         "\
-error: `server`: a server URL begins with a scheme
+`server`: a server URL begins with a scheme
  --> config.toml:1:10
   |
 1 | server = \"smtp.example.org:587\"
   |          ^^^^^^^^^^^^^^^^^^^^^^
   |
-  = help: Did you mean \"submission://smtp.example.org\"?",
+  = hint: Did you mean \"submission://smtp.example.org\"?",
     ),
     (
         "server = \"submissions://alice:hunter2@smtp.example.org\"\n",
         "\
-error: `server`: a server URL must not hold a password
+`server`: a server URL must not hold a password
  --> config.toml:1:10
   |
 1 | server = \"submissions://alice [hidden]
   |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   |
-  = help: Leave the user alone in the URL, and set `password-command` or `password-file`; a colon in the name itself \
+  = hint: Leave the user alone in the URL, and set `password-command` or `password-file`; a colon in the name itself \
 is written %3A.",
     ),
     (
         "server = \"submissions://alice@smtp.example.org\"\n",
         "\
-error: there is no password for the user `alice`
+there is no password for the user `alice`
  --> config.toml:1:10
   |
 1 | server = \"submissions://alice@smtp.example.org\"
   |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   |
-  = help: Set `password-command`, `password-file` or `password`; or auth = \"none\" to send without a login.",
+  = hint: Set `password-command`, `password-file` or `password`; or auth = \"none\" to send without a login.",
     ),
     (
         "server = \"smtp://a.example\"\nuser = \"a\"\npassword = \"hunter2\"\npassword-file = \"secret\"\n",
         "\
-error: both `password` and `password-file` are set
+both `password` and `password-file` are set
  --> config.toml:4:17
   |
 4 | password-file = \"secret\"
   |                 ^^^^^^^^
   |
-  = help: Keep one of them.",
+  = hint: Keep one of them.",
     ),
     (
         "[account.home]\nserver = \"smtp://a.example\"\n[account.work]\nserver = \"smtp://b.example\"\n",
         "\
-error: none of the accounts is the default: `home`, `work`
+none of the accounts is the default: `home`, `work`
 --> config.toml
- = help: Choose one with -a NAME, or write default = \"home\" at the top of the file.",
+ = hint: Choose one with -a NAME, or write default = \"home\" at the top of the file.",
     ),
 ];
 
