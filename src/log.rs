@@ -13,13 +13,16 @@
 //! drop what is longer, and one write of that size to a file is never torn. The long texts at the end are shortened.
 
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Write as _};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use chrono::{DateTime, Local, TimeZone};
+use chrono::Local;
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use rustix::io::Errno;
+use rustix::net::{SendFlags, SocketAddrUnix, sendto};
 
 use crate::config::account;
 use crate::deliver::Attempt;
@@ -96,11 +99,16 @@ impl Log {
     pub fn open(log: &account::Log, sockets: &Sockets) -> Result<Self, Unlogged> {
         let to = match log {
             account::Log::None => return Ok(Log::nobody()),
-            account::Log::Syslog => To::Syslog(datagrams().map_err(unlogged(&sockets.syslog))?, sockets.syslog.clone()),
-            account::Log::Journal => {
-                To::Journal(datagrams().map_err(unlogged(&sockets.journal))?, sockets.journal.clone())
+            account::Log::Syslog => {
+                To::Syslog(UnixDatagram::unbound().map_err(unlogged(&sockets.syslog))?, sockets.syslog.clone())
             }
-            account::Log::File(path) => To::File(append_to(path).map_err(unlogged(path))?, path.clone()),
+            account::Log::Journal => {
+                To::Journal(UnixDatagram::unbound().map_err(unlogged(&sockets.journal))?, sockets.journal.clone())
+            }
+            account::Log::File(path) => {
+                system::survive_size_limits();
+                To::File(append_to(path).map_err(unlogged(path))?, path.clone())
+            }
         };
         Ok(Log { id: new_id(), to })
     }
@@ -116,13 +124,8 @@ impl Log {
         let entry = Entry::new(&self.id, submission, attempt);
         match &mut self.to {
             To::Nobody => Ok(()),
-            To::Syslog(socket, path) => {
-                let line = syslog_line(&Local::now(), &entry);
-                socket.send_to(line.as_bytes(), &*path).map(drop).map_err(unlogged(path))
-            }
-            To::Journal(socket, path) => {
-                socket.send_to(journal_fields(&entry).as_bytes(), &*path).map(drop).map_err(unlogged(path))
-            }
+            To::Syslog(socket, path) => send(socket, syslog_line(&entry).as_bytes(), path).map_err(unlogged(path)),
+            To::Journal(socket, path) => send(socket, journal_fields(&entry).as_bytes(), path).map_err(unlogged(path)),
             To::File(file, path) => {
                 let line = format!("time={} {}\n", Local::now().format("%Y-%m-%dT%H:%M:%S%:z"), entry.text());
                 // One write: with O_APPEND, lines of several processes cannot mix.
@@ -140,12 +143,18 @@ fn unlogged(to: &Path) -> impl FnOnce(io::Error) -> Unlogged {
     |reason| Unlogged { to: to.to_owned(), reason }
 }
 
-/// A socket that is not bound to a peer, so that a logger may be restarted between two lines.
-fn datagrams() -> io::Result<UnixDatagram> {
-    let socket = UnixDatagram::unbound()?;
-    // A logger that has stopped reading must not stop a delivery, and a short burst must not lose lines.
-    socket.set_write_timeout(Some(PATIENCE))?;
-    Ok(socket)
+/// Sends to a socket that this one is not bound to, so that a logger may be restarted between two lines. One that has
+/// stopped reading must not stop a delivery, and a short burst must not lose lines: the limit on waiting is set only
+/// when there is something to wait for.
+fn send(socket: &UnixDatagram, octets: &[u8], path: &Path) -> io::Result<()> {
+    let address = SocketAddrUnix::new(path)?;
+    match sendto(socket, octets, SendFlags::DONTWAIT | SendFlags::NOSIGNAL, &address) {
+        Err(Errno::AGAIN) => {
+            socket.set_write_timeout(Some(PATIENCE))?;
+            socket.send_to(octets, path).map(drop)
+        }
+        sent => Ok(sent.map(drop)?),
+    }
 }
 
 fn append_to(path: &Path) -> io::Result<File> {
@@ -153,8 +162,8 @@ fn append_to(path: &Path) -> io::Result<File> {
     // Without NONBLOCK, opening a FIFO would wait for its reader.
     let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY;
     let descriptor = open(path, flags, Mode::RUSR | Mode::WUSR).map_err(|errno| match errno {
-        rustix::io::Errno::LOOP => io::Error::other("it is a symbolic link"),
-        rustix::io::Errno::NXIO => io::Error::other("it is not a regular file"),
+        Errno::LOOP => io::Error::other("it is a symbolic link"),
+        Errno::NXIO => io::Error::other("it is not a regular file"),
         other => other.into(),
     })?;
     match FileType::from_raw_mode(fstat(&descriptor)?.st_mode) {
@@ -163,13 +172,13 @@ fn append_to(path: &Path) -> io::Result<File> {
     }
 }
 
-/// The Message-ID would not do: it is the sender's, who may use it twice.
+/// Something that the next run will not have. The Message-ID would not do: it is the sender's, who may use it twice.
 fn new_id() -> String {
-    let mut octets = [0; 6];
-    if getrandom::fill(&mut octets).is_err() {
-        octets[..4].copy_from_slice(&std::process::id().to_be_bytes());
-    }
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+    // The clock can be read without a system call, and its nanoseconds tell runs apart that begin together.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let mut hasher = DefaultHasher::new();
+    now.hash(&mut hasher);
+    format!("{:012x}", hasher.finish() >> 16)
 }
 
 /// One line before it has a time: names, and values of printable ASCII.
@@ -265,11 +274,11 @@ fn escaped(text: &str, limit: usize) -> String {
     out
 }
 
-/// As libc's syslog writes it: RFC 3164 without the host, which the logger knows.
-fn syslog_line<Z: TimeZone<Offset: std::fmt::Display>>(time: &DateTime<Z>, entry: &Entry) -> String {
+/// RFC 3164 without time and host. The logger has both, and its own time zone: one taken from `TZ` would make a line
+/// of another hour among the rest.
+fn syslog_line(entry: &Entry) -> String {
     let priority = (FACILITY << 3) | entry.urgency as u8;
-    let (pid, text) = (std::process::id(), entry.text());
-    format!("<{priority}>{} {NAME_OF_PROGRAM}[{pid}]: {text}", time.format("%b %e %H:%M:%S"))
+    format!("<{priority}>{NAME_OF_PROGRAM}: {}", entry.text())
 }
 
 /// The native protocol of the journal: a field a line. No value has a line feed, so the plain form always does.
@@ -320,12 +329,10 @@ mod tests {
     }
 
     #[test]
-    fn syslog_line_is_what_libc_writes() {
+    fn syslog_line_begins_with_priority_and_tag() {
         let mut entry = Entry { fields: Vec::new(), room: 100, urgency: Urgency::Warning };
         entry.add("id", "1", 10);
         entry.add("reply", "no =", 10);
-        let time = chrono::FixedOffset::east_opt(7200).unwrap().with_ymd_and_hms(2026, 3, 5, 4, 5, 6).unwrap();
-        let pid = std::process::id();
-        assert_eq!(syslog_line(&time, &entry), format!("<20>Mar  5 04:05:06 posthaste[{pid}]: id=1 reply=\"no =\""));
+        assert_eq!(syslog_line(&entry), "<20>posthaste: id=1 reply=\"no =\"");
     }
 }

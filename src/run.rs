@@ -18,11 +18,10 @@ use crate::net::Notice;
 use crate::net::drive::Detail;
 use crate::net::tls::UnusableTls;
 use crate::report::{self, Style};
-use crate::{check, failure, system};
+use crate::{check, failure};
 
 /// Runs the program; the exit code is for `main`.
 pub fn run(argv: Vec<OsString>) -> u8 {
-    system::survive_size_limits();
     let face = cli::face(&argv);
     let (global, invocation) = match cli::parse(argv) {
         Ok(parsed) => parsed,

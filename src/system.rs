@@ -3,6 +3,7 @@
 //! Nothing is looked up before somebody asks, and nothing here waits for the network.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -19,7 +20,7 @@ pub enum Identity {
 
 /// Tells whether the environment may choose files and settings.
 pub fn identity() -> Identity {
-    match getuid().as_raw() == effective_user() && getgid() == getegid() {
+    match real_user() == effective_user() && getgid() == getegid() {
         true => Identity::Plain,
         false => Identity::Changed,
     }
@@ -33,7 +34,8 @@ pub fn effective_user() -> u32 {
 
 /// The real user, who started the process.
 pub fn real_user() -> u32 {
-    getuid().as_raw()
+    static USER: OnceLock<u32> = OnceLock::new();
+    *USER.get_or_init(|| getuid().as_raw())
 }
 
 /// Whether somebody sits at a terminal that belongs to this process.
@@ -233,8 +235,18 @@ fn is_local(name: &str) -> bool {
 
 /// A small text file; `None` when it cannot be read.
 fn read_small(path: &Path) -> Option<String> {
-    fs::read(path).ok().map(|octets| String::from_utf8_lossy(&octets).into_owned())
+    let mut file = fs::File::open(path).ok()?;
+    let mut octets = vec![0; 4096];
+    let mut length = file.read(&mut octets).ok()?;
+    // A regular file gives all that there is room for; only where it filled the room may there be more.
+    if length == octets.len() {
+        length += file.take(LARGEST).read_to_end(&mut octets).ok()?;
+    }
+    Some(String::from_utf8_lossy(&octets[..length]).into_owned())
 }
+
+/// Octets of a file that are looked at: a file of hosts can be a list of advertisers.
+const LARGEST: u64 = 4 << 20;
 
 /// The domain of a machine that has no name.
 const INVENTED: &str = "unknown.invalid";

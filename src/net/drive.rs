@@ -254,7 +254,9 @@ impl Driver<'_, '_> {
             if self.flight.len() < FLIGHT {
                 continue;
             }
-            let_arrive().await;
+            if let Some(stream) = &self.stream {
+                let_arrive(stream).await;
+            }
             match self.flush(end.min(Instant::now() + BLOCK)).await {
                 Ok(0) => {}
                 Ok(_) => {
@@ -277,7 +279,7 @@ impl Driver<'_, '_> {
     /// Takes what has arrived already, without waiting for more.
     async fn take_arrived(&mut self) -> bool {
         let Some(stream) = &mut self.stream else { return false };
-        let_arrive().await;
+        let_arrive(stream).await;
         let mut octets = [0; READ];
         let count = poll_fn(|cx| {
             let mut buffer = ReadBuf::new(&mut octets);
@@ -355,16 +357,20 @@ impl Driver<'_, '_> {
             return;
         }
         if let Some(Stream::Tls(stream)) = &mut self.stream {
-            // close_notify (RFC 8314 section 3.4); the peer's is not awaited.
-            let _ = timeout_at(deadline, stream.shutdown()).await;
+            // close_notify (RFC 8314 section 3.4); the peer's is not awaited, and the socket is about to be closed.
+            stream.get_mut().1.send_close_notify();
+            let _ = timeout_at(deadline, stream.flush()).await;
         }
     }
 }
 
-/// Lets the runtime ask the system what has arrived. It does so only when there is nothing else to do, and while
-/// writes never have to wait, a reply would go unseen: one that came too early would pass for the one to the message.
-async fn let_arrive() {
-    tokio::task::yield_now().await;
+/// Lets the runtime see what has arrived, if something has. That asks the system only when there is
+/// nothing else to do, and while writes never have to wait, a reply would go unseen: one that came too early would pass
+/// for the one to the message.
+async fn let_arrive(stream: &Stream) {
+    if stream.has_arrivals() {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// The password, from where the account says it is.

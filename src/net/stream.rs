@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -29,6 +30,16 @@ impl Stream {
         let stream = TlsConnector::from(connector.config()).connect(connector.name(), socket).await?;
         quick_ack(stream.get_ref().0);
         Ok(Stream::Tls(Box::new(stream)))
+    }
+
+    /// Whether octets wait in the system, or the end of the connection does.
+    pub(super) fn has_arrivals(&self) -> bool {
+        let socket = match self {
+            Stream::Plain(socket) => socket,
+            Stream::Tls(stream) => stream.get_ref().0,
+        };
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        !matches!(rustix::net::recv(socket, &mut [0_u8; 1], flags), Err(rustix::io::Errno::AGAIN))
     }
 
     /// What the TLS connection is like; nothing under clear text.
