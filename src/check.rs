@@ -10,10 +10,11 @@ use tokio::time::Instant;
 use crate::config::account::{Account, TlsPolicy};
 use crate::deliver::{Witness, label, settings};
 use crate::failure::{self, Failure};
+use crate::net::Notice;
 use crate::net::drive::{Detail, Means, drive};
-use crate::net::notice::TlsFacts;
+use crate::net::notice::{CertificateFacts, TlsFacts};
+use crate::net::socket::{self, Connection};
 use crate::net::tls::{Connector, UnusableTls};
-use crate::net::{Notice, socket};
 use crate::smtp::capabilities::Size;
 use crate::smtp::outcome::{Trouble, Verdict};
 use crate::smtp::session::{Caution, Purpose, Session};
@@ -32,6 +33,9 @@ pub struct ServerReport {
     /// TLS, where it is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsReport>,
+    /// The server's certificate, where it was refused. Whoever showed it may not have its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_certificate: Option<CertificateReport>,
     /// What the server offers by its last EHLO, in its own words.
     pub capabilities: Vec<String>,
     /// Mechanisms for the login that it offers.
@@ -77,6 +81,15 @@ pub struct TlsReport {
     pub group: String,
     /// `verified`, `pinned` or `not verified`.
     pub check: &'static str,
+    /// The server's certificate.
+    #[serde(flatten)]
+    pub certificate: CertificateReport,
+}
+
+/// What a certificate says of itself.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CertificateReport {
     /// Whose certificate it is.
     pub subject: String,
     /// Who signed it.
@@ -105,9 +118,11 @@ pub async fn check(account: &Account, witness: &mut dyn Witness) -> Result<Vec<S
         witness.notice(Notice::Connecting { server: label.clone() });
         let report = match socket::connect(&server.host, server.port, account.timeouts.connect).await {
             Err(cause) => steps.report(label, account, None, Some(Trouble { stage: Stage::Connect, cause })),
-            Ok(stream) => {
-                let local = stream.local_addr().ok().map(|address| address.ip());
-                let mut session = Session::new(settings(account, server, local, Caution::None), Purpose::Probe);
+            Ok(Connection { stream, peer, local }) => {
+                let connected = Notice::Connected { peer, local };
+                steps.notice(&connected);
+                witness.notice(connected);
+                let mut session = Session::new(settings(account, server, local.ip(), Caution::None), Purpose::Probe);
                 let means = Means {
                     connector: connector.as_ref(),
                     secret: account.login.as_ref().map(|login| &login.secret),
@@ -135,11 +150,12 @@ struct Steps {
     since: Instant,
     last_client: String,
     tls: Option<TlsFacts>,
+    refused: Option<CertificateFacts>,
 }
 
 impl Steps {
     fn new() -> Self {
-        Steps { steps: Vec::new(), since: Instant::now(), last_client: String::new(), tls: None }
+        Steps { steps: Vec::new(), since: Instant::now(), last_client: String::new(), tls: None, refused: None }
     }
 
     fn finish(&mut self, step: &'static str, result: String) {
@@ -155,6 +171,7 @@ impl Steps {
                 self.finish("tls", format!("{}, {}, {}", facts.version, facts.cipher, facts.group));
                 self.tls = Some(facts.clone());
             }
+            Notice::Refused(facts) => self.refused = Some(facts.clone()),
             // The secret is masked in the line already; the mechanism is all that is shown of it.
             Notice::Client(line) => self.last_client.clone_from(line),
             // Only the last line of a reply ends a step.
@@ -190,6 +207,7 @@ impl Steps {
             ok: failure.is_none(),
             steps: self.steps,
             tls: self.tls.map(TlsReport::from),
+            refused_certificate: self.refused.map(CertificateReport::from),
             max_size: match capabilities.size {
                 Size::Limit(limit) => Some(limit),
                 _ => None,
@@ -219,12 +237,15 @@ impl From<TlsFacts> for TlsReport {
             cipher: facts.cipher,
             group: facts.group,
             check: facts.check,
-            subject: facts.certificate.subject,
-            issuer: facts.certificate.issuer,
-            names: facts.certificate.names,
-            not_after: facts.certificate.not_after,
-            pin: facts.certificate.pin,
+            certificate: facts.certificate.into(),
         }
+    }
+}
+
+impl From<CertificateFacts> for CertificateReport {
+    fn from(facts: CertificateFacts) -> Self {
+        let CertificateFacts { subject, issuer, names, not_after, not_after_unix: _, pin } = facts;
+        CertificateReport { subject, issuer, names, not_after, pin }
     }
 }
 

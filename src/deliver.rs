@@ -9,9 +9,10 @@ use crate::address::Address;
 use crate::config::account::{self, Account, Host, Mechanisms, Scheme, Server, TlsPolicy};
 use crate::envelope::Envelope;
 use crate::message::{Facts, Source};
+use crate::net::Notice;
 use crate::net::drive::{Detail, Means, drive};
+use crate::net::socket::{self, Connection};
 use crate::net::tls::{Connector, UnusableTls};
-use crate::net::{Notice, socket};
 use crate::smtp::outcome::{Cause, Trouble, Verdict};
 use crate::smtp::sasl::{BY_STRENGTH, Mechanism};
 use crate::smtp::session::{Caution, ClearText, EightBit, LoginMode, Partial, Purpose, Session, Settings, TlsMode};
@@ -111,7 +112,7 @@ pub fn label(server: &Server) -> String {
 }
 
 /// What a session needs to know of an account that speaks to one of its servers.
-pub fn settings(account: &Account, server: &Server, local: Option<IpAddr>, caution: Caution) -> Settings {
+pub fn settings(account: &Account, server: &Server, local: IpAddr, caution: Caution) -> Settings {
     Settings {
         hello: hello(account, local),
         tls: match (account.tls.policy, server.scheme) {
@@ -180,10 +181,10 @@ async fn one_session(
             let verdict = Trouble { stage: Stage::Connect, cause }.verdict();
             Attempted { verdicts: vec![verdict; recipients.len()], retry: Caution::None }
         }
-        Ok(stream) => {
-            peer = stream.peer_addr().ok();
-            let local = stream.local_addr().ok().map(|address| address.ip());
-            let settings = settings(job.account, server, local, caution);
+        Ok(Connection { stream, peer: answered, local }) => {
+            peer = Some(answered);
+            witness.notice(Notice::Connected { peer: answered, local });
+            let settings = settings(job.account, server, local.ip(), caution);
             let mut session = Session::new(settings, Purpose::Submit(envelope, job.facts));
             let means = Means {
                 connector,
@@ -214,14 +215,13 @@ async fn one_session(
 
 /// The argument of EHLO: as configured, else the machine's full name, else the address that the connection has here
 /// (RFC 5321 section 4.1.4).
-fn hello(account: &Account, local: Option<IpAddr>) -> String {
+fn hello(account: &Account, local: IpAddr) -> String {
     if let Some(name) = account.hostname.clone().or_else(system::full_host_name) {
         return name;
     }
-    match local.map(|address| address.to_canonical()) {
-        Some(IpAddr::V4(address)) => format!("[{address}]"),
-        Some(IpAddr::V6(address)) => format!("[IPv6:{address}]"),
-        None => "[127.0.0.1]".to_owned(),
+    match local.to_canonical() {
+        IpAddr::V4(address) => format!("[{address}]"),
+        IpAddr::V6(address) => format!("[IPv6:{address}]"),
     }
 }
 

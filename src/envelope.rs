@@ -63,6 +63,9 @@ impl Envelope {
         if recipients.is_empty() {
             return Err(NoRecipients);
         }
+        if recipients.len() == 1 {
+            return Ok(Envelope { sender, recipients });
+        }
         let mut seen = std::collections::HashSet::with_capacity(recipients.len());
         let recipients = recipients.into_iter().filter(|address| seen.insert(address.key())).collect();
         Ok(Envelope { sender, recipients })

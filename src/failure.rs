@@ -40,6 +40,42 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// All of them, by number.
+    pub const ALL: [Exit; 13] = [
+        Exit::Success,
+        Exit::Usage,
+        Exit::Data,
+        Exit::NoUser,
+        Exit::NoHost,
+        Exit::Unavailable,
+        Exit::Software,
+        Exit::System,
+        Exit::CannotCreate,
+        Exit::Io,
+        Exit::TemporaryFailure,
+        Exit::NoPermission,
+        Exit::Config,
+    ];
+
+    /// What it means, in a line of help.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Exit::Success => "sent, or done",
+            Exit::Usage => "the command line cannot be used, or names no recipient",
+            Exit::Data => "an address or the message cannot be used",
+            Exit::NoUser => "no such recipient",
+            Exit::NoHost => "no such domain, or it takes no mail",
+            Exit::Unavailable => "refused for good",
+            Exit::Software => "a fault in posthaste",
+            Exit::System => "the operating system refused what always works",
+            Exit::CannotCreate => "a temporary file or a Maildir cannot be made",
+            Exit::Io => "the message cannot be read, or output cannot be written",
+            Exit::TemporaryFailure => "not now: try again later (all trouble with TLS too)",
+            Exit::NoPermission => "login refused, or the configuration may not be read",
+            Exit::Config => "the configuration cannot be used, or there is none",
+        }
+    }
+
     /// The number for the caller.
     pub fn code(self) -> u8 {
         self as u8
@@ -69,6 +105,13 @@ impl Failure {
         self.hint = Some(hint.into());
         self
     }
+}
+
+/// What a panic at this place in the source means. Its own words are not shown: they may hold anything, a password too.
+pub fn of_panic(place: Option<&str>) -> Failure {
+    let place = place.unwrap_or("a place that is not known");
+    let message = format!("a fault of the program itself, at {place}; whether the message was sent is not known");
+    Failure::new(Exit::Software, message).hint("Please report it, with this line.")
 }
 
 /// The exit code for what became of all recipients. Anything that may still succeed makes it a temporary failure,

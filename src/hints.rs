@@ -56,9 +56,15 @@ const TEXTS: &[(&str, &str)] = &[
     ("5.7.139", "An administrator must enable authenticated SMTP for this mailbox in Microsoft 365."),
     ("must issue a starttls", "The server wants TLS: set tls = \"required\" and use submission:// or submissions://."),
     ("starttls", "The server wants TLS: set tls = \"required\" and use submission:// or submissions://."),
-    ("sendasdenied", "This account may not send as that address: set from to one that it owns."),
-    ("not owned by user", "This account may not send as that address: set from to one that it owns."),
-    ("sender address rejected", "This account may not send as that address: set from to one that it owns."),
+    ("sendasdenied", "This account may not send as that address: name one that it owns (from, --from, sendmail -f)."),
+    (
+        "not owned by user",
+        "This account may not send as that address: name one that it owns (from, --from, sendmail -f).",
+    ),
+    (
+        "sender address rejected",
+        "This account may not send as that address: name one that it owns (from, --from, sendmail -f).",
+    ),
     ("greylist", "The server wants the message again in a few minutes."),
     ("graylist", "The server wants the message again in a few minutes."),
     ("fully-qualified", "Set hostname to a full name that DNS knows."),

@@ -4,9 +4,13 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use crate::check::ServerReport;
-use crate::failure::Failure;
+use crate::check::{CertificateReport, ServerReport};
+use crate::deliver::{Attempt, Outcome};
+use crate::failure::{self, Failure};
+use crate::hints;
 use crate::net::Notice;
+use crate::smtp::outcome::Verdict;
+use crate::smtp::reply::Reply;
 
 /// How errors are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,21 +21,57 @@ pub enum Style {
     Person,
     /// Nothing at all: `-oeq`.
     Quiet,
+    /// On standard output, an object in JSON for each recipient, accepted or not: `--json`.
+    Json,
+}
+
+/// Shows what became of a message. Success is silent, unless JSON is asked for.
+///
+/// # Errors
+/// What the system says of standard output.
+pub fn outcomes(outcomes: &[Outcome], style: Style) -> io::Result<()> {
+    match style {
+        Style::Json => output(&outcomes.iter().map(outcome_json).collect::<String>()),
+        Style::OneLine | Style::Person | Style::Quiet => {
+            failures(&failure::failures(outcomes), style);
+            Ok(())
+        }
+    }
+}
+
+fn outcome_json(outcome: &Outcome) -> String {
+    let (verdict, text) = verdict_text(&outcome.verdict, &outcome.server);
+    let reply = match &outcome.verdict {
+        Verdict::Accepted(reply) => Some(reply),
+        Verdict::Deferred(trouble) | Verdict::Failed(trouble) => trouble.reply(),
+    };
+    let hint = match &outcome.verdict {
+        Verdict::Accepted(_) => None,
+        Verdict::Deferred(trouble) | Verdict::Failed(trouble) => hints::for_trouble(trouble, &outcome.server),
+    };
+    let object = serde_json::json!({
+        "recipient": outcome.recipient.as_str(),
+        "verdict": verdict,
+        "server": outcome.server,
+        "code": reply.map(Reply::code),
+        "text": text,
+        "hint": hint,
+        "exit": failure::exit_of_verdict(&outcome.verdict).code(),
+    });
+    format!("{object}\n")
 }
 
 /// Shows what went wrong.
 pub fn failures(failures: &[Failure], style: Style) {
-    if style == Style::Quiet {
-        return;
-    }
     let mut text = String::new();
     for failure in failures {
-        text.push_str(&format!("posthaste: {}", failure.message.trim_end()));
-        match (&failure.hint, style) {
-            (None, _) | (_, Style::Quiet) => text.push('\n'),
-            (Some(hint), Style::OneLine) => text.push_str(&format!(" (hint: {hint})\n")),
-            (Some(hint), Style::Person) => text.push_str(&format!("\n  hint: {hint}\n")),
-        }
+        let hint = match (&failure.hint, style) {
+            (_, Style::Quiet) => continue,
+            (None, _) => String::new(),
+            (Some(hint), Style::OneLine) => format!(" (hint: {hint})"),
+            (Some(hint), Style::Person | Style::Json) => format!("\n  hint: {hint}"),
+        };
+        text.push_str(&format!("posthaste: {}{hint}\n", failure.message.trim_end()));
     }
     error_text(&text);
 }
@@ -84,6 +124,14 @@ pub fn transcript_line(notice: &Notice) -> Option<String> {
                 tls.check
             )
         }
+        Notice::Refused(certificate) => format!(
+            "-- refused: certificate of {} by {} until {}, for {}; tls-pin = \"{}\"",
+            certificate.subject,
+            certificate.issuer,
+            certificate.not_after,
+            certificate.names.join(", "),
+            certificate.pin
+        ),
         Notice::Client(line) => format!("C: {line}"),
         Notice::Server(line) => format!("S: {line}"),
         Notice::Message(size) => format!("C: [message, {size} octets]"),
@@ -91,6 +139,28 @@ pub fn transcript_line(notice: &Notice) -> Option<String> {
         Notice::Closed => "-- closed".to_owned(),
         Notice::Verdict(..) => return None,
     })
+}
+
+fn certificate_text(certificate: &CertificateReport, check: &str) -> String {
+    let CertificateReport { subject, issuer, names, not_after, pin } = certificate;
+    let names = names.join(", ");
+    format!(
+        "  certificate: {subject}, by {issuer}, until {not_after}\n    for {names}; {check}\n    tls-pin = \"{pin}\"\n"
+    )
+}
+
+/// The last lines of a transcript: what became of a recipient in this attempt.
+pub fn verdict_line(attempt: &Attempt<'_>) -> String {
+    let (verdict, text) = verdict_text(attempt.verdict, attempt.server);
+    format!("= {} {verdict} {text}", attempt.recipient.as_str())
+}
+
+fn verdict_text(verdict: &Verdict, server: &str) -> (&'static str, String) {
+    match verdict {
+        Verdict::Accepted(reply) => ("accepted", reply.to_string()),
+        Verdict::Deferred(trouble) => ("deferred", failure::what(trouble, server)),
+        Verdict::Failed(trouble) => ("failed", failure::what(trouble, server)),
+    }
 }
 
 /// A report of `posthaste check` for a person.
@@ -103,9 +173,10 @@ pub fn check_text(account: &str, reports: &[ServerReport]) -> String {
             text.push_str(&format!("  {:<9} {took:>10}  {}\n", step.step, step.result));
         }
         if let Some(tls) = &report.tls {
-            text.push_str(&format!("  certificate: {}, by {}, until {}\n", tls.subject, tls.issuer, tls.not_after));
-            text.push_str(&format!("    for {}; {}\n", tls.names.join(", "), tls.check));
-            text.push_str(&format!("    tls-pin = \"{}\"\n", tls.pin));
+            text.push_str(&certificate_text(&tls.certificate, tls.check));
+        }
+        if let Some(certificate) = &report.refused_certificate {
+            text.push_str(&certificate_text(certificate, "REFUSED"));
         }
         if !report.capabilities.is_empty() {
             text.push_str("  capabilities:\n");

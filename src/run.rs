@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::future::Future;
 
 use crate::cli::values::{Check, Format};
-use crate::cli::{self, Global, Invocation, Verbosity};
+use crate::cli::{self, Face, Global, Invocation, Verbosity};
 use crate::config::account::{Account, Log};
 use crate::config::{Choice, Config, ConfigError, Environment, Kind, load};
 use crate::deliver::{Attempt, Witness};
@@ -18,16 +18,20 @@ use crate::net::Notice;
 use crate::net::drive::Detail;
 use crate::net::tls::UnusableTls;
 use crate::report::{self, Style};
-use crate::smtp::outcome::Verdict;
 use crate::{check, failure};
 
 /// Runs the program; the exit code is for `main`.
 pub fn run(argv: Vec<OsString>) -> u8 {
+    let face = cli::face(&argv);
     let (global, invocation) = match cli::parse(argv) {
         Ok(parsed) => parsed,
         Err(error) => {
             let failure = Failure { exit: Exit::Usage, message: error.message, hint: error.hint };
-            report::failures(std::slice::from_ref(&failure), Style::Person);
+            let style = match face {
+                Face::Sendmail => Style::OneLine,
+                Face::Posthaste => Style::Person,
+            };
+            report::failures(std::slice::from_ref(&failure), style);
             return failure.exit.code();
         }
     };
@@ -50,9 +54,9 @@ pub fn run(argv: Vec<OsString>) -> u8 {
         Invocation::QueueCount => print("0\n"),
         // There is no queue, so nothing waits in it.
         Invocation::Flush(_) => Ok(Exit::Success),
-        Invocation::CheckConfig => {
-            configuration(&global).and_then(|config| account(&config, &global, None, Log::None)).map(|_| Exit::Success)
-        }
+        Invocation::CheckConfig => configuration(&global, style)
+            .and_then(|config| account(&config, &global, None, Log::None, style))
+            .map(|_| Exit::Success),
         Invocation::SmtpOnStdio => Err(not_yet("-bs (SMTP on standard input)")),
         Invocation::Verify { .. } => Err(not_yet("-bv (verifying addresses)")),
         Invocation::Aliases { .. } => Ok(Exit::Success),
@@ -64,6 +68,13 @@ pub fn run(argv: Vec<OsString>) -> u8 {
             failures.first().map_or(Exit::Software, |failure| failure.exit).code()
         }
     }
+}
+
+/// Tells of a panic at this place in the source; the exit code is for `main`.
+pub fn panicked(place: Option<&str>) -> u8 {
+    let failure = failure::of_panic(place);
+    report::failures(std::slice::from_ref(&failure), Style::OneLine);
+    failure.exit.code()
 }
 
 /// What a call ends with: an exit code whose reasons were told already, or reasons that are still to be told.
@@ -78,25 +89,42 @@ fn not_yet(what: &str) -> Vec<Failure> {
 }
 
 fn print(text: &str) -> Done {
-    report::output(text).map_err(|error| fail(Exit::Io, format!("cannot write to standard output: {error}")))?;
+    report::output(text).map_err(unwritable)?;
     Ok(Exit::Success)
 }
 
-fn configuration(global: &Global) -> Result<Config, Vec<Failure>> {
-    load(&Environment::of_process(), global.config.as_deref()).map_err(config_failure)
+fn unwritable(error: std::io::Error) -> Vec<Failure> {
+    fail(Exit::Io, format!("cannot write to standard output: {error}"))
 }
 
-fn account(config: &Config, global: &Global, sender: Option<&str>, log: Log) -> Result<Account, Vec<Failure>> {
+fn configuration(global: &Global, style: Style) -> Result<Config, Vec<Failure>> {
+    load(&Environment::of_process(), global.config.as_deref()).map_err(|error| config_failure(&error, style))
+}
+
+fn account(
+    config: &Config,
+    global: &Global,
+    sender: Option<&str>,
+    log: Log,
+    style: Style,
+) -> Result<Account, Vec<Failure>> {
     let choice = Choice { name: global.account.as_deref(), sender, log };
-    config.account(choice).map_err(config_failure)
+    config.account(choice).map_err(|error| config_failure(&error, style))
 }
 
-fn config_failure(error: ConfigError) -> Vec<Failure> {
+/// A person sees the line of the file; a caller of sendmail, who logs what it reads, gets one line.
+fn config_failure(error: &ConfigError, style: Style) -> Vec<Failure> {
     let exit = match error.kind() {
         Kind::Unreadable => Exit::NoPermission,
         Kind::Missing | Kind::Exposed | Kind::Invalid | Kind::NoAccount => Exit::Config,
     };
-    vec![Failure { exit, message: error.report(), hint: None }]
+    vec![match style {
+        Style::Person | Style::Json => Failure { exit, message: error.report(), hint: None },
+        Style::OneLine | Style::Quiet => {
+            let hint = error.hint().map(|hint| hint.replacen(":\n", ": ", 1).replace('\n', "; "));
+            Failure { exit, message: error.to_string(), hint }
+        }
+    }]
 }
 
 fn tls_failure(error: UnusableTls) -> Vec<Failure> {
@@ -110,15 +138,16 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Vec<Failure>> {
         .build()
         .map_err(|error| fail(Exit::System, format!("cannot start: {error}")))?;
     let result = runtime.block_on(work);
-    // A look-up that nobody waits for any more must not hold up the exit.
-    runtime.shutdown_background();
+    // The process is about to end. A look-up that nobody waits for any more must not hold that up, and what the runtime
+    // has open is closed by the system at a lower price.
+    std::mem::forget(runtime);
     Ok(result)
 }
 
 fn check_servers(global: &Global, call: Check) -> Done {
-    let config = configuration(global)?;
-    let account = account(&config, global, None, Log::None)?;
-    let mut transcript = Transcript { verbosity: global.verbosity };
+    let config = configuration(global, Style::Person)?;
+    let account = account(&config, global, None, Log::None, Style::Person)?;
+    let mut transcript = Transcript::of(global);
     let reports = block_on(check::check(&account, &mut transcript))?.map_err(tls_failure)?;
     let text = match call.format {
         Format::Text => report::check_text(&account.name, &reports),
@@ -132,12 +161,18 @@ fn check_servers(global: &Global, call: Check) -> Done {
     Ok(reports.iter().map(|report| report.exit).find(|exit| *exit != Exit::Success).unwrap_or(Exit::Success))
 }
 
-/// Shows the dialogue on standard error, if it is asked for.
+/// Shows the dialogue, if it is asked for.
 struct Transcript {
     verbosity: Verbosity,
+    show: fn(&str),
 }
 
 impl Transcript {
+    /// On standard error.
+    fn of(global: &Global) -> Self {
+        Transcript { verbosity: global.verbosity, show: report::error_text }
+    }
+
     fn detail(&self) -> Detail {
         match self.verbosity {
             Verbosity::Errors => Detail::Brief,
@@ -151,18 +186,13 @@ impl Witness for Transcript {
         if self.verbosity == Verbosity::Dialogue
             && let Some(line) = report::transcript_line(&notice)
         {
-            report::error_text(&format!("{line}\n"));
+            (self.show)(&format!("{line}\n"));
         }
     }
 
     fn attempt(&mut self, attempt: &Attempt<'_>) {
         if self.verbosity == Verbosity::Dialogue {
-            let (word, text) = match attempt.verdict {
-                Verdict::Accepted(reply) => ("accepted", reply.to_string()),
-                Verdict::Deferred(trouble) => ("deferred", failure::what(trouble, attempt.server)),
-                Verdict::Failed(trouble) => ("failed", failure::what(trouble, attempt.server)),
-            };
-            report::error_text(&format!("= {} {word} {text}\n", attempt.recipient.as_str()));
+            (self.show)(&format!("{}\n", report::verdict_line(attempt)));
         }
     }
 }

@@ -3,7 +3,9 @@
 //! Nothing is looked up before somebody asks, and nothing here waits for the network.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rustix::process::{getegid, geteuid, getgid, getuid};
 
@@ -18,7 +20,7 @@ pub enum Identity {
 
 /// Tells whether the environment may choose files and settings.
 pub fn identity() -> Identity {
-    match getuid() == geteuid() && getgid() == getegid() {
+    match real_user() == effective_user() && getgid() == getegid() {
         true => Identity::Plain,
         false => Identity::Changed,
     }
@@ -26,7 +28,14 @@ pub fn identity() -> Identity {
 
 /// The effective user, who must be able to read a file.
 pub fn effective_user() -> u32 {
-    geteuid().as_raw()
+    static USER: OnceLock<u32> = OnceLock::new();
+    *USER.get_or_init(|| geteuid().as_raw())
+}
+
+/// The real user, who started the process.
+pub fn real_user() -> u32 {
+    static USER: OnceLock<u32> = OnceLock::new();
+    *USER.get_or_init(|| getuid().as_raw())
 }
 
 /// Whether somebody sits at a terminal that belongs to this process.
@@ -199,6 +208,14 @@ pub fn close_inherited() {
     }
 }
 
+/// Makes a write beyond the limit on the size of files (`ulimit -f`) an error like any other, which can be told. The
+/// system would end the process with SIGXFSZ, without a word. Children get the signal again.
+pub fn survive_size_limits() {
+    use nix::sys::signal::{SigSet, Signal};
+    // Where it cannot be blocked, the limit is as hard as it was before.
+    let _ = SigSet::from(Signal::SIGXFSZ).thread_block();
+}
+
 fn is_name(name: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -218,8 +235,18 @@ fn is_local(name: &str) -> bool {
 
 /// A small text file; `None` when it cannot be read.
 fn read_small(path: &Path) -> Option<String> {
-    fs::read(path).ok().map(|octets| String::from_utf8_lossy(&octets).into_owned())
+    let mut file = fs::File::open(path).ok()?;
+    let mut octets = vec![0; 4096];
+    let mut length = file.read(&mut octets).ok()?;
+    // A regular file gives all that there is room for; only where it filled the room may there be more.
+    if length == octets.len() {
+        length += file.take(LARGEST).read_to_end(&mut octets).ok()?;
+    }
+    Some(String::from_utf8_lossy(&octets[..length]).into_owned())
 }
+
+/// Octets of a file that are looked at: a file of hosts can be a list of advertisers.
+const LARGEST: u64 = 4 << 20;
 
 /// The domain of a machine that has no name.
 const INVENTED: &str = "unknown.invalid";

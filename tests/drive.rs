@@ -77,7 +77,7 @@ async fn play<F: Future<Output = ()> + 'static>(
                 }
             });
             let begun = Instant::now();
-            let stream =
+            let connection =
                 socket::connect(&Host::Address(address.ip()), address.port(), Duration::from_secs(30)).await.unwrap();
             let recipient = Address::parse("bob@example.net").unwrap();
             let envelope = Envelope::new(ReversePath::Null, vec![recipient]).unwrap();
@@ -102,7 +102,7 @@ async fn play<F: Future<Output = ()> + 'static>(
                 detail: Detail::Brief,
             };
             let mut notices = Vec::new();
-            drive(stream, &mut session, means, &mut |notice| notices.push(notice)).await;
+            drive(connection.stream, &mut session, means, &mut |notice| notices.push(notice)).await;
             Ended { verdict: session.verdicts()[0].clone().unwrap(), notices, after: begun.elapsed() }
         })
         .await

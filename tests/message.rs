@@ -13,9 +13,10 @@ mod tally;
 
 use chrono::{DateTime, FixedOffset};
 use posthaste::message::incoming::{Incoming, LoneDot};
-use posthaste::message::prepare::{FixUps, Identity, LongLines, Prepared, Recipients, Rules, Sender, prepare};
+use posthaste::message::prepare::{Caller, FixUps, Identity, LongLines, Prepared, Recipients, Rules, Sender, prepare};
 use posthaste::message::{Facts, Message, More, Source};
 use posthaste::smtp::framing::{Dots, Framer};
+use std::cell::LazyCell;
 use std::fs::File;
 use std::io::{Seek, Write};
 
@@ -40,10 +41,9 @@ fn incoming(octets: &[u8], dots: LoneDot) -> Incoming {
 
 fn alice() -> Identity {
     Identity {
-        login: "alice".to_owned(),
-        full_name: Some("Alice Alice Co".to_owned()),
+        caller: LazyCell::new(|| Caller { login: "alice".to_owned(), full_name: Some("Alice Alice Co".to_owned()) }),
         mail_domain: "example.org".to_owned(),
-        host: "box.example.org".to_owned(),
+        host: LazyCell::new(|| "box.example.org".to_owned()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Posthaste's own command line, by clap: the subcommands for people and for tests.
 
 use std::ffi::OsString;
+#[cfg(feature = "sink")]
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 
@@ -8,10 +9,11 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueHint};
 
 use super::letters::ModeKind;
-use super::values::{self, Body, Check, Format, HeaderField, NamedFile, Send, SendAction, Shell, Text};
 #[cfg(feature = "sink")]
-use super::values::{Sink, SinkLogin, SinkTls};
+use super::values::{self, Sink, SinkLogin, SinkTls};
+use super::values::{Body, Check, Format, HeaderField, NamedFile, Send, SendAction, Shell, Text};
 use super::{Global, Invocation, UsageError, Verbosity, sendmail};
+use crate::failure::Exit;
 
 /// Reads the arguments behind the command name.
 ///
@@ -33,22 +35,11 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
-const EXIT_CODES: &str = "\
-Exit codes:
-   0  sent, or done
-  64  wrong arguments, or no recipients
-  65  an address or the message cannot be used
-  67  no such recipient
-  68  no such domain
-  69  refused for good
-  70  a fault in posthaste
-  71  the system failed
-  73  the log cannot be written
-  74  the message cannot be read
-  75  not now: try again later (all trouble with TLS too)
-  76  the server broke the protocol
-  77  login refused, or a file may not be read
-  78  the configuration is wrong, or there is none";
+/// The exit codes for the end of a long help.
+fn exit_codes() -> String {
+    let lines = Exit::ALL.map(|exit| format!("  {:>2}  {}", exit.code(), exit.meaning()));
+    format!("Exit codes:\n{}", lines.join("\n"))
+}
 
 const EXAMPLES: &str = "\
 Examples:
@@ -73,6 +64,7 @@ Examples:
   posthaste send --to bob@example.net --subject Logo --inline logo.png \\
       --html '<p>Our logo: <img src=\"cid:logo.png\"></p>' --dry-run";
 
+#[cfg(feature = "sink")]
 const SINK_EXAMPLES: &str = "\
 Examples:
   posthaste sink
@@ -86,7 +78,7 @@ Examples:
     version,
     max_term_width = 80,
     after_help = EXAMPLES,
-    after_long_help = format!("{EXAMPLES}\n{EXIT_CODES}\n\nThe manual is posthaste(1), posthaste-sendmail(8) and posthaste.toml(5)."),
+    after_long_help = format!("{EXAMPLES}\n{}\n\nThe manual is posthaste(1), posthaste-sendmail(8) and posthaste.toml(5).", exit_codes()),
     subcommand_required = true,
 )]
 struct Cli {
@@ -130,10 +122,10 @@ enum Subcommands {
     /// Submit the message on standard input, as sendmail does
     #[command(disable_help_flag = true, override_usage = "posthaste [OPTIONS] sendmail [ARGUMENT]...")]
     Sendmail(DropIn),
-    /// List the queue, as sendmail's mailq does
+    /// List the queue, as sendmail's mailq does (there is none yet)
     #[command(disable_help_flag = true, override_usage = "posthaste [OPTIONS] mailq [ARGUMENT]...")]
     Mailq(DropIn),
-    /// Check the alias file, as sendmail's newaliases does
+    /// Do nothing: there are no aliases yet
     #[command(disable_help_flag = true, override_usage = "posthaste [OPTIONS] newaliases [ARGUMENT]...")]
     Newaliases(DropIn),
 }
@@ -150,7 +142,7 @@ struct DropIn {
 #[command(
     override_usage = "posthaste send --to <ADDRESS> [OPTIONS]",
     after_help = SEND_EXAMPLES,
-    after_long_help = format!("{SEND_EXAMPLES}\n\n{EXIT_CODES}"),
+    after_long_help = format!("{SEND_EXAMPLES}\n\n{}", exit_codes()),
 )]
 struct SendFlags {
     /// Recipients; may be repeated, and may be a list
@@ -162,13 +154,13 @@ struct SendFlags {
     /// Recipients of a copy whom the message does not name
     #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
     bcc: Vec<String>,
-    /// The author; else the account's
+    /// The author; without it, the account's
     #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
     from: Option<String>,
     /// Where answers go
     #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
     reply_to: Vec<String>,
-    /// Where bounces go; else to the author. '' is nowhere
+    /// Where bounces go; without it, to the author. '' is nowhere
     #[arg(long, value_name = "ADDRESS", value_hint = ValueHint::EmailAddress)]
     envelope_from: Option<String>,
     /// The subject
@@ -203,15 +195,15 @@ struct SendFlags {
     /// Print envelope and message, and connect to nobody
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// Report in JSON, one object a line
+    /// Report in JSON, one object a line for each recipient
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Args, Debug)]
-#[command(after_long_help = EXIT_CODES)]
+#[command(after_long_help = exit_codes())]
 struct CheckFlags {
-    /// The account; else the one that is used without a choice
+    /// The account; without it, the default
     #[arg(value_name = "ACCOUNT")]
     name: Option<String>,
     /// Report in JSON, one object a line
@@ -229,13 +221,13 @@ struct SinkFlags {
     /// Listen here too, with TLS from the first octet
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = values::listen_address)]
     tls_listen: Option<std::net::SocketAddr>,
-    /// Store messages in this Maildir, made where it lacks; else print them
+    /// Store messages in this Maildir, which is made; without it, print them
     #[arg(long, value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
     maildir: Option<PathBuf>,
     /// Report in JSON, one object a message
     #[arg(long)]
     json: bool,
-    /// Demand a login under this name; else any is taken, and mail without
+    /// Demand a login under this name; without it, any or none will do
     #[arg(long, value_name = "NAME", requires = "password_file")]
     user: Option<String>,
     /// The file whose first line is the password
@@ -244,6 +236,9 @@ struct SinkFlags {
     /// Take no mail in clear text
     #[arg(long)]
     require_tls: bool,
+    /// Write the certificate of its authority here, for a client's tls-ca-file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    ca_file: Option<PathBuf>,
     /// Refuse larger messages; octets, or with K, M or G
     #[arg(long, value_name = "SIZE", value_parser = values::size)]
     max_size: Option<u64>,
@@ -327,6 +322,7 @@ impl SinkFlags {
             format: format(self.json),
             login: self.user.zip(self.password_file).map(|(user, password_file)| SinkLogin { user, password_file }),
             tls: if self.require_tls { SinkTls::Required } else { SinkTls::Offered },
+            ca_file: self.ca_file,
             max_size: self.max_size,
             count: self.count,
         }

@@ -166,7 +166,7 @@ pub const LETTERS: &[Letter] = &[
     letter('o', Value::Needed("OPTION"), Effect::ShortOption, "set an option by its letter, see below"),
     letter('O', Value::Needed("NAME=VALUE"), Effect::LongOption, "set an option by its long name"),
     letter('e', Value::Needed("MODE"), Effect::Errors, "the same as -oe"),
-    letter('q', Value::Attached("WHAT"), Effect::Queue, "deliver what is queued; -qTIME does nothing"),
+    letter('q', Value::Attached("WHAT"), Effect::Queue, "deliver what is queued (there is no queue yet)"),
     letter('I', Value::None, Effect::Aliases, "the same as -bi"),
     letter('B', Value::Needed("TYPE"), Effect::BodyType, "body type: 7BIT, 8BITMIME or BINARYMIME"),
     letter('N', Value::Needed("DSN"), Effect::Notify, "when to notify: never, or success,failure,delay"),
@@ -176,8 +176,8 @@ pub const LETTERS: &[Letter] = &[
     letter('n', Value::None, Effect::NoAliases, "do not look names up in the alias file"),
     letter('L', Value::Needed("TAG"), Effect::LogTag, "tag of the log lines"),
     letter('d', Value::Attached("SPEC"), Effect::Debug, "alone with 0.1: print the version; else ignored"),
-    letter('C', Value::Needed("FILE"), Effect::IgnoreAloud, "ignored with a warning: see posthaste --config"),
-    letter('X', Value::Needed("FILE"), Effect::IgnoreAloud, "ignored with a warning: see -v"),
+    letter('C', Value::Needed("FILE"), Effect::IgnoreAloud, "ignored: see posthaste --config"),
+    letter('X', Value::Needed("FILE"), Effect::IgnoreAloud, "ignored: see -v"),
     letter('A', Value::Needed("CF"), Effect::Ignore, "ignored"),
     letter('c', Value::None, Effect::Ignore, "ignored"),
     letter('E', Value::Attached("X"), Effect::Ignore, "ignored"),
@@ -201,12 +201,12 @@ pub const LETTERS: &[Letter] = &[
 /// the caller's SMTP dialogue, or waits for a terminal.
 pub const MODES: &[Mode] = &[
     mode('m', ModeKind::Submit, "submit the message on stdin (the default)"),
-    mode('q', ModeKind::SubmitToQueue, "as -bm, into the queue only"),
-    mode('s', ModeKind::Smtp, "speak SMTP on stdin and stdout"),
-    mode('v', ModeKind::Verify, "verify the addresses, send nothing"),
+    mode('q', ModeKind::SubmitToQueue, "as -bm (there is no queue yet)"),
+    mode('s', ModeKind::Smtp, "speak SMTP on stdin and stdout (not supported yet)"),
+    mode('v', ModeKind::Verify, "verify the addresses (not supported yet)"),
     mode('p', ModeKind::ListQueue, "list the queue, as mailq does"),
     mode('P', ModeKind::CountQueue, "print how many messages are queued"),
-    mode('i', ModeKind::Aliases, "check the alias file, as newaliases does"),
+    mode('i', ModeKind::Aliases, "do nothing, as newaliases does (no aliases yet)"),
     mode('C', ModeKind::CheckConfig, "check the configuration"),
     mode('h', ModeKind::Nothing, "do nothing"),
     mode('H', ModeKind::Nothing, "do nothing"),
@@ -215,16 +215,16 @@ pub const MODES: &[Mode] = &[
     mode('D', ModeKind::Refuse, "refused: posthaste is not a daemon"),
     mode('l', ModeKind::Refuse, "refused: posthaste is not a daemon"),
     mode('S', ModeKind::Refuse, "refused: no batched SMTP"),
-    mode('t', ModeKind::Refuse, "refused: no address test mode, see -bv"),
+    mode('t', ModeKind::Refuse, "refused: no address test mode"),
 ];
 
 /// The `-o` letters that do something, and those that callers pass most. Every other letter is ignored.
 pub const SHORT_OPTIONS: &[ShortOption] = &[
     option('i', OptionEffect::IgnoreDots, "", "the same as -i; -oi0 and -oif undo it"),
     option('e', OptionEffect::Errors, "MODE", "errors: q says nothing; m, p, w and e print them"),
-    option('d', OptionEffect::Delivery, "MODE", "delivery: i and f now, b background, q and d queue"),
+    option('d', OptionEffect::Delivery, "MODE", "when to deliver; always now, there is no queue yet"),
     option('v', OptionEffect::Verbose, "", "the same as -v"),
-    option('A', OptionEffect::AliasFile, "FILE", "the alias file that -bi checks"),
+    option('A', OptionEffect::AliasFile, "FILE", "alias file (no aliases yet)"),
     option('m', OptionEffect::Ignore, "", "ignored"),
     option('o', OptionEffect::Ignore, "", "ignored"),
     option('r', OptionEffect::Ignore, "TIME", "ignored"),
@@ -271,6 +271,7 @@ pub fn help() -> String {
         "\nLetters may be joined (-ti). A value is attached or the next argument; a value\n\
          in [brackets] is attached or left out. Options end at the first address or at\n\
          --, after which an address may begin with a dash.\n\n\
+         -B, -L, -N, -n, -R and -V are checked, and have no effect yet.\n\n\
          The manual is posthaste-sendmail(8).\n",
     );
     text

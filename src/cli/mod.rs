@@ -129,6 +129,24 @@ pub fn parse(argv: Vec<OsString>) -> Result<(Global, Invocation), UsageError> {
     }
 }
 
+/// Which face of the program a command line calls, whether it can be followed or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Face {
+    /// A drop-in: programs call it, and log what they read.
+    Sendmail,
+    /// Subcommands: people call it.
+    Posthaste,
+}
+
+/// Tells the face as [`parse`] does.
+pub fn face(argv: &[OsString]) -> Face {
+    let name = argv.first().and_then(|path| Path::new(path).file_name()).unwrap_or_default();
+    match drop_in(name).is_some() || behind_globals(argv.get(1..).unwrap_or_default()).is_some() {
+        true => Face::Sendmail,
+        false => Face::Posthaste,
+    }
+}
+
 /// The text of `--version`.
 pub fn version() -> String {
     concat!("posthaste ", env!("CARGO_PKG_VERSION"), "\n").to_owned()

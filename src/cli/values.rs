@@ -119,6 +119,8 @@ pub struct Sink {
     pub login: Option<SinkLogin>,
     /// `--require-tls`.
     pub tls: SinkTls,
+    /// `--ca-file`: where the certificate of its authority is written.
+    pub ca_file: Option<PathBuf>,
     /// `--max-size`, in octets.
     pub max_size: Option<u64>,
     /// `--count`: how many messages to take before the end.

@@ -103,11 +103,11 @@ impl ConfigError {
     pub fn report(&self) -> String {
         let path = self.file().map(|path| path.display().to_string());
         let mut group = match &self.0.place {
-            Place::Nowhere => Level::ERROR.primary_title(self.message()).elements(None::<Origin<'_>>),
+            Place::Nowhere => Level::ERROR.no_name().primary_title(self.message()).elements(None::<Origin<'_>>),
             Place::File(_) => {
-                Level::ERROR.primary_title(self.message()).element(Origin::path(path.unwrap_or_default()))
+                Level::ERROR.no_name().primary_title(self.message()).element(Origin::path(path.unwrap_or_default()))
             }
-            Place::Line(_, excerpt) => Level::ERROR.primary_title(self.message()).element(
+            Place::Line(_, excerpt) => Level::ERROR.no_name().primary_title(self.message()).element(
                 Snippet::source(excerpt.text())
                     .line_start(excerpt.line())
                     .path(path)
@@ -115,7 +115,7 @@ impl ConfigError {
             ),
         };
         if let Some(help) = self.hint() {
-            group = group.element(Level::HELP.message(help));
+            group = group.element(Level::HELP.with_name("hint").message(help));
         }
         Renderer::plain().render(&[group])
     }

@@ -81,20 +81,23 @@ fn hidden_from(before: &str, line: &str) -> usize {
         (Some(colon), Some(at)) if url + colon < at => url + colon,
         _ => usize::MAX,
     };
-    if continues_secret(before) {
+    if continues_secret(before) || follows_secret(before, line) {
         return 0;
+    }
+    // A key of which the `=` is missing or something else.
+    let start = line.len() - line.trim_start().len();
+    let word = line[start..].split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).next().unwrap_or("");
+    let after = &line[start + word.len()..];
+    if !after.trim_start().starts_with('=') && is_secret(word) {
+        return (start + word.len()).min(in_url);
     }
     let mut from = 0;
     while let Some(equals) = line[from..].find('=').map(|equals| from + equals) {
-        if is_secret(key_before(&line[from..equals])) {
+        let before = &line[from..equals];
+        if is_secret(key_before(before)) || is_damaged_secret(before) {
             return (equals + 1).min(in_url);
         }
         from = equals + 1;
-    }
-    // A key of which the `=` is missing or something else.
-    let word = line.trim_start().split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).next().unwrap_or("");
-    if !line.contains('=') && is_secret(word) {
-        return (line.len() - line.trim_start().len() + word.len()).min(in_url);
     }
     in_url
 }
@@ -129,6 +132,14 @@ fn continues_secret(before: &str) -> bool {
     open.is_some_and(|(_, secret)| secret)
 }
 
+/// Whether the line above sets a secret whose value may have slipped down to this one.
+fn follows_secret(before: &str, line: &str) -> bool {
+    let Some(above) = before.lines().rev().map(str::trim).find(|above| !above.is_empty()) else { return false };
+    let unfinished = above.ends_with('=') || !above.contains('=');
+    let sets_nothing = !line.contains('=') && !line.trim_start().starts_with('[');
+    (unfinished || sets_nothing) && hidden_from("", above) != usize::MAX
+}
+
 /// The last word of what stands before a `=`.
 fn key_before(text: &str) -> &str {
     let text = text.trim_end().trim_end_matches(['"', '\'']);
@@ -146,6 +157,12 @@ fn is_secret(key: &str) -> bool {
     }
     ["pass", "pas", "pw", "secret", "token", "word"].iter().any(|part| key.contains(part))
         || super::suggest::nearest(&key, ["password"]).is_some()
+}
+
+/// Whether a key is `password` with a quote, a bracket or the like in the midst of it.
+fn is_damaged_secret(text: &str) -> bool {
+    let letters: String = text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    letters.contains("password") && !matches!(key_before(text), "password-file" | "password-command")
 }
 
 fn visible(c: char) -> char {
@@ -204,6 +221,9 @@ mod tests {
             "server = \"alice:hunter2@smtp.example.org\"",
             "server = \"submissions://a@b:hunter2@smtp.example.org\"",
             "smtp_token = \"hunter2\"",
+            "passw\"ord = \"hunter2\"",
+            "pass,word = 'hunter2'",
+            "password  'hunter2=hunter2'",
         ];
         for line in table {
             for end in 0..=line.len() {
@@ -224,6 +244,17 @@ mod tests {
         let source = "password = \"\"\"\nhunter2\\q\n\"\"\"\nlog = 1\n";
         assert_eq!(shown(source, "\\q").2, " [hidden]");
         assert_eq!(shown(source, "log").2, "log = 1");
+    }
+
+    #[test]
+    fn password_that_slipped_down_a_line_is_hidden_and_the_next_setting_is_not() {
+        for line in ["\"hunter2\"", "  hunter2", "'hun=ter2'", "= \"hunter2\""] {
+            let source = format!("password =\n{line}\nlog = 1\n");
+            assert_eq!(shown(&source, line).2, " [hidden]", "{line}");
+            assert_eq!(shown(&source, "log").2, "log = 1");
+        }
+        assert_eq!(shown("password = \"x\"\n[account.work]\n", "work").2, "[account.work]");
+        assert_eq!(shown("from = [\n\"a@b\",\n3]\n", "3").2, "3]");
     }
 
     #[test]

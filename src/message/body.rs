@@ -4,7 +4,7 @@ use super::More;
 use super::spool::Spooled;
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 
 /// A body as it came, without changes to an octet.
 #[derive(Debug)]
@@ -82,15 +82,11 @@ impl Body {
             Place::File { file, start, length, identity } => {
                 let base = out.len();
                 let wanted = (length - self.at).min(room as u64) as usize;
-                out.resize(base + wanted, 0);
-                let count = match read_at(file, &mut out[base..], start + self.at) {
-                    Ok(count) => count,
-                    Err(error) => {
-                        out.truncate(base);
-                        return Err(error);
-                    }
-                };
-                out.truncate(base + count);
+                out.reserve(wanted);
+                read_at(file, out, start + self.at)?;
+                // More room than was asked for may have been there.
+                out.truncate(base + wanted);
+                let count = out.len() - base;
                 if count == 0 && wanted > 0 {
                     return Err(changed());
                 }
@@ -107,11 +103,13 @@ impl Body {
     }
 }
 
-fn read_at(file: &File, block: &mut [u8], at: u64) -> io::Result<usize> {
+/// Reads behind what `out` holds, without clearing that memory before.
+fn read_at(file: &File, out: &mut Vec<u8>, at: u64) -> io::Result<()> {
     loop {
-        match file.read_at(block, at) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
+        match rustix::io::pread(file, rustix::buffer::spare_capacity(out), at) {
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+            Ok(_) => return Ok(()),
         }
     }
 }

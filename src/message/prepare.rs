@@ -9,19 +9,28 @@ use super::{Message, phrase, tally};
 use crate::address::{Address, AddressError, find};
 use crate::envelope::ReversePath;
 use chrono::{DateTime, FixedOffset, Local};
+use std::cell::LazyCell;
 use std::io;
 
 /// Who sends, on which machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Identity {
-    /// The login name of the caller.
-    pub login: String,
-    /// The caller's name: `NAME`, or the gecos field.
-    pub full_name: Option<String>,
+    /// The caller. Looked up when it is needed, because the system's files of users are a third of the system calls
+    /// of a message that does not need them.
+    pub caller: LazyCell<Caller>,
     /// What unqualified addresses get after the `@`.
     pub mail_domain: String,
     /// The full name of the machine, for Message-ID.
-    pub host: String,
+    pub host: LazyCell<String>,
+}
+
+/// The user that calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The login name.
+    pub login: String,
+    /// The name: `NAME`, or the gecos field.
+    pub full_name: Option<String>,
 }
 
 impl Identity {
@@ -31,8 +40,8 @@ impl Identity {
     /// When login and mail domain make no address.
     pub fn address(&self) -> Result<Address, AddressError> {
         let domain = (!self.mail_domain.is_empty()).then_some(self.mail_domain.as_bytes());
-        Address::from_parts(self.login.as_bytes(), domain)
-            .map_err(|fault| AddressError::new(format!("{}@{}", self.login, self.mail_domain).as_bytes(), fault))
+        Address::from_parts(self.caller.login.as_bytes(), domain)
+            .map_err(|fault| AddressError::new(format!("{}@{}", self.caller.login, self.mail_domain).as_bytes(), fault))
     }
 }
 
@@ -238,11 +247,11 @@ impl Header<'_> {
 
     /// Whom a From field names that is added.
     fn author(&self) -> Result<(Address, Option<&str>), PrepareError> {
-        let own = self.rules.identity.full_name.as_deref();
+        let identity = self.rules.identity;
         let (address, own) = match self.rules.sender {
             Sender::Given(ReversePath::Address(address)) => (Ok(address.clone()), None),
-            Sender::Given(ReversePath::Null) => (self.rules.identity.address(), None),
-            Sender::Caller => (self.rules.identity.address(), own),
+            Sender::Given(ReversePath::Null) => (identity.address(), None),
+            Sender::Caller => (identity.address(), identity.caller.full_name.as_deref()),
         };
         Ok((address.map_err(PrepareError::Author)?, self.rules.name.or(own)))
     }
@@ -272,8 +281,11 @@ impl Header<'_> {
     /// The value of an address field, when it must be changed.
     fn qualified(&self, field: &Field) -> Option<Vec<u8>> {
         let (value, identity) = (self.value(field), self.rules.identity);
-        let is_caller = value.trim_ascii() == identity.login.as_bytes() && field.is(self.octets, "From");
-        if let (true, Some(name), Ok(address)) = (is_caller, &identity.full_name, identity.address()) {
+        let is_bare = !value.contains(&b'@') && field.is(self.octets, "From");
+        if is_bare
+            && value.trim_ascii() == identity.caller.login.as_bytes()
+            && let (Some(name), Ok(address)) = (&identity.caller.full_name, identity.address())
+        {
             let is_sender = match self.rules.sender {
                 Sender::Given(path) => path.as_str() == address.as_str(),
                 Sender::Caller => true,

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
+use crate::system;
+
 /// Collects octets: up to [`MEMORY_LIMIT`] in memory, more in a temporary file in `TMPDIR` that has no name, so that
 /// nothing is left behind and nobody else can open it.
 #[derive(Debug, Default)]
@@ -43,7 +45,10 @@ impl Spool {
     fn write_out(&mut self, octets: &[u8]) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(temporary_file(&std::env::temp_dir())?),
+            none => {
+                system::survive_size_limits();
+                none.insert(temporary_file(&std::env::temp_dir())?)
+            }
         };
         file.write_all(&self.memory)?;
         file.write_all(octets)?;

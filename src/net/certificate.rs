@@ -6,6 +6,7 @@ use x509_cert::Certificate;
 use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::name::Name;
 
 use super::notice::CertificateFacts;
 use crate::smtp::reply::printable;
@@ -18,8 +19,8 @@ pub(super) fn facts(der: &CertificateDer<'_>) -> CertificateFacts {
     let end = body.validity().not_after;
     let not_after_unix = i64::try_from(end.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
     CertificateFacts {
-        subject: common_name(&body.subject().to_string()),
-        issuer: common_name(&body.issuer().to_string()),
+        subject: common_name(body.subject()),
+        issuer: common_name(body.issuer()),
         names: names(&certificate),
         not_after: chrono::DateTime::from_timestamp(not_after_unix, 0)
             .map(|time| time.format("%Y-%m-%d %H:%M:%S UTC").to_string())
@@ -51,13 +52,13 @@ fn address(octets: &[u8]) -> Option<String> {
     <[u8; 16]>::try_from(octets).ok().map(|sixteen| std::net::Ipv6Addr::from(sixteen).to_string())
 }
 
-/// The common name of an RFC 4514 name, or the whole name where it has none. A server chose these octets.
-fn common_name(name: &str) -> String {
-    let name = printable(name.as_bytes());
-    match name.split(',').find_map(|part| part.trim().strip_prefix("CN=")) {
-        Some(common) => common.to_owned(),
-        None => name,
-    }
+/// The common name, or the whole name where it has none. A server chose these octets.
+fn common_name(name: &Name) -> String {
+    let text = match name.common_name() {
+        Ok(Some(common)) => String::from(common),
+        _ => name.to_string(),
+    };
+    printable(text.as_bytes())
 }
 
 fn hex(octets: &[u8]) -> String {

@@ -64,12 +64,8 @@ const BODY: Duration = Duration::from_secs(10 * 60);
 
 /// Runs a session over a connection until it is closed.
 pub async fn drive(socket: TcpStream, session: &mut Session, means: Means<'_>, tell: &mut dyn FnMut(Notice)) {
-    let stream = Stream::Plain(socket);
-    if let Some((peer, local)) = stream.addresses() {
-        tell(Notice::Connected { peer, local });
-    }
-    let mut driver =
-        Driver { stream: Some(stream), flight: Vec::with_capacity(1024), broken: None, session, means, tell };
+    let stream = Some(Stream::Plain(socket));
+    let mut driver = Driver { stream, flight: Vec::with_capacity(1024), broken: None, session, means, tell };
     driver.run().await;
     (driver.tell)(Notice::Closed);
 }
@@ -258,6 +254,9 @@ impl Driver<'_, '_> {
             if self.flight.len() < FLIGHT {
                 continue;
             }
+            if let Some(stream) = &self.stream {
+                let_arrive(stream).await;
+            }
             match self.flush(end.min(Instant::now() + BLOCK)).await {
                 Ok(0) => {}
                 Ok(_) => {
@@ -280,6 +279,7 @@ impl Driver<'_, '_> {
     /// Takes what has arrived already, without waiting for more.
     async fn take_arrived(&mut self) -> bool {
         let Some(stream) = &mut self.stream else { return false };
+        let_arrive(stream).await;
         let mut octets = [0; READ];
         let count = poll_fn(|cx| {
             let mut buffer = ReadBuf::new(&mut octets);
@@ -325,7 +325,14 @@ impl Driver<'_, '_> {
                 self.stream = Some(stream);
                 self.session.tls_started(connector.protection());
             }
-            Ok(Err(error)) => self.session.tls_failed(connector.explain(&error)),
+            Ok(Err(error)) => {
+                if self.means.detail == Detail::Full
+                    && let Some(facts) = connector.refused()
+                {
+                    (self.tell)(Notice::Refused(facts));
+                }
+                self.session.tls_failed(connector.explain(&error));
+            }
             Err(_) => self.session.tls_failed("the server did not finish the handshake in time".to_owned()),
         }
     }
@@ -350,21 +357,39 @@ impl Driver<'_, '_> {
             return;
         }
         if let Some(Stream::Tls(stream)) = &mut self.stream {
-            // close_notify (RFC 8314 section 3.4); the peer's is not awaited.
-            let _ = timeout_at(deadline, stream.shutdown()).await;
+            // close_notify (RFC 8314 section 3.4); the peer's is not awaited, and the socket is about to be closed.
+            stream.get_mut().1.send_close_notify();
+            let _ = timeout_at(deadline, stream.flush()).await;
         }
+    }
+}
+
+/// Lets the runtime see what has arrived, if something has. That asks the system only when there is
+/// nothing else to do, and while writes never have to wait, a reply would go unseen: one that came too early would pass
+/// for the one to the message.
+async fn let_arrive(stream: &Stream) {
+    if stream.has_arrivals() {
+        tokio::task::yield_now().await;
     }
 }
 
 /// The password, from where the account says it is.
 async fn password(secret: &Secret) -> Result<Zeroizing<String>, String> {
     let Secret::Command(line) = secret else { return secret::read(secret).map_err(|error| error.to_string()) };
-    let mut command = tokio::process::Command::from(secret::command(line));
-    command.kill_on_drop(true);
-    match tokio::time::timeout(PASSWORD, command.output()).await {
-        Ok(Ok(output)) => secret::from_output(output).map_err(|error| error.to_string()),
-        Ok(Err(error)) => Err(format!("password-command cannot be run: {}", plain(&error))),
-        Err(_) => Err(format!("password-command did not end within {} seconds", PASSWORD.as_secs())),
+    let cannot = |error: &io::Error| format!("password-command cannot be run: {}", plain(error));
+    // A thread waits for the child. tokio's own children would make every run without one pay for a signal handler.
+    let child = secret::command(line).spawn().map_err(|error| cannot(&error))?;
+    let id = rustix::process::Pid::from_child(&child);
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output());
+    match tokio::time::timeout(PASSWORD, output).await {
+        Ok(Ok(Ok(output))) => secret::from_output(output).map_err(|error| error.to_string()),
+        Ok(Ok(Err(error))) => Err(cannot(&error)),
+        Ok(Err(_)) => Err("password-command cannot be waited for".to_owned()),
+        Err(_) => {
+            // It has not been waited for, so the number is still its own.
+            let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);
+            Err(format!("password-command did not end within {} seconds", PASSWORD.as_secs()))
+        }
     }
 }
 

@@ -21,6 +21,8 @@ pub enum Notice {
     },
     /// TLS is on.
     Secured(TlsFacts),
+    /// The server's certificate was refused.
+    Refused(CertificateFacts),
     /// We said a line (secrets masked).
     Client(String),
     /// The server said a line (controls escaped).

@@ -1,12 +1,13 @@
 //! Opening a connection: names to addresses, and the race between them (RFC 8305).
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::config::account::Host;
@@ -17,18 +18,35 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// Most addresses of one host that are tried: a name with a thousand addresses must not hold us.
 const MOST_ADDRESSES: usize = 16;
 
+/// An open connection, and its two ends.
+#[derive(Debug)]
+pub struct Connection {
+    /// The connection.
+    pub stream: TcpStream,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// Ours.
+    pub local: SocketAddr,
+}
+
 /// Opens a connection to the first address of the host that answers, within the limit.
 ///
 /// # Errors
 /// [`Cause::NoSuchHost`] when the name does not exist, [`Cause::Unreachable`] or [`Cause::TimedOut`] when no address
 /// answers, each in words.
-pub async fn connect(host: &Host, port: u16, limit: Duration) -> Result<TcpStream, Cause> {
+pub async fn connect(host: &Host, port: u16, limit: Duration) -> Result<Connection, Cause> {
     let deadline = Instant::now() + limit;
     let addresses = addresses(host, port, deadline).await?;
-    let stream = race(addresses, deadline, TcpStream::connect).await?;
-    // One write is one flight: without this, Nagle and delayed acknowledgements cost 40 ms each.
-    stream.set_nodelay(true).map_err(|error| Cause::Unreachable(error.to_string()))?;
-    Ok(stream)
+    let (peer, stream) = race(addresses, deadline, TcpStream::connect).await?;
+    let ready = || {
+        // One write is one flight: without this, Nagle and delayed acknowledgements cost 40 ms each.
+        stream.set_nodelay(true)?;
+        stream.local_addr()
+    };
+    match ready() {
+        Ok(local) => Ok(Connection { stream, peer, local }),
+        Err(error) => Err(Cause::Unreachable(plain(&error))),
+    }
 }
 
 async fn addresses(host: &Host, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Cause> {
@@ -82,27 +100,21 @@ fn interleave(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
 }
 
 /// Tries the addresses one after the other, each with a head start over the next, and takes the first that answers.
-async fn race<S, F>(
+async fn race<S, F: Future<Output = io::Result<S>>>(
     addresses: Vec<SocketAddr>,
     deadline: Instant,
     connect: impl Fn(SocketAddr) -> F,
-) -> Result<S, Cause>
-where
-    S: 'static,
-    F: Future<Output = io::Result<S>> + 'static,
-    S: Send,
-    F: Send,
-{
+) -> Result<(SocketAddr, S), Cause> {
     let mut waiting = addresses.into_iter();
-    let mut running = JoinSet::new();
+    // Not tasks of their own: each would cost its start and the waking of this one.
+    let mut running: Vec<(SocketAddr, Pin<Box<F>>)> = Vec::new();
     let mut refusals: Vec<String> = Vec::new();
     let mut next_start = Instant::now();
     loop {
         if running.is_empty() || Instant::now() >= next_start {
             match waiting.next() {
                 Some(address) => {
-                    let attempt = connect(address);
-                    running.spawn(async move { (address, attempt.await) });
+                    running.push((address, Box::pin(connect(address))));
                     next_start = Instant::now() + HEAD_START;
                 }
                 None if running.is_empty() => return Err(Cause::Unreachable(join_refusals(&refusals))),
@@ -111,13 +123,12 @@ where
         }
         tokio::select! {
             biased;
-            done = running.join_next() => match done {
-                Some(Ok((_, Ok(stream)))) => return Ok(stream),
-                Some(Ok((address, Err(error)))) => {
+            (address, done) = first_done(&mut running) => match done {
+                Ok(stream) => return Ok((address, stream)),
+                Err(error) => {
                     refusals.push(format!("{address}: {}", plain(&error)));
                     next_start = Instant::now();
                 }
-                Some(Err(_)) | None => {}
             },
             () = sleep_until(next_start.min(deadline)) => {
                 if Instant::now() >= deadline {
@@ -130,6 +141,24 @@ where
             }
         }
     }
+}
+
+/// Waits for one of the attempts, and takes it out. Among none it waits for ever.
+async fn first_done<S, F: Future<Output = io::Result<S>>>(
+    running: &mut Vec<(SocketAddr, Pin<Box<F>>)>,
+) -> (SocketAddr, io::Result<S>) {
+    poll_fn(|cx| {
+        for at in 0..running.len() {
+            let (address, attempt) = &mut running[at];
+            if let Poll::Ready(done) = attempt.as_mut().poll(cx) {
+                let address = *address;
+                running.swap_remove(at);
+                return Poll::Ready((address, done));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 fn join_refusals(refusals: &[String]) -> String {
@@ -176,13 +205,13 @@ mod tests {
                     match a.to_string().as_str() {
                         "192.0.2.1:25" => Err(io::ErrorKind::ConnectionRefused.into()),
                         "192.0.2.2:25" => std::future::pending().await,
-                        _ => Ok(a),
+                        _ => Ok(()),
                     }
                 }
             },
         )
         .await;
-        assert_eq!(won, Ok(at("192.0.2.3:25")));
+        assert_eq!(won, Ok((at("192.0.2.3:25"), ())));
         let tried: Vec<u128> = tried.into_inner().unwrap().into_iter().map(|(_, when)| when).collect();
         assert_eq!(tried[..2], [0, 0]);
         assert!((250..300).contains(&tried[2]), "{tried:?}");

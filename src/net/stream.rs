@@ -1,10 +1,10 @@
 //! One connection, in clear text or under TLS.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -32,21 +32,22 @@ impl Stream {
         Ok(Stream::Tls(Box::new(stream)))
     }
 
+    /// Whether octets wait in the system, or the end of the connection does.
+    pub(super) fn has_arrivals(&self) -> bool {
+        let socket = match self {
+            Stream::Plain(socket) => socket,
+            Stream::Tls(stream) => stream.get_ref().0,
+        };
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        !matches!(rustix::net::recv(socket, &mut [0_u8; 1], flags), Err(rustix::io::Errno::AGAIN))
+    }
+
     /// What the TLS connection is like; nothing under clear text.
     pub(super) fn tls_facts(&self, connector: &Connector) -> Option<TlsFacts> {
         match self {
             Stream::Plain(_) => None,
             Stream::Tls(stream) => Some(connector.facts(stream.get_ref().1)),
         }
-    }
-
-    /// The other end and ours.
-    pub(super) fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
-        let socket = match self {
-            Stream::Plain(socket) => socket,
-            Stream::Tls(stream) => stream.get_ref().0,
-        };
-        Some((socket.peer_addr().ok()?, socket.local_addr().ok()?))
     }
 }
 

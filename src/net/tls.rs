@@ -10,8 +10,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{AlertDescription, CertificateError, ClientConfig, Error, PeerIncompatible, RootCertStore};
 
-use super::notice::TlsFacts;
-use super::verifier::{KeyOnly, LazyRoots, system_roots};
+use super::notice::{CertificateFacts, TlsFacts};
+use super::verifier::{KeyOnly, LazyRoots, Remembering, system_roots};
 use crate::config::account::{Host, Tls, TlsPolicy, TlsRoots, TlsVersion};
 use crate::smtp::session::Protection;
 
@@ -22,6 +22,7 @@ pub struct Connector {
     shown_name: String,
     protection: Protection,
     check: &'static str,
+    verifier: Arc<Remembering>,
 }
 
 /// A setting of TLS that cannot be used: a file that is not there, a key that does not fit.
@@ -46,6 +47,7 @@ impl Connector {
         } else {
             (verifier(&tls.roots, &provider)?, Protection::Verified, "verified")
         };
+        let verifier = Arc::new(Remembering::new(verifier));
         let versions: &[&rustls::SupportedProtocolVersion] = match tls.min {
             TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
             TlsVersion::Tls13 => &[&rustls::version::TLS13],
@@ -55,7 +57,7 @@ impl Connector {
             .with_protocol_versions(versions)
             .map_err(|error| UnusableTls(error.to_string()))?
             .dangerous()
-            .with_custom_certificate_verifier(verifier);
+            .with_custom_certificate_verifier(verifier.clone());
         let mut config = match (&tls.cert, &tls.key) {
             (Some(cert), Some(key)) => builder
                 .with_client_auth_cert(certificates(cert, "tls-cert")?, private_key(key)?)
@@ -64,7 +66,7 @@ impl Connector {
         };
         // No session outlives the process, and one process makes one connection: tickets would be kept for nobody.
         config.resumption = rustls::client::Resumption::disabled();
-        Ok(Connector { config: Arc::new(config), name, shown_name, protection, check })
+        Ok(Connector { config: Arc::new(config), name, shown_name, protection, check, verifier })
     }
 
     pub(super) fn config(&self) -> Arc<ClientConfig> {
@@ -103,6 +105,11 @@ impl Connector {
                 .map(super::certificate::facts)
                 .unwrap_or_default(),
         }
+    }
+
+    /// The certificate that was refused, for people.
+    pub(super) fn refused(&self) -> Option<CertificateFacts> {
+        self.verifier.refused().map(super::certificate::facts)
     }
 
     /// A failed handshake in words.

@@ -92,6 +92,63 @@ impl ServerCertVerifier for LazyRoots {
     }
 }
 
+/// Decides as another does, and keeps a certificate that was refused, so that it can be shown to a person.
+#[derive(Debug)]
+pub(super) struct Remembering {
+    decides: Arc<dyn ServerCertVerifier>,
+    refused: OnceLock<CertificateDer<'static>>,
+}
+
+impl Remembering {
+    pub(super) fn new(decides: Arc<dyn ServerCertVerifier>) -> Self {
+        Remembering { decides, refused: OnceLock::new() }
+    }
+
+    /// The first certificate that was refused. Nobody has shown that he has its key.
+    pub(super) fn refused(&self) -> Option<&CertificateDer<'static>> {
+        self.refused.get()
+    }
+}
+
+impl ServerCertVerifier for Remembering {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verdict = self.decides.verify_server_cert(end_entity, intermediates, name, ocsp, now);
+        if verdict.is_err() {
+            self.refused.get_or_init(|| end_entity.clone().into_owned());
+        }
+        verdict
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.decides.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.decides.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.decides.supported_verify_schemes()
+    }
+}
+
 /// Looks at the key of the server and at nothing else, or at nothing at all. The signature of the handshake is
 /// checked in both cases: the peer has the key of the certificate that it shows.
 #[derive(Debug)]

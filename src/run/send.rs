@@ -2,11 +2,11 @@
 
 use std::io::Read as _;
 
-use super::submit::{long_lines, prepared, read_failure, reverse_path, stdin, submit, who};
-use super::{Done, account, configuration, fail};
+use super::submit::{caller, long_lines, prepared, read_failure, reverse_path, stdin, submit, who};
+use super::{Done, account, configuration, fail, unwritable};
 use crate::address::{Mailbox, parse_list};
 use crate::cli::Global;
-use crate::cli::values::{Body, Send, SendAction, Text};
+use crate::cli::values::{Body, Format, Send, SendAction, Text};
 use crate::config::account::Log;
 use crate::envelope::ReversePath;
 use crate::failure::{Exit, Failure};
@@ -17,14 +17,14 @@ use crate::report::{self, Style};
 
 /// Composes the message, then submits or prints it.
 pub(super) fn send(global: &Global, call: &Send) -> Done {
-    let config = configuration(global)?;
+    let config = configuration(global, Style::Person)?;
     let domain = config.mail_domain().to_owned();
     let from = match &call.from {
         Some(text) => Some(one(text, &domain)?),
         None => None,
     };
     let chosen_by = from.as_ref().map(|mailbox| mailbox.address.as_str());
-    let account = account(&config, global, chosen_by, Log::None)?;
+    let account = account(&config, global, chosen_by, Log::None, Style::Person)?;
     let domain = account.mail_domain.clone();
     let identity = who(&domain);
     let from = match (from, account.default_sender()) {
@@ -35,7 +35,7 @@ pub(super) fn send(global: &Global, call: &Send) -> Done {
     let sender = match (&call.envelope_from, &from) {
         (Some(text), _) => reverse_path(text, &domain)?,
         (None, Some(mailbox)) => ReversePath::Address(mailbox.address.clone()),
-        (None, None) => ReversePath::Address(identity.address().map_err(|error| fail(Exit::Data, error.to_string()))?),
+        (None, None) => ReversePath::Address(caller(&identity)?),
     };
     let draft = Draft {
         from,
@@ -74,17 +74,21 @@ pub(super) fn send(global: &Global, call: &Send) -> Done {
     };
     let mut message = prepared(incoming, &rules)?.message;
     if call.action == SendAction::Submit {
-        return submit(global, &account, sender, recipients, message, Style::Person);
+        let style = match call.format {
+            Format::Json => Style::Json,
+            Format::Text => Style::Person,
+        };
+        return submit(global, &account, sender, recipients, message, style);
     }
-    let unwritable = |error: std::io::Error| fail(Exit::Io, format!("cannot print the message: {error}"));
+    let unreadable = |error: std::io::Error| fail(Exit::Io, format!("cannot read the message again: {error}"));
     let mut head = format!("MAIL FROM:<{}>\n", sender.as_str());
     recipients.iter().for_each(|recipient| head.push_str(&format!("RCPT TO:<{}>\n", recipient.as_str())));
     report::output(&format!("{head}\n")).map_err(unwritable)?;
-    message.rewind().map_err(unwritable)?;
+    message.rewind().map_err(unreadable)?;
     let mut block = Vec::new();
     loop {
         block.clear();
-        let more = message.read_block(&mut block).map_err(unwritable)?;
+        let more = message.read_block(&mut block).map_err(unreadable)?;
         report::output_octets(&block).map_err(unwritable)?;
         if more == More::No {
             return Ok(Exit::Success);

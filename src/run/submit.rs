@@ -1,36 +1,52 @@
 //! A message on standard input, on its way: the sendmail face.
 
+use std::cell::LazyCell;
 use std::fs::File;
 use std::os::fd::AsFd as _;
 
-use super::{Done, Transcript, account, block_on, configuration, fail, tls_failure};
+use super::{Done, Transcript, account, block_on, configuration, fail, tls_failure, unwritable};
 use crate::address::{Address, parse_list};
 use crate::cli::Global;
 use crate::cli::submission::{self, HeaderFixes, RecipientsFrom, Submission};
 use crate::config::account::{self as settings, Account, Log};
-use crate::deliver::{Job, deliver};
+use crate::deliver::{Attempt, Job, Witness, deliver};
 use crate::envelope::{Envelope, ReversePath};
-use crate::failure::{Exit, Failure, exit_of, failures};
+use crate::failure::{Exit, Failure, exit_of};
+use crate::log;
 use crate::message::Message;
 use crate::message::incoming::{Incoming, LoneDot, ReadError, read};
 use crate::message::prepare::{
-    FixUps, Identity, LongLines, PrepareError, Prepared, Recipients, Rules, Sender, local_time, prepare,
+    Caller, FixUps, Identity, LongLines, PrepareError, Prepared, Recipients, Rules, Sender, local_time, prepare,
 };
+use crate::net::Notice;
 use crate::report::{self, Style};
 use crate::system::{Machine, User};
 
 /// `sendmail`: reads all of the message before anything is opened, then submits it.
 pub(super) fn sendmail(global: &Global, call: &Submission) -> Done {
-    let config = configuration(global)?;
+    let style = match call.errors {
+        submission::Errors::Quiet => Style::Quiet,
+        submission::Errors::Print => Style::OneLine,
+    };
+    let config = configuration(global, style)?;
     let domain = config.mail_domain().to_owned();
     let mut identity = who(&domain);
     let named = call.sender.as_deref().map(|text| reverse_path(text, &domain)).transpose()?;
+    let chosen_by = match &named {
+        Some(path) => path.as_str().to_owned(),
+        None => caller(&identity)?.as_str().to_owned(),
+    };
+    let account = account(&config, global, Some(&chosen_by), Log::Syslog, style)?;
+    identity.mail_domain.clone_from(&account.mail_domain);
+    let named = match (named, account.default_sender()) {
+        (Some(path), _) => Some(path),
+        (None, Some(own)) => Some(reverse_path(own, &account.mail_domain)?),
+        (None, None) => None,
+    };
     let sender = match &named {
         Some(path) => path.clone(),
-        None => ReversePath::Address(identity.address().map_err(|error| fail(Exit::Data, error.to_string()))?),
+        None => ReversePath::Address(caller(&identity)?),
     };
-    let account = account(&config, global, Some(sender.as_str()), Log::Syslog)?;
-    identity.mail_domain.clone_from(&account.mail_domain);
     let mut recipients = Vec::new();
     for text in &call.recipients {
         let list = parse_list(text, &account.mail_domain).map_err(|error| fail(Exit::Data, error.to_string()))?;
@@ -58,8 +74,9 @@ pub(super) fn sendmail(global: &Global, call: &Submission) -> Done {
     };
     let Prepared { message, recipients: from_header } = prepared(incoming, &rules)?;
     recipients.extend(from_header);
-    let quiet = call.errors == submission::Errors::Quiet;
-    submit(global, &account, sender, recipients, message, if quiet { Style::Quiet } else { Style::OneLine })
+    let mut transcript = Transcript::of(global);
+    call.warnings.iter().for_each(|warning| transcript.notice(Notice::Note(warning.clone())));
+    submit(global, &account, sender, recipients, message, style)
 }
 
 /// Envelope and message to the account's servers, and what came of it on standard error.
@@ -80,31 +97,73 @@ pub(super) fn submit(
     {
         return Err(fail(Exit::Data, format!("the message has {} octets, and max-size is {limit}", facts.size)));
     }
-    let mut transcript = Transcript { verbosity: global.verbosity };
-    let job = Job { account, envelope: &envelope, facts, detail: transcript.detail(), source: &mut message };
-    let outcomes = block_on(deliver(job, &mut transcript))?.map_err(tls_failure)?;
-    report::failures(&failures(&outcomes), style);
+    let transcript = Transcript::of(global);
+    let detail = transcript.detail();
+    let submission = log::Submission { account: &account.name, sender: envelope.sender(), size: facts.size };
+    let mut told = Told { transcript, log: open_log(account, style), submission, style };
+    let job = Job { account, envelope: &envelope, facts, detail, source: &mut message };
+    let outcomes = block_on(deliver(job, &mut told))?.map_err(tls_failure)?;
+    report::outcomes(&outcomes, style).map_err(unwritable)?;
     Ok(exit_of(&outcomes))
+}
+
+/// Shows what happens, and logs it.
+struct Told<'a> {
+    transcript: Transcript,
+    log: log::Log,
+    submission: log::Submission<'a>,
+    style: Style,
+}
+
+impl Witness for Told<'_> {
+    fn notice(&mut self, notice: Notice) {
+        self.transcript.notice(notice);
+    }
+
+    fn attempt(&mut self, attempt: &Attempt<'_>) {
+        self.transcript.attempt(attempt);
+        if let Err(unlogged) = self.log.record(&self.submission, attempt) {
+            self.log = without_log(&unlogged, self.style);
+        }
+    }
+}
+
+fn open_log(account: &Account, style: Style) -> log::Log {
+    log::Log::open(&account.log, &log::Sockets::default()).unwrap_or_else(|unlogged| without_log(&unlogged, style))
+}
+
+/// The delivery goes on without a log. A person is told so once; a caller of sendmail is not, since cron would send
+/// a mail about it.
+fn without_log(unlogged: &log::Unlogged, style: Style) -> log::Log {
+    if matches!(style, Style::Person | Style::Json) {
+        report::error_text(&format!("posthaste: {unlogged}\n"));
+    }
+    log::Log::nobody()
+}
+
+/// The address of whoever calls.
+pub(super) fn caller(identity: &Identity) -> Result<Address, Vec<Failure>> {
+    identity.address().map_err(|error| fail(Exit::Data, error.to_string()))
 }
 
 /// Who calls, on which machine.
 pub(super) fn who(mail_domain: &str) -> Identity {
-    let user = User::current();
-    let full_name = std::env::var("NAME").ok().filter(|name| !name.is_empty()).or(user.full_name);
-    Identity { login: user.login, full_name, mail_domain: mail_domain.to_owned(), host: Machine::default().host_name() }
+    Identity {
+        caller: LazyCell::new(this_user),
+        mail_domain: mail_domain.to_owned(),
+        host: LazyCell::new(|| Machine::default().host_name()),
+    }
 }
 
-/// The argument of `-f`: empty or `<>` is the null reverse-path, a phrase before the address is dropped.
+fn this_user() -> Caller {
+    let user = User::current();
+    let full_name = std::env::var("NAME").ok().filter(|name| !name.is_empty()).or(user.full_name);
+    Caller { login: user.login, full_name }
+}
+
 pub(super) fn reverse_path(text: &str, mail_domain: &str) -> Result<ReversePath, Vec<Failure>> {
-    if matches!(text.trim(), "" | "<>") {
-        return Ok(ReversePath::Null);
-    }
-    let mut list = parse_list(text, mail_domain)
-        .map_err(|error| fail(Exit::Usage, format!("the sender cannot be used: {error}")))?;
-    match (list.pop(), list.is_empty()) {
-        (Some(mailbox), true) => Ok(ReversePath::Address(mailbox.address)),
-        _ => Err(fail(Exit::Usage, format!("the sender must be one address: {}", text.escape_debug()))),
-    }
+    ReversePath::parse(text, mail_domain)
+        .map_err(|error| fail(Exit::Usage, format!("the sender cannot be used: {error}")))
 }
 
 pub(super) fn stdin() -> Result<File, Vec<Failure>> {

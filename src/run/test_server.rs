@@ -1,5 +1,6 @@
 //! The servers of our own: `posthaste sink` and `posthaste demo`.
 
+use std::cell::LazyCell;
 use std::fs;
 
 use super::{Done, Transcript, block_on, fail, tls_failure};
@@ -9,9 +10,9 @@ use crate::config::account::Log;
 use crate::config::{Choice, Environment, load};
 use crate::deliver::{Job, deliver};
 use crate::envelope::{Envelope, ReversePath};
-use crate::failure::{Exit, Failure, exit_of, failures};
+use crate::failure::{Exit, Failure, exit_of};
 use crate::message::compose::{Draft, compose};
-use crate::message::prepare::{FixUps, Identity, LongLines, Recipients, Rules, Sender, local_time};
+use crate::message::prepare::{Caller, FixUps, Identity, LongLines, Recipients, Rules, Sender, local_time};
 use crate::net::drive::Detail;
 use crate::report::{self, Style};
 use crate::server::options::{Credential, Login, Options, Tls};
@@ -50,6 +51,10 @@ pub(super) fn sink(call: &SinkCall) -> Done {
     };
     block_on(async {
         let sink = Sink::bind(options).await.map_err(sink_failure)?;
+        if let Some(path) = &call.ca_file {
+            fs::write(path, sink.certificate_pem())
+                .map_err(|error| fail(Exit::CannotCreate, format!("cannot write {}: {error}", path.display())))?;
+        }
         report::error_text(&format!("posthaste: sink on {}\n", sink.smtp_addr()));
         let on_event = |event| match event {
             SinkEvent::Message { output, .. } => {
@@ -57,10 +62,7 @@ pub(super) fn sink(call: &SinkCall) -> Done {
             }
             SinkEvent::Trouble { peer, text } => report::error_text(&format!("posthaste: {peer}: {text}\n")),
         };
-        sink.run(on_event, async {
-            let _ = tokio::signal::ctrl_c().await;
-        })
-        .await;
+        sink.run(on_event, std::future::pending()).await;
         Ok(Exit::Success)
     })?
 }
@@ -85,12 +87,13 @@ pub(super) fn demo() -> Done {
             crate::system::Identity::Plain,
         )
         .with_system_file(authority.0.with_extension("absent"));
-        let config = load(&environment, None).map_err(super::config_failure)?;
-        let account =
-            config.account(Choice { name: None, sender: None, log: Log::None }).map_err(super::config_failure)?;
+        let config = load(&environment, None).map_err(|error| super::config_failure(&error, Style::Person))?;
+        let account = config
+            .account(Choice { name: None, sender: None, log: Log::None })
+            .map_err(|error| super::config_failure(&error, Style::Person))?;
         let (envelope, mut message) = letter()?;
         report::output("This is what is said between posthaste and the server:\n\n").ok();
-        let mut transcript = Transcript { verbosity: Verbosity::Dialogue };
+        let mut transcript = Transcript { verbosity: Verbosity::Dialogue, show: |text| drop(report::output(text)) };
         let facts = *message.facts();
         let job = Job { account: &account, envelope: &envelope, facts, detail: Detail::Full, source: &mut message };
         let mut received = String::new();
@@ -101,7 +104,7 @@ pub(super) fn demo() -> Done {
         };
         let (_, outcomes) = tokio::join!(sink.run(on_event, std::future::pending()), deliver(job, &mut transcript));
         let outcomes = outcomes.map_err(tls_failure)?;
-        report::failures(&failures(&outcomes), Style::Person);
+        report::outcomes(&outcomes, Style::Person).map_err(super::unwritable)?;
         report::output(&format!("\nAnd this is what the server received:\n\n{received}")).ok();
         Ok(exit_of(&outcomes))
     })?
@@ -128,10 +131,9 @@ fn letter() -> Result<(Envelope, crate::message::Message), Vec<Failure>> {
     let envelope =
         Envelope::new(sender.clone(), recipients).map_err(|error| fail(Exit::Software, error.to_string()))?;
     let identity = Identity {
-        login: "alice".to_owned(),
-        full_name: None,
+        caller: LazyCell::new(|| Caller { login: "alice".to_owned(), full_name: None }),
         mail_domain: "example.org".to_owned(),
-        host: "demo.example.org".to_owned(),
+        host: LazyCell::new(|| "demo.example.org".to_owned()),
     };
     let incoming = compose(&draft).map_err(|error| fail(Exit::Software, error.to_string()))?;
     let rules = Rules {

@@ -8,8 +8,9 @@ use rcgen::{
     KeyUsagePurpose,
 };
 use rustls::ServerConfig;
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::net::tls::provider;
 
 /// A server's TLS configuration, and what a client needs to trust it.
 #[derive(Clone, Debug)]
@@ -103,14 +104,4 @@ fn limit(params: &mut CertificateParams) {
     };
     params.not_before = date(today.checked_sub_days(Days::new(1)).unwrap_or(today));
     params.not_after = date(today.checked_add_days(Days::new(396)).unwrap_or(today));
-}
-
-#[cfg(feature = "aws-lc-rs")]
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
-}
-
-#[cfg(not(feature = "aws-lc-rs"))]
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
 }

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use zeroize::Zeroizing;
+
 use super::action::{Closing, Event, Protection};
 use super::capabilities::Capabilities;
 use super::outcome::{Cause, Trouble, Verdict};
@@ -54,6 +56,8 @@ pub(super) struct Core {
     pub(super) trouble: Option<Trouble>,
     /// Octets of replies that the verdicts hold.
     kept: usize,
+    /// What went out masked: a server may repeat it.
+    secrets: Vec<Zeroizing<String>>,
 }
 
 /// What the greeting has shown of a firewall (Cisco PIX "fixup").
@@ -66,6 +70,16 @@ pub(super) enum Firewall {
 /// The verdicts may hold so many octets of replies; of those that come later only the beginning is kept. An honest
 /// server needs 50,000 recipients to get there, a hostile one 64.
 const KEPT_LIMIT: usize = 4 * 1024 * 1024;
+
+/// What stands for a secret. Its length is one, too.
+const MASK: &str = "[secret]";
+
+/// A shorter part than this, in octets, gives little away, and would be found in harmless words.
+const REPEATED: usize = 6;
+
+fn is_base64(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=')
+}
 
 impl Awaited {
     pub(super) fn stage(self) -> Stage {
@@ -110,6 +124,7 @@ impl Core {
             verdicts: vec![None; count],
             trouble: None,
             kept: 0,
+            secrets: Vec::new(),
         }
     }
 
@@ -118,8 +133,46 @@ impl Core {
         self.send_masked(line, line.to_owned(), awaited);
     }
 
-    /// The same for a line with a secret: `shown` is what the transcript gets.
-    pub(super) fn send_masked(&mut self, line: &str, shown: String, awaited: Awaited) {
+    /// The same for a line that ends with a secret, which no transcript and no error shows.
+    pub(super) fn send_secret(&mut self, before: &str, secret: Zeroizing<String>, awaited: Awaited) {
+        let line = Zeroizing::new(format!("{before}{}", secret.as_str()));
+        self.send_masked(&line, format!("{before}{MASK}"), awaited);
+        self.secrets.push(secret);
+    }
+
+    /// The reply without what the server repeats of our secrets ("500 unrecognized command: AUTH PLAIN AGFs…").
+    pub(super) fn masked(&self, reply: Reply) -> Reply {
+        if self.secrets.is_empty() { reply } else { reply.map_lines(|line| self.mask(line)) }
+    }
+
+    /// Takes out each run of base64 that is a part of a secret or has one in it. Servers cut what they repeat, and
+    /// change its case.
+    fn mask(&self, line: &str) -> String {
+        let secrets: Vec<Zeroizing<String>> =
+            self.secrets.iter().map(|secret| Zeroizing::new(secret.to_ascii_lowercase())).collect();
+        let gives_away = |run: &str| {
+            let run = Zeroizing::new(run.to_ascii_lowercase());
+            let long = |text: &str| text.len() >= REPEATED;
+            secrets.iter().any(|secret| {
+                run == *secret
+                    || (long(secret) && run.contains(secret.as_str()))
+                    || (long(&run) && secret.contains(run.as_str()))
+            })
+        };
+        let mut masked = String::with_capacity(line.len());
+        let mut rest = line;
+        while !rest.is_empty() {
+            let run = rest.find(|c| !is_base64(c)).unwrap_or(rest.len());
+            let other = rest[run..].find(is_base64).unwrap_or(rest.len() - run);
+            let hidden = run > 0 && gives_away(&rest[..run]);
+            masked.push_str(if hidden { MASK } else { &rest[..run] });
+            masked.push_str(&rest[run..run + other]);
+            rest = &rest[run + other..];
+        }
+        masked
+    }
+
+    fn send_masked(&mut self, line: &str, shown: String, awaited: Awaited) {
         self.outgoing.extend_from_slice(line.as_bytes());
         self.outgoing.extend_from_slice(b"\r\n");
         self.events.push_back(Event::Client(shown));

@@ -55,8 +55,7 @@ pub(super) fn begin(mechanism: Mechanism, password: Zeroizing<String>, core: &mu
     let command = format!("AUTH {}", mechanism.name());
     match initial {
         Some(initial) if command.len() + 1 + initial.len() + 2 <= LINE_LIMIT => {
-            let line = Zeroizing::new(format!("{command} {}", initial.as_str()));
-            core.send_masked(&line, format!("{command} {}", masked(&initial)), Awaited::Auth);
+            core.send_secret(&format!("{command} "), initial, Awaited::Auth);
         }
         Some(_) => {
             exchange.defer_initial_response();
@@ -72,7 +71,7 @@ pub(super) fn on_reply(mut exchange: Exchange, reply: Reply, core: &mut Core) ->
         Class::Success => logged_in(core),
         Class::Intermediate => match exchange.answer(reply.text()) {
             Ok(response) => {
-                core.send_masked(&response, masked(&response), Awaited::Auth);
+                core.send_secret("", response, Awaited::Auth);
                 State::Login(exchange)
             }
             Err(unanswerable) => {
@@ -115,8 +114,4 @@ fn logged_in(core: &mut Core) -> State {
         Purpose::Submit(..) => transaction::first(core),
         Purpose::Probe => core.quit(),
     }
-}
-
-fn masked(secret: &str) -> String {
-    format!("[{} octets]", secret.len())
 }

@@ -104,6 +104,11 @@ impl Reply {
         self.lines.first().map_or("", String::as_str)
     }
 
+    /// The same reply with other words.
+    pub(super) fn map_lines(&self, change: impl Fn(&str) -> String) -> Reply {
+        Reply { code: self.code, lines: self.lines.iter().map(|line| change(line)).collect() }
+    }
+
     /// Octets of text.
     pub(super) fn size(&self) -> usize {
         self.lines.iter().map(String::len).sum()

@@ -245,7 +245,7 @@ impl Session {
         }
         let stage = self.stage();
         let reply = match self.reader.next_reply() {
-            Ok(Some(reply)) => reply,
+            Ok(Some(reply)) => self.core.masked(reply),
             Ok(None) => return false,
             Err(malformed) => {
                 let in_step = malformed.in_step() && !matches!(stage, Stage::Body | Stage::EndOfData);

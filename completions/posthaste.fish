@@ -1,0 +1,105 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_posthaste_global_optspecs
+    string join \n config= a/account= v/verbose h/help V/version
+end
+
+function __fish_posthaste_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_posthaste_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_posthaste_using_subcommand
+    set -l cmd (__fish_posthaste_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c posthaste -n "__fish_posthaste_needs_command" -l config -d 'Read this configuration file and no other' -r -F
+complete -c posthaste -n "__fish_posthaste_needs_command" -s a -l account -d 'Use this account of the configuration' -r
+complete -c posthaste -n "__fish_posthaste_needs_command" -s v -l verbose -d 'Show the SMTP dialogue on stderr, with secrets masked'
+complete -c posthaste -n "__fish_posthaste_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c posthaste -n "__fish_posthaste_needs_command" -s V -l version -d 'Print version'
+complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "send" -d 'Write a message and send it'
+complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "check" -d 'Connect and log in, report each step, send nothing'
+complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "sink" -d 'Catch mail with a small SMTP server on this machine'
+complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "demo" -d 'Send a message to a sink of our own and show what happens'
+complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "completions" -d 'Print a completion script'
+complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "sendmail" -d 'Submit the message on standard input, as sendmail does'
+complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "mailq" -d 'List the queue, as sendmail\'s mailq does (there is none yet)'
+complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "newaliases" -d 'Do nothing: there are no aliases yet'
+complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l to -d 'Recipients; may be repeated, and may be a list' -r -f
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l cc -d 'Recipients of a copy' -r -f
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l bcc -d 'Recipients of a copy whom the message does not name' -r -f
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l from -d 'The author; without it, the account\'s' -r -f
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l reply-to -d 'Where answers go' -r -f
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l envelope-from -d 'Where bounces go; without it, to the author. \'\' is nowhere' -r -f
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s s -l subject -d 'The subject' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s b -l body -d 'The text. Without it and without HTML, standard input is read' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l body-file -d 'Read the text from this file; `-` is standard input' -r -F
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l html -d 'The text as HTML, beside the plain one if there is one' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l html-file -d 'Read the HTML from this file; `-` is standard input' -r -F
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l attach -d 'Attach a file, under a name of its own as NAME=PATH' -r -F
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l inline -d 'Add a picture that the HTML shows as cid:CID' -r -F
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l header -d 'Add a field to the header, as \'Name: value\'' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l config -d 'Read this configuration file and no other' -r -F
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s a -l account -d 'Use this account of the configuration' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s n -l dry-run -d 'Print envelope and message, and connect to nobody'
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l json -d 'Report in JSON, one object a line for each recipient'
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s v -l verbose -d 'Show the SMTP dialogue on stderr, with secrets masked'
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c posthaste -n "__fish_posthaste_using_subcommand check" -l config -d 'Read this configuration file and no other' -r -F
+complete -c posthaste -n "__fish_posthaste_using_subcommand check" -s a -l account -d 'Use this account of the configuration' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand check" -l json -d 'Report in JSON, one object a line'
+complete -c posthaste -n "__fish_posthaste_using_subcommand check" -s v -l verbose -d 'Show the SMTP dialogue on stderr, with secrets masked'
+complete -c posthaste -n "__fish_posthaste_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l listen -d 'Listen here; a port alone is on loopback' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l tls-listen -d 'Listen here too, with TLS from the first octet' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l maildir -d 'Store messages in this Maildir, which is made; without it, print them' -r -f -a "(__fish_complete_directories)"
+complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l user -d 'Demand a login under this name; without it, any or none will do' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l password-file -d 'The file whose first line is the password' -r -F
+complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l ca-file -d 'Write the certificate of its authority here, for a client\'s tls-ca-file' -r -F
+complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l max-size -d 'Refuse larger messages; octets, or with K, M or G' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l count -d 'End after this many messages' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l config -d 'Read this configuration file and no other' -r -F
+complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -s a -l account -d 'Use this account of the configuration' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l json -d 'Report in JSON, one object a message'
+complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l require-tls -d 'Take no mail in clear text'
+complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -s v -l verbose -d 'Show the SMTP dialogue on stderr, with secrets masked'
+complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -s h -l help -d 'Print help'
+complete -c posthaste -n "__fish_posthaste_using_subcommand demo" -l config -d 'Read this configuration file and no other' -r -F
+complete -c posthaste -n "__fish_posthaste_using_subcommand demo" -s a -l account -d 'Use this account of the configuration' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand demo" -s v -l verbose -d 'Show the SMTP dialogue on stderr, with secrets masked'
+complete -c posthaste -n "__fish_posthaste_using_subcommand demo" -s h -l help -d 'Print help'
+complete -c posthaste -n "__fish_posthaste_using_subcommand completions" -l config -d 'Read this configuration file and no other' -r -F
+complete -c posthaste -n "__fish_posthaste_using_subcommand completions" -s a -l account -d 'Use this account of the configuration' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand completions" -s v -l verbose -d 'Show the SMTP dialogue on stderr, with secrets masked'
+complete -c posthaste -n "__fish_posthaste_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c posthaste -n "__fish_posthaste_using_subcommand sendmail" -l config -d 'Read this configuration file and no other' -r -F
+complete -c posthaste -n "__fish_posthaste_using_subcommand sendmail" -s a -l account -d 'Use this account of the configuration' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand sendmail" -s v -l verbose -d 'Show the SMTP dialogue on stderr, with secrets masked'
+complete -c posthaste -n "__fish_posthaste_using_subcommand mailq" -l config -d 'Read this configuration file and no other' -r -F
+complete -c posthaste -n "__fish_posthaste_using_subcommand mailq" -s a -l account -d 'Use this account of the configuration' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand mailq" -s v -l verbose -d 'Show the SMTP dialogue on stderr, with secrets masked'
+complete -c posthaste -n "__fish_posthaste_using_subcommand newaliases" -l config -d 'Read this configuration file and no other' -r -F
+complete -c posthaste -n "__fish_posthaste_using_subcommand newaliases" -s a -l account -d 'Use this account of the configuration' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand newaliases" -s v -l verbose -d 'Show the SMTP dialogue on stderr, with secrets masked'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check sink demo completions sendmail mailq newaliases help" -f -a "send" -d 'Write a message and send it'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check sink demo completions sendmail mailq newaliases help" -f -a "check" -d 'Connect and log in, report each step, send nothing'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check sink demo completions sendmail mailq newaliases help" -f -a "sink" -d 'Catch mail with a small SMTP server on this machine'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check sink demo completions sendmail mailq newaliases help" -f -a "demo" -d 'Send a message to a sink of our own and show what happens'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check sink demo completions sendmail mailq newaliases help" -f -a "completions" -d 'Print a completion script'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check sink demo completions sendmail mailq newaliases help" -f -a "sendmail" -d 'Submit the message on standard input, as sendmail does'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check sink demo completions sendmail mailq newaliases help" -f -a "mailq" -d 'List the queue, as sendmail\'s mailq does (there is none yet)'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check sink demo completions sendmail mailq newaliases help" -f -a "newaliases" -d 'Do nothing: there are no aliases yet'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check sink demo completions sendmail mailq newaliases help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

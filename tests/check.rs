@@ -1,0 +1,105 @@
+//! `posthaste check` and `posthaste sink` as a person uses them: what is refused, what is shown, what cures it.
+
+#![cfg(feature = "sink")]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_posthaste");
+
+/// A sink in a process of its own, which ends with this value.
+struct Sink {
+    child: Child,
+    port: String,
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn sink(directory: &Path, more: &[&str]) -> Sink {
+    let mut child = Command::new(BINARY)
+        .args(["sink", "--listen", "127.0.0.1:0", "--ca-file"])
+        .arg(directory.join("ca.pem"))
+        .args(more)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    let port = line.trim_end().rsplit(':').next().unwrap().to_owned();
+    Sink { child, port }
+}
+
+/// Checks `submission://USER@localhost:PORT` with these variables.
+fn check(directory: &Path, sink: &Sink, user: &str, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
+    Command::new(BINARY)
+        .arg("check")
+        .args(arguments)
+        .env_clear()
+        .env("HOME", directory)
+        .env("POSTHASTE_SERVER", format!("submission://{user}localhost:{}", sink.port))
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap()
+}
+
+fn text(octets: &[u8]) -> &str {
+    std::str::from_utf8(octets).unwrap()
+}
+
+#[test]
+fn a_refused_certificate_is_shown_with_the_pin_that_cures_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let sink = sink(directory.path(), &[]);
+    let refused = check(directory.path(), &sink, "", &[], &[]);
+    let said = text(&refused.stdout);
+    assert_eq!(refused.status.code(), Some(75), "{said}");
+    assert!(said.contains("REFUSED") && said.contains("FAILED: ") && said.contains("unknown issuer"), "{said}");
+    let pin = said.split("tls-pin = \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+
+    let pinned = check(directory.path(), &sink, "", &[("POSTHASTE_TLS_PIN", pin)], &[]);
+    let said = text(&pinned.stdout);
+    assert_eq!(pinned.status.code(), Some(0), "{said}");
+    assert!(said.contains("; pinned\n") && !said.contains("REFUSED"), "{said}");
+
+    let other = pin.replace(|c: char| c.is_ascii_digit(), "0");
+    let mistaken = check(directory.path(), &sink, "", &[("POSTHASTE_TLS_PIN", &other)], &[]);
+    assert_eq!(mistaken.status.code(), Some(75));
+    assert!(text(&mistaken.stdout).contains(pin));
+}
+
+/// P-162: a login that fails is told from all other trouble.
+#[test]
+fn the_authority_of_a_sink_is_trusted_and_its_login_is_tried() {
+    let directory = tempfile::tempdir().unwrap();
+    let password = directory.path().join("password");
+    std::fs::write(&password, "correct horse\n").unwrap();
+    std::fs::set_permissions(&password, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let sink = sink(directory.path(), &["--user", "alice", "--password-file", password.to_str().unwrap()]);
+    let authority = directory.path().join("ca.pem");
+    let trusting = ("POSTHASTE_TLS_CA_FILE", authority.to_str().unwrap());
+
+    let right = [trusting, ("POSTHASTE_PASSWORD_FILE", password.to_str().unwrap())];
+    let checked = check(directory.path(), &sink, "alice@", &right, &["--json"]);
+    assert_eq!((checked.status.code(), text(&checked.stderr)), (Some(0), ""));
+    let report: serde_json::Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert_eq!((&report["ok"], &report["tls"]["check"]), (&true.into(), &"verified".into()));
+    assert_eq!(report["tls"]["names"][0], "localhost");
+    let steps: Vec<&str> =
+        report["steps"].as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap()).collect();
+    assert_eq!(steps, ["connect", "greeting", "ehlo", "starttls", "tls", "ehlo", "login"]);
+
+    let wrong = [trusting, ("POSTHASTE_PASSWORD", "hunter2")];
+    let checked = check(directory.path(), &sink, "alice@", &wrong, &[]);
+    let said = text(&checked.stdout);
+    assert_eq!(checked.status.code(), Some(77), "{said}");
+    assert!(said.contains("FAILED: ") && said.contains("535") && said.contains("  hint: "), "{said}");
+    assert!(!said.contains("hunter2") && checked.stderr.is_empty());
+}

@@ -1,0 +1,189 @@
+//! Each key of the schema, from the file and from the environment.
+
+use std::time::Duration;
+
+use posthaste::config::account::{
+    Account, EightBit, Host, Log, LongLines, Mechanisms, Partial, Scheme, Secret, TlsPolicy, TlsRoots, TlsVersion,
+};
+use posthaste::config::{Form, Key, SCHEMA, secret};
+
+use super::place::Place;
+
+/// A key, its value in the file and in the environment, what else must stand in the file, and what comes of it.
+type Row = (&'static str, &'static str, &'static str, &'static str, fn(&Account) -> bool);
+
+const SERVER: &str = "server = \"submissions://smtp.example.org\"\n";
+const PIN: &str = "\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"";
+
+const TABLE: [Row; 27] = [
+    (
+        "server",
+        "[\"smtp://a.example\", \"submission://b.example:26\"]",
+        "smtp://a.example, submission://b.example:26",
+        "",
+        |a| {
+            let servers: Vec<_> = a.servers.iter().map(|s| (s.scheme, s.host.clone(), s.port)).collect();
+            let host = |name: &str| Host::Name(name.to_owned());
+            servers == [(Scheme::Smtp, host("a.example"), 25), (Scheme::Submission, host("b.example"), 26)]
+        },
+    ),
+    ("user", "\"alice@example.org\"", "alice@example.org", "password-command = \"true\"", |a| {
+        a.login.as_ref().is_some_and(|login| login.user == "alice@example.org")
+    }),
+    ("password", "\"two words\"", "two words", "user = \"alice\"", |a| {
+        secret::read(&a.login.as_ref().unwrap().secret).unwrap().as_str() == "two words"
+    }),
+    (
+        "password-file",
+        "\"/run/password\"",
+        "/run/password",
+        "user = \"alice\"",
+        |a| matches!(&a.login.as_ref().unwrap().secret, Secret::File(path) if path.as_os_str() == "/run/password"),
+    ),
+    (
+        "password-command",
+        "\"pass show x\"",
+        "pass show x",
+        "user = \"alice\"",
+        |a| matches!(&a.login.as_ref().unwrap().secret, Secret::Command(line) if line == "pass show x"),
+    ),
+    ("auth", "[\"login\", \"PLAIN\"]", "login PLAIN", "user = \"alice\"\npassword-command = \"true\"", |a| {
+        a.login.as_ref().unwrap().mechanisms == Mechanisms::Named(vec!["LOGIN".to_owned(), "PLAIN".to_owned()])
+    }),
+    ("tls", "\"none\"", "none", "server = \"smtp://smtp.example.org\"", |a| a.tls.policy == TlsPolicy::None),
+    ("tls-roots", "\"system\"", "system", "", |a| a.tls.roots == TlsRoots::System),
+    ("tls-ca-file", "\"/etc/ca.pem\"", "/etc/ca.pem", "", |a| a.tls.roots == TlsRoots::File("/etc/ca.pem".into())),
+    ("tls-pin", PIN, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "", |a| {
+        a.tls.pins.len() == 1 && a.tls.pins[0].starts_with(b"\xe3\xb0\xc4\x42")
+    }),
+    ("tls-server-name", "\"Mail.example.org\"", "mail.example.org", "", |a| {
+        a.tls.server_name.as_deref() == Some("mail.example.org")
+    }),
+    ("tls-cert", "\"/etc/c.pem\"", "/etc/c.pem", "tls-key = \"/etc/k.pem\"", |a| {
+        a.tls.cert.as_deref() == Some("/etc/c.pem".as_ref())
+    }),
+    ("tls-key", "\"/etc/k.pem\"", "/etc/k.pem", "tls-cert = \"/etc/c.pem\"", |a| {
+        a.tls.key.as_deref() == Some("/etc/k.pem".as_ref())
+    }),
+    ("tls-min", "\"1.3\"", "1.3", "", |a| a.tls.min == TlsVersion::Tls13),
+    ("from", "[\"alice@example.org\", \"*@example.net\"]", "alice@example.org *@example.net", "", |a| {
+        a.default_sender() == Some("alice@example.org") && a.from[1].matches("bob@example.net")
+    }),
+    ("hostname", "\"laptop.example.org\"", "laptop.example.org", "", |a| {
+        a.hostname.as_deref() == Some("laptop.example.org")
+    }),
+    ("mail-domain", "\"example.org\"", "example.org", "", |a| a.mail_domain == "example.org"),
+    ("timeout", "\"2m\"", "2m", "", |a| a.timeouts.command == Some(Duration::from_secs(120))),
+    ("connect-timeout", "\"500ms\"", "500ms", "", |a| a.timeouts.connect == Duration::from_millis(500)),
+    ("min-rate", "\"4K\"", "4096", "", |a| a.timeouts.min_rate == 4096),
+    ("max-recipients", "7", "7", "", |a| a.max_recipients == 7),
+    ("max-size", "26214400", "25M", "", |a| a.max_size == Some(25 << 20)),
+    ("partial", "\"all-or-none\"", "all-or-none", "", |a| a.partial == Partial::AllOrNone),
+    ("eight-bit", "\"refuse\"", "refuse", "", |a| a.eight_bit == EightBit::Refuse),
+    ("long-lines", "\"pass\"", "pass", "", |a| a.long_lines == LongLines::Pass),
+    ("log", "\"journal\"", "journal", "", |a| a.log == Log::Journal),
+    ("log-file", "\"/var/log/posthaste\"", "/var/log/posthaste", "", |a| {
+        a.log == Log::File("/var/log/posthaste".into())
+    }),
+];
+
+fn beside(key: &str, others: &str) -> String {
+    let server = if key == "server" || others.starts_with("server") { "" } else { SERVER };
+    format!("{server}{others}\n")
+}
+
+#[test]
+fn each_key_works_in_the_file() {
+    let place = Place::new();
+    for (key, value, _, others, holds) in TABLE {
+        let account = place.account(&format!("{}{key} = {value}\n", beside(key, others)), &[]).unwrap();
+        assert!(holds(&account), "{key}: {account:?}");
+        let mut lines: Vec<String> = others.lines().map(str::to_owned).collect();
+        lines.push(format!("{key} = {value}"));
+        // In the account's table it beats a value of the top.
+        let text = format!("{}\n[account.work]\n{}\n", beside(key, ""), lines.join("\n"));
+        let account = place.account(&text, &[("POSTHASTE_ACCOUNT", "work")]).unwrap();
+        assert!(holds(&account), "{key}: {account:?}");
+    }
+}
+
+#[test]
+fn each_key_works_in_the_environment() {
+    let place = Place::new();
+    for (key, _, value, others, holds) in TABLE {
+        let variable = SCHEMA.iter().find(|known| known.name == key).unwrap().variable();
+        let account = place.account(&beside(key, others), &[(&variable, value)]).unwrap();
+        assert!(holds(&account), "{key}: {account:?}");
+    }
+}
+
+#[test]
+fn each_key_has_a_default_that_is_something_else() {
+    let account = Place::new().account("server = \"submissions://smtp.example.org\"", &[]).unwrap();
+    for (key, _, _, _, holds) in TABLE {
+        // Without a login there is nothing to look into.
+        let login = ["user", "password", "password-file", "password-command", "auth"].contains(&key);
+        assert!(if login { account.login.is_none() } else { !holds(&account) }, "{key}");
+    }
+    assert_eq!(account.mail_domain, "machine.example.net");
+    assert_eq!((account.max_recipients, account.timeouts.connect), (100, Duration::from_secs(30)));
+    assert_eq!((account.name.as_str(), account.tls.policy, account.log), ("default", TlsPolicy::Required, Log::None));
+}
+
+#[test]
+fn table_has_each_key_of_the_schema() {
+    let keys: Vec<&str> = SCHEMA.iter().map(|key| key.name).collect();
+    assert_eq!(TABLE.map(|row| row.0).to_vec(), keys);
+}
+
+#[test]
+fn examples_and_words_of_the_schema_are_taken() {
+    let place = Place::new();
+    let taken = |key: &Key, value: &str| {
+        let loaded = place.load(&format!("{} = {value}\n", key.name), &[]);
+        assert!(loaded.is_ok(), "{} = {value}: {:?}", key.name, loaded.err());
+    };
+    for key in SCHEMA {
+        taken(key, key.example);
+        let Form::Word(words) = key.form else { continue };
+        words.iter().for_each(|word| taken(key, &format!("\"{word}\"")));
+    }
+}
+
+#[test]
+fn environment_beats_the_account_and_the_account_the_top() {
+    let place = Place::new();
+    let text = "server = \"smtp://top.example\"\nmax-recipients = 1\nmail-domain = \"top.example\"\n\
+                [account.work]\nserver = \"smtp://work.example\"\nmax-recipients = 2\n";
+    let config = place.load(text, &[("POSTHASTE_MAX_RECIPIENTS", "3")]).unwrap();
+    let account = config.account(super::place::named("work")).unwrap();
+    assert_eq!((account.max_recipients, account.mail_domain.as_str()), (3, "top.example"));
+    assert_eq!(account.servers[0].host, Host::Name("work.example".to_owned()));
+    let account = place.load(text, &[]).unwrap().account(super::place::named("work")).unwrap();
+    assert_eq!(account.max_recipients, 2);
+    assert_eq!(place.account(text, &[]).unwrap().max_recipients, 1);
+}
+
+#[test]
+fn password_of_the_environment_replaces_any_of_the_file() {
+    let place = Place::new();
+    let text = "server = \"submissions://alice@smtp.example.org\"\npassword-command = \"false\"\n";
+    let account = place.account(text, &[("POSTHASTE_PASSWORD", "hunter2")]).unwrap();
+    assert_eq!(secret::read(&account.login.unwrap().secret).unwrap().as_str(), "hunter2");
+}
+
+#[test]
+fn paths_begin_at_the_home_directory_or_at_the_file() {
+    let place = Place::new();
+    let text = "server = \"smtp://a.example\"\nlog-file = \"VALUE\"\n";
+    let log = |value: &str| {
+        let variables = [("HOME", "/home/alice")];
+        match place.account(&text.replace("VALUE", value), &variables).unwrap().log {
+            Log::File(path) => path,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(log("~/log"), std::path::Path::new("/home/alice/log"));
+    assert_eq!(log("log"), place.path("log"));
+    assert_eq!(log("/var/log/x"), std::path::Path::new("/var/log/x"));
+}

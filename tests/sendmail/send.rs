@@ -1,0 +1,129 @@
+//! `posthaste send`: people read what it says, and programs its JSON.
+
+use super::program::{Ended, Program, me, run};
+use super::relay::{Relay, guarded, plain};
+
+fn send(program: &Program, args: &[&str]) -> Ended {
+    run(&mut program.posthaste(&[&["send"], args].concat()), b"")
+}
+
+fn json(ended: &Ended) -> Vec<serde_json::Value> {
+    ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_message_from_arguments_arrives() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    let args = ["--to", "Bob <bob@x.test>", "--bcc", "c@x.test", "--subject", "Grüße", "--body", "h\n.\ni\n"];
+    let ended = send(&program, &args);
+    ended.assert_silent_success();
+    let mail = relay.take().mail();
+    mail.assert_clean();
+    assert_eq!((mail.sender.as_str(), mail.decoded().as_str()), (me().as_str(), "h\n.\ni\n"));
+    assert_eq!(mail.recipients, ["bob@x.test", "c@x.test"]);
+    assert!(mail.fields("Bcc").is_empty());
+}
+
+#[test]
+fn json_has_an_object_for_each_recipient() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    let to = ["--to", "a@x.test", "--to", "refuse-550@x.test", "--to", "defer-451@x.test", "--body", "b", "--json"];
+    let ended = send(&program, &to);
+    assert_eq!((ended.code(), ended.stderr.as_str()), (75, ""));
+    let objects = json(&ended);
+    let told: Vec<_> = objects
+        .iter()
+        .map(|object| {
+            let text = |key: &str| object[key].as_str().unwrap().to_owned();
+            (text("recipient"), text("verdict"), object["code"].as_u64().unwrap(), object["exit"].as_u64().unwrap())
+        })
+        .collect();
+    let row = |recipient: &str, verdict: &str, code, exit| (recipient.to_owned(), verdict.to_owned(), code, exit);
+    assert_eq!(
+        told,
+        [
+            row("a@x.test", "accepted", 250, 0),
+            row("refuse-550@x.test", "failed", 550, 67),
+            row("defer-451@x.test", "deferred", 451, 75),
+        ]
+    );
+    assert_eq!(objects[1]["server"].as_str().unwrap(), relay.wire.address.to_string());
+    assert_eq!(relay.take().mail().recipients, ["a@x.test"]);
+}
+
+#[test]
+fn a_dry_run_shows_the_message_and_opens_no_connection() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    let ended =
+        send(&program, &["--to", "a@x.test", "--bcc", "b@x.test", "--subject", "s", "--body", "b", "--dry-run"]);
+    assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""));
+    let head = format!("MAIL FROM:<{}>\nRCPT TO:<a@x.test>\nRCPT TO:<b@x.test>\n\n", me());
+    let message = ended.stdout.strip_prefix(&head).unwrap();
+    assert!(message.contains("Subject: s\r\n") && !message.to_lowercase().contains("bcc:"), "{message}");
+    assert_eq!(relay.take().wire.connections, 0);
+}
+
+#[test]
+fn an_account_is_chosen_by_name() {
+    let (first, second) = (Relay::start(plain()), Relay::start(plain()));
+    let table = |name: &str, relay: &Relay| {
+        format!(
+            "[account.{name}]\nserver = \"smtp://{}\"\ntls = \"none\"\nfrom = \"{name}@o.test\"\n",
+            relay.wire.address
+        )
+    };
+    let settings = format!("default = \"one\"\n{}{}", table("one", &first), table("two", &second));
+    let program = Program::with(&settings);
+    run(&mut program.posthaste(&["-a", "two", "send", "--to", "a@x.test", "--body", "b"]), b"").assert_silent_success();
+    assert_eq!(second.take().mail().sender, "two@o.test");
+    run(&mut program.posthaste(&["send", "--to", "a@x.test", "--body", "b"]), b"").assert_silent_success();
+    assert_eq!(first.take().mail().sender, "one@o.test");
+    // The drop-in too, by the sender that is given to it.
+    program.sendmail(&["-f", "two@o.test", "a@x.test"], "b\n").assert_silent_success();
+    assert_eq!(second.take().mail().sender, "two@o.test");
+    let ended = run(&mut program.posthaste(&["-a", "three", "send", "--to", "a@x.test", "--body", "b"]), b"");
+    assert_eq!(ended.code(), 78);
+    assert!(ended.stderr.contains("three") && ended.stderr.contains("two"), "{}", ended.stderr);
+}
+
+/// P-421
+#[test]
+fn exit_codes_and_hints() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    for (to, code, words) in [
+        ("refuse-550@x.test", 67, "\n  hint: There is no such mailbox."),
+        ("refuse-550@x.test, refuse-553@x.test", 67, "refuse-553@x.test"),
+        ("refuse-550@x.test, refuse-554@x.test", 69, "refuse-554@x.test"),
+        ("defer-451@x.test", 75, "451 4.0.0"),
+        ("data-refuse-554@x.test", 69, "554 5.0.0"),
+        ("a@@x.test", 65, "a@@x.test"),
+    ] {
+        let ended = send(&program, &["--to", to, "--body", "b"]);
+        assert_eq!((ended.code(), ended.stdout.as_str()), (code, ""), "{}", ended.stderr);
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
+        assert!(relay.take().mails.is_empty());
+    }
+}
+
+#[test]
+fn a_wrong_password_gets_a_hint() {
+    let relay = Relay::start(guarded("alice", "right"));
+    let program = Program::with(&relay.login("alice", "wrong"));
+    program.file("ca.pem", &relay.pem);
+    let ended = send(&program, &["--to", "a@x.test", "--body", "b"]);
+    assert_eq!((ended.code(), ended.stdout.as_str()), (77, ""), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("535 ") && ended.stderr.contains("\n  hint: Check the user name"),
+        "{}",
+        ended.stderr
+    );
+    relay.take().assert_nothing();
+    let right = Program::with(&relay.login("alice", "right"));
+    right.file("ca.pem", &relay.pem);
+    send(&right, &["--to", "a@x.test", "--body", "b"]).assert_silent_success();
+    assert_eq!(relay.take().mail().user.as_deref(), Some("alice"));
+}
