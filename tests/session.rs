@@ -138,6 +138,7 @@ fn a_dialogue_that_cannot_be_read_says_where() {
         ("S: 220", "X: 220", "4: `X:` begins no line of a dialogue"),
         ("S: 220 hello", "S: 220 \\q", "4: `\\q` is no escape"),
         ("S: 220 hello", "C> EHLO", "4: `C>` stands behind the line"),
+        ("S: 220 hello", "S> 220 hello", "4: `S>` stands behind the line"),
         ("S: 220 hello", "! tls perhaps", "4: `perhaps` for tls"),
         ("S: 220 hello", "! colour red", "4: there is no setting `colour red`"),
         ("S: 220 hello", "S*x: 220 hello", "4: `x` is no number of repetitions"),

@@ -6,8 +6,8 @@
 //! ! to bob@example.net, carol@example.net  settings, see `setup.rs`
 //! S: 220 mx.example.net                    consecutive lines of a side are one flight, and one turn
 //! C: EHLO client.example
-//! C: AUTH PLAIN [20 octets]                as the transcript shows it …
-//! C> AUTH PLAIN AGFsaWNlAHNlY3JldA==       … and as it goes over the wire, where that differs
+//! C: AUTH PLAIN [secret]                    as the transcript shows it …
+//! C> AUTH PLAIN AGFsaWNlAHNlY3JldA==       … and as it goes over the wire, where that differs; also `S>`
 //! C*3: RCPT TO:<r{}@example.net>           the line for 1, 2 and 3; C*101-200 for the numbers between
 //! -- tls                                   what else happens, see `Event`; `-- connect again` begins another connection
 //! = bob@example.net accepted queued        a verdict, and words of its text; `*` is everybody who is not named
@@ -166,6 +166,13 @@ impl Dialogue {
                     Ok(())
                 }
                 _ => Err("`C>` stands behind the line that it is the wire form of".to_owned()),
+            },
+            "S>" => match self.items.last_mut() {
+                Some(Item { step: Step::Server { octets, .. }, .. }) => {
+                    *octets = unescape(rest)?;
+                    Ok(())
+                }
+                _ => Err("`S>` stands behind the line that it is the wire form of".to_owned()),
             },
             "--" => {
                 self.items.push(Item { line, step: Step::Event(event(rest)?) });
