@@ -168,6 +168,7 @@ pub fn play(settings: Settings, fate: Fate, server: &mut dyn Server) -> Result<u
         session: Session::new(settings.clone(), Purpose::Submit(envelope, facts)),
         secure: false,
         clear: Vec::new(),
+        answer: Vec::new(),
         flight: Vec::new(),
         body: None,
         verdicts: vec![0; fate.recipients],
@@ -209,6 +210,7 @@ pub fn play(settings: Settings, fate: Fate, server: &mut dyn Server) -> Result<u
             },
             Action::StartTls => {
                 world.leave(&settings)?;
+                world.check_nothing_injected(&settings)?;
                 if fate.tls_works {
                     world.secure = true;
                     world.session.tls_started(match settings.tls {
@@ -242,6 +244,8 @@ struct World {
     secure: bool,
     /// What went over the wire in the clear.
     clear: Vec<u8>,
+    /// What the server has said since the last flight.
+    answer: Vec<u8>,
     flight: Vec<u8>,
     /// The last message that was sent.
     body: Option<Body>,
@@ -261,7 +265,21 @@ impl World {
         if let Some(body) = &mut self.body {
             body.received.extend_from_slice(octets);
         }
+        self.answer.extend_from_slice(octets);
         self.session.received(octets);
+    }
+
+    /// TLS begins only if the reply to STARTTLS is all that has come.
+    fn check_nothing_injected(&self, settings: &Settings) -> Result<(), TestCaseError> {
+        if settings.tls == TlsMode::Implicit {
+            return Ok(());
+        }
+        let mut reader = Reader::default();
+        reader.push(&self.answer);
+        let reply = reader.next_reply();
+        prop_assert!(matches!(&reply, Ok(Some(reply)) if reply.class() == Class::Success), "{:?}", reply);
+        prop_assert!(reader.is_empty(), "octets in the clear behind the reply to STARTTLS");
+        Ok(())
     }
 
     /// A flight leaves.
@@ -272,6 +290,9 @@ impl World {
         prop_assert!(!flight.windows(2).any(|pair| (pair[0] == b'\r') != (pair[1] == b'\n')), "{}", text);
         if let Some(body) = &mut self.body {
             body.sent.extend_from_slice(flight.strip_prefix(MESSAGE).unwrap_or(&flight));
+        }
+        if !flight.is_empty() {
+            self.answer.clear();
         }
         if self.secure {
             return Ok(flight);

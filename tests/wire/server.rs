@@ -132,7 +132,14 @@ impl Server<'_> {
 
     fn event(&mut self, event: &Event) -> Result<(), String> {
         match event {
-            Event::Tls => self.handshake(&certificates().trusted).map_err(|error| format!("no TLS: {error}")),
+            Event::Tls => {
+                // Where any certificate will do, it is one that nobody trusts.
+                let certificate = match self.dialogue.setup.settings.tls {
+                    TlsMode::Opportunistic => &certificates().strange,
+                    _ => &certificates().trusted,
+                };
+                self.handshake(certificate).map_err(|error| format!("no TLS: {error}"))
+            }
             // Any certificate will do there, so that TLS itself must go wrong.
             Event::TlsFails(_) if self.dialogue.setup.settings.tls == TlsMode::Opportunistic => {
                 let mut hello = [0; 8 * 1024];
