@@ -141,6 +141,7 @@ impl Player<'_> {
             Some(Step::Server { .. }) => self.begin_turn(),
             Some(Step::Event(Event::Lost(reason))) => self.session.lost(reason),
             Some(Step::Event(Event::TimeOut)) => self.session.timed_out(),
+            Some(Step::Event(Event::Pause)) => {}
             other => return Err(self.wrong(format!("the client waits for a reply, not for {}", shown(other.as_ref())))),
         }
         self.at += 1;
@@ -227,6 +228,10 @@ impl Player<'_> {
     /// The verdicts of this session.
     fn settle(&mut self) -> Result<(), Wrong> {
         self.dialogue.check_heard(self.connection, &self.heard)?;
+        let replies = self.heard.iter().filter(|line| line.as_bytes().get(3) != Some(&b'-')).count();
+        if self.session.replies() != replies as u64 {
+            return Err(self.wrong(format!("{} replies, and {replies} in the transcript", self.session.replies())));
+        }
         for (at, recipient) in self.open.iter().enumerate() {
             let Some(Some(verdict)) = self.session.verdicts().get(at) else {
                 return Err(self.wrong(format!("recipient {recipient} has no verdict")));

@@ -73,6 +73,8 @@ pub enum Event {
     Tls,
     /// `-- tls fails: reason`.
     TlsFails(String),
+    /// `-- pause`: what the server says next comes later, although the client says nothing.
+    Pause,
     /// `-- lost`: the server is gone.
     Lost(String),
     /// `-- time-out`.
@@ -284,6 +286,7 @@ fn event(text: &str) -> Result<Event, String> {
         "tls" => Event::Tls,
         "tls fails" => Event::TlsFails(or("no reason given")),
         "lost" => Event::Lost(or(CLOSED)),
+        "pause" => Event::Pause,
         "time-out" => Event::TimeOut,
         "password unavailable" => Event::NoPassword(or("no reason given")),
         "message breaks" => Event::MessageBreaks(or("no reason given")),

@@ -159,7 +159,9 @@ impl Server<'_> {
             Event::CutOff => self.end("cut off"),
             // Whether two writes are two segments cannot be seen here for sure.
             Event::Flush | Event::NoPassword(_) | Event::ConnectAgain => Ok(()),
-            Event::TimeOut | Event::MessageBreaks(_) => Err(format!("{event:?} cannot be played over a wire")),
+            Event::Pause | Event::TimeOut | Event::MessageBreaks(_) => {
+                Err(format!("{event:?} cannot be played over a wire"))
+            }
         }
     }
 
