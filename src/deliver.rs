@@ -216,10 +216,12 @@ async fn one_session(
 /// The argument of EHLO: as configured, else the machine's full name, else the address that the connection has here
 /// (RFC 5321 section 4.1.4).
 fn hello(account: &Account, local: IpAddr) -> String {
-    if let Some(name) = account.hostname.clone().or_else(system::full_host_name) {
-        return name;
-    }
-    match local.to_canonical() {
+    account.hostname.clone().or_else(system::full_host_name).unwrap_or_else(|| literal(local))
+}
+
+/// An address as it stands in a mail address (RFC 5321 section 4.1.3).
+fn literal(address: IpAddr) -> String {
+    match address.to_canonical() {
         IpAddr::V4(address) => format!("[{address}]"),
         IpAddr::V6(address) => format!("[IPv6:{address}]"),
     }
@@ -238,4 +240,22 @@ fn login(account: &Account, server: &Server) -> LoginMode {
     };
     let clear_text = if here && account.tls.policy == TlsPolicy::None { ClearText::Allowed } else { ClearText::Never };
     LoginMode::As { user: login.user.clone(), mechanisms, clear_text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P-034: an IPv4 address is one also where the socket is for both families.
+    #[test]
+    fn address_literals_have_the_form_of_the_standard() {
+        for (address, shown) in [
+            ("192.0.2.1", "[192.0.2.1]"),
+            ("2001:db8::1", "[IPv6:2001:db8::1]"),
+            ("::ffff:10.0.0.5", "[10.0.0.5]"),
+            ("::1", "[IPv6:::1]"),
+        ] {
+            assert_eq!(literal(address.parse().unwrap()), shown);
+        }
+    }
 }

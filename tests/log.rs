@@ -124,6 +124,7 @@ fn field(line: &str, name: &str) -> Option<String> {
 const NAMES: [&str; 12] =
     ["time", "id", "uid", "account", "host", "peer", "sender", "recipient", "size", "result", "stage", "seconds"];
 
+/// P-076: what the server calls the message is in its reply, and the reply is in the log.
 #[test]
 fn line_says_who_what_where_and_how_long() {
     let line = Case::new(accepted(b"250 2.0.0 Ok: queued as 4cY\r\n")).line();

@@ -236,6 +236,7 @@ mod tests {
         (url.server.scheme, host, url.server.port, url.user)
     }
 
+    /// P-129: 587 for STARTTLS, 465 for TLS from the first octet, 25 only where it is written.
     #[test]
     fn url_names_scheme_host_port_and_user() {
         use Scheme::{Smtp, Submission, Submissions};

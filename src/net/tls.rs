@@ -147,7 +147,11 @@ impl Connector {
                     "the server's certificate is not meant for servers".to_owned()
                 }
                 CertificateError::Revoked => "the server's certificate has been revoked".to_owned(),
-                other => format!("the server's certificate cannot be used: {other}"),
+                CertificateError::BadSignature => {
+                    "the server's certificate has a signature that its issuer did not make".to_owned()
+                }
+                CertificateError::BadEncoding => "the server's certificate cannot be read".to_owned(),
+                other => format!("the server's certificate cannot be used: {}", words(other)),
             },
             Error::InvalidMessage(_) => "the server does not speak TLS here".to_owned(),
             Error::AlertReceived(alert) => match alert {
@@ -156,13 +160,30 @@ impl Connector {
                     "the server and this program have no common TLS parameters".to_owned()
                 }
                 AlertDescription::CertificateRequired => "the server asks for a client certificate".to_owned(),
-                other => format!("the server refused the handshake: alert {other:?}"),
+                other => format!("the server refused the handshake: {}", words(other)),
             },
             Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => too_old(),
             Error::PeerIncompatible(PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig) => too_old(),
+            Error::PeerIncompatible(why) => format!("the server's TLS is not ours: {}", words(why)),
+            Error::PeerMisbehaved(why) => format!("the server breaks the rules of TLS: {}", words(why)),
+            Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
+                "the server breaks the rules of TLS: a message that is not due".to_owned()
+            }
             other => other.to_string(),
         }
     }
+}
+
+/// The name of a variant as words: rustls has no others for most of its reasons.
+fn words(reason: &impl std::fmt::Debug) -> String {
+    let mut words = String::new();
+    for c in format!("{reason:?}").chars().take_while(char::is_ascii_alphanumeric) {
+        if c.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(c.to_ascii_lowercase());
+    }
+    words
 }
 
 /// The provider of cryptography that this build has.
@@ -245,5 +266,16 @@ fn pem_trouble(error: &rustls::pki_types::pem::Error) -> String {
         rustls::pki_types::pem::Error::Io(error) => error.to_string(),
         rustls::pki_types::pem::Error::NoItemsFound => "nothing of the kind in it".to_owned(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_words() {
+        assert_eq!(words(&AlertDescription::InternalError), "internal error");
+        assert_eq!(words(&CertificateError::UnhandledCriticalExtension), "unhandled critical extension");
     }
 }
