@@ -140,8 +140,7 @@ fn check(dialogue: &Dialogue, told: &str, exit: Option<i32>) -> Result<(), Wrong
         dialogue.check_heard(connection, &heard)?;
     }
     let secret = &dialogue.setup.secret;
-    let told_otherwise = told.replace("[secret]", "");
-    if !secret.is_empty() && (told_otherwise.contains(secret) || told_otherwise.contains(&BASE64.encode(secret))) {
+    if !secret.is_empty() && (told.contains(secret) || told.contains(&BASE64.encode(secret))) {
         return says(1, "the transcript has the password".to_owned());
     }
     for item in &dialogue.items {

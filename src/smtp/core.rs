@@ -71,8 +71,10 @@ pub(super) enum Firewall {
 /// server needs 50,000 recipients to get there, a hostile one 64.
 const KEPT_LIMIT: usize = 4 * 1024 * 1024;
 
-/// What stands for a secret. Its length is one, too.
-const MASK: &str = "[secret]";
+/// What stands for a secret of so many octets in base64.
+fn mask(octets: usize) -> String {
+    format!("[{octets} octets]")
+}
 
 /// A shorter part than this, in octets, gives little away, and would be found in harmless words.
 const REPEATED: usize = 6;
@@ -136,7 +138,7 @@ impl Core {
     /// The same for a line that ends with a secret, which no transcript and no error shows.
     pub(super) fn send_secret(&mut self, before: &str, secret: Zeroizing<String>, awaited: Awaited) {
         let line = Zeroizing::new(format!("{before}{}", secret.as_str()));
-        self.send_masked(&line, format!("{before}{MASK}"), awaited);
+        self.send_masked(&line, format!("{before}{}", mask(secret.len())), awaited);
         self.secrets.push(secret);
     }
 
@@ -165,7 +167,11 @@ impl Core {
             let run = rest.find(|c| !is_base64(c)).unwrap_or(rest.len());
             let other = rest[run..].find(is_base64).unwrap_or(rest.len() - run);
             let hidden = run > 0 && gives_away(&rest[..run]);
-            masked.push_str(if hidden { MASK } else { &rest[..run] });
+            if hidden {
+                masked.push_str(&mask(run))
+            } else {
+                masked.push_str(&rest[..run])
+            }
             masked.push_str(&rest[run..run + other]);
             rest = &rest[run + other..];
         }

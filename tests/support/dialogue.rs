@@ -6,7 +6,7 @@
 //! ! to bob@example.net, carol@example.net  settings, see `setup.rs`
 //! S: 220 mx.example.net                    consecutive lines of a side are one flight, and one turn
 //! C: EHLO client.example
-//! C: AUTH PLAIN [secret]                    as the transcript shows it …
+//! C: AUTH PLAIN [20 octets]                as the transcript shows it …
 //! C> AUTH PLAIN AGFsaWNlAHNlY3JldA==       … and as it goes over the wire, where that differs; also `S>`
 //! C*3: RCPT TO:<r{}@example.net>           the line for 1, 2 and 3; C*101-200 for the numbers between
 //! -- tls                                   what else happens, see `Event`; `-- connect again` begins another connection
