@@ -14,6 +14,8 @@ pub struct Spool {
     file: Option<File>,
     /// Octets in the file, without those that still are in memory.
     written: u64,
+    /// Octets of the file for which a place was asked for.
+    reserved: u64,
 }
 
 /// Where the octets are in the end.
@@ -30,6 +32,11 @@ impl Spool {
         Spool::default()
     }
 
+    /// So many octets may stand in memory.
+    fn room(&self) -> usize {
+        if self.file.is_some() { GATHERED } else { MEMORY_LIMIT }
+    }
+
     /// Ends writing.
     pub(super) fn finish(mut self) -> io::Result<Spooled> {
         if self.file.is_none() {
@@ -42,7 +49,8 @@ impl Spool {
         })
     }
 
-    fn write_out(&mut self, octets: &[u8]) -> io::Result<()> {
+    /// Moves what is in memory to the file.
+    fn spill(&mut self) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
             none => {
@@ -50,29 +58,40 @@ impl Spool {
                 none.insert(temporary_file(&std::env::temp_dir())?)
             }
         };
+        if self.written >= self.reserved {
+            reserve(file, self.written);
+            self.reserved = self.written + RESERVED;
+        }
         file.write_all(&self.memory)?;
-        file.write_all(octets)?;
-        self.written += (self.memory.len() + octets.len()) as u64;
-        self.memory = Vec::new();
+        self.written += self.memory.len() as u64;
+        self.memory.clear();
+        self.memory.shrink_to(GATHERED);
         Ok(())
     }
 }
 
 impl Write for Spool {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        // Behind the first file block, memory only gathers small writes to large ones.
-        let limit = if self.file.is_some() { GATHERED } else { MEMORY_LIMIT };
-        if self.memory.len() + octets.len() > limit {
-            self.write_out(octets)?;
-        } else {
-            self.memory.extend_from_slice(octets);
+        if self.memory.len() == self.room() && !octets.is_empty() {
+            self.spill()?;
         }
-        Ok(octets.len())
+        let taken = octets.len().min(self.room() - self.memory.len());
+        self.memory.extend_from_slice(&octets[..taken]);
+        Ok(taken)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.file.is_some() && !self.memory.is_empty() { self.write_out(&[]) } else { Ok(()) }
+        if self.file.is_some() && !self.memory.is_empty() { self.spill() } else { Ok(()) }
     }
+}
+
+/// Asks for a place on the disk for what comes next. It is given back with the file, and where it cannot be had, the
+/// writes will tell why.
+fn reserve(file: &File, from: u64) {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, from, RESERVED);
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, from);
 }
 
 /// A new file for reading and writing that only this process can reach.
@@ -101,8 +120,12 @@ fn nameless_file(directory: &Path) -> io::Result<File> {
 /// So many octets of a message are kept in memory.
 pub const MEMORY_LIMIT: usize = 1 << 20;
 
-/// Writes to the file are gathered to this size.
-const GATHERED: usize = 64 << 10;
+/// Writes to the file are gathered to this size, so that each begins and ends with a block of the file system: others
+/// cost half as much again.
+const GATHERED: usize = 256 << 10;
+
+/// Places on the disk are asked for in steps of so many octets: found one by one, they cost a third of all the writing.
+const RESERVED: u64 = 16 << 20;
 
 #[cfg(test)]
 mod tests {
