@@ -51,6 +51,9 @@ pub enum Detail {
 const FLIGHT: usize = 128 * 1024;
 /// Room for what one read brings.
 const READ: usize = 8 * 1024;
+/// After so many octets a flight is interrupted for what they say. Otherwise a server that reads nothing and floods
+/// would fill our memory for as long as the flight cannot leave.
+const HEARD: usize = 64 * 1024;
 /// How long to wait for what the server had said before it closed a connection under our hands.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How long a QUIT or close_notify may take to leave this machine. Nobody waits for its answer.
@@ -65,7 +68,8 @@ const BODY: Duration = Duration::from_secs(10 * 60);
 /// Runs a session over a connection until it is closed.
 pub async fn drive(socket: TcpStream, session: &mut Session, means: Means<'_>, tell: &mut dyn FnMut(Notice)) {
     let stream = Some(Stream::Plain(socket));
-    let mut driver = Driver { stream, flight: Vec::with_capacity(1024), broken: None, session, means, tell };
+    let mut driver =
+        Driver { stream, flight: Vec::with_capacity(1024), end_of_data: None, broken: None, session, means, tell };
     driver.run().await;
     (driver.tell)(Notice::Closed);
 }
@@ -75,6 +79,8 @@ struct Driver<'a, 'm> {
     stream: Option<Stream>,
     /// What goes out with the next write.
     flight: Vec<u8>,
+    /// Where in the flight the end of data stands, until it has left.
+    end_of_data: Option<usize>,
     /// Why nothing can be written any more. What the server said before may still be read.
     broken: Option<String>,
     session: &'a mut Session,
@@ -96,7 +102,12 @@ impl Driver<'_, '_> {
             let action = self.session.next_action();
             self.tell_events();
             match action {
-                Action::Write(octets) => self.flight.extend_from_slice(&octets),
+                Action::Write(octets) => {
+                    if self.session.stage() == Stage::EndOfData {
+                        self.end_of_data = Some(self.flight.len());
+                    }
+                    self.flight.extend_from_slice(&octets);
+                }
                 Action::Read(stage) => {
                     let begun = !self.flight.is_empty() || self.session.replies() != replies;
                     if begun {
@@ -173,16 +184,19 @@ impl Driver<'_, '_> {
     }
 
     /// Writes the flight in as few system calls as the kernel allows, and reads what comes meanwhile, so that
-    /// neither side can block the other (RFC 2920 section 3.1). Gives the number of octets that came.
+    /// neither side can block the other (RFC 2920 section 3.1). Gives the number of octets that came; what they mean
+    /// has to be seen before the rest of the flight goes out, if there is a rest.
     async fn flush(&mut self, deadline: Instant) -> Result<usize, Interruption> {
         let Some(stream) = &mut self.stream else {
             return Err(Interruption::Lost("the connection is closed".to_owned()));
         };
         let session = &mut *self.session;
         let flight = &self.flight;
+        let end_of_data = self.end_of_data;
         let mut written = 0;
         let mut received = 0;
         let mut open = true;
+        let mut early = false;
         let mut octets = [0; READ];
         let work = poll_fn(|cx| {
             loop {
@@ -193,6 +207,10 @@ impl Driver<'_, '_> {
                         Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
                             received += buffer.filled().len();
                             session.received(buffer.filled());
+                            early = end_of_data.is_some_and(|end| written <= end);
+                            if early || received > HEARD {
+                                return Poll::Ready(Ok(()));
+                            }
                             continue;
                         }
                         // The end, or an error: writing will show it too, or the next read does.
@@ -213,11 +231,28 @@ impl Driver<'_, '_> {
             }
         });
         let done = timeout_at(deadline, work).await;
-        self.flight.clear();
+        // Under TLS, what was written may still be here when the connection breaks.
+        let held_back = matches!(stream, Stream::Tls(_)) && !matches!(done, Ok(Ok(())));
+        if let Some(end) = self.end_of_data.take()
+            && received > 0
+            && (early || held_back)
+        {
+            self.session.end_of_data_unsent();
+            self.flight.truncate(end);
+        }
         match done {
-            Err(_) => Err(Interruption::TimedOut),
-            Ok(Ok(())) => Ok(received),
-            Ok(Err(error)) => Err(Interruption::Lost(plain(&error))),
+            Ok(Ok(())) => {
+                self.flight.drain(..written.min(self.flight.len()));
+                Ok(received)
+            }
+            Err(_) => {
+                self.flight.clear();
+                Err(Interruption::TimedOut)
+            }
+            Ok(Err(error)) => {
+                self.flight.clear();
+                Err(Interruption::Lost(plain(&error)))
+            }
         }
     }
 
