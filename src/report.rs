@@ -2,6 +2,7 @@
 //!
 //! A closed standard output or error is no failure: there is nobody to tell.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use crate::check::{CertificateReport, ServerReport};
@@ -82,8 +83,12 @@ pub fn failures(failures: &[Failure], style: Style) {
 /// Text for standard error, in one write. Controls in it are escaped, but for line ends and tabs: names of files and
 /// arguments are in errors, and somebody else may have made them to steer a terminal.
 pub fn error_text(text: &str) {
+    let plain = |octet: u8| matches!(octet, b' '..=b'~' | b'\n' | b'\t');
     let line = |line: &str| line.split('\t').map(|part| printable(part.as_bytes())).collect::<Vec<_>>().join("\t");
-    let text = text.split('\n').map(line).collect::<Vec<_>>().join("\n");
+    let text = match text.bytes().all(plain) {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(text.split('\n').map(line).collect::<Vec<_>>().join("\n")),
+    };
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
