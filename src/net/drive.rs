@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
 use super::notice::Notice;
-use super::socket::plain;
+use super::socket::{aside, plain};
 use super::stream::Stream;
 use super::tls::Connector;
 use crate::config::account::{Secret, Timeouts};
@@ -415,11 +415,11 @@ async fn password(secret: &Secret) -> Result<Zeroizing<String>, String> {
     // A thread waits for the child. tokio's own children would make every run without one pay for a signal handler.
     let child = secret::command(line).spawn().map_err(|error| cannot(&error))?;
     let id = rustix::process::Pid::from_child(&child);
-    let output = tokio::task::spawn_blocking(move || child.wait_with_output());
+    let output = aside(move || child.wait_with_output());
     match tokio::time::timeout(PASSWORD, output).await {
         Ok(Ok(Ok(output))) => secret::from_output(output).map_err(|error| error.to_string()),
         Ok(Ok(Err(error))) => Err(cannot(&error)),
-        Ok(Err(_)) => Err("password-command cannot be waited for".to_owned()),
+        Ok(Err(error)) => Err(format!("password-command cannot be waited for: {}", plain(&error))),
         Err(_) => {
             // It has not been waited for, so the number is still its own.
             let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);
