@@ -54,13 +54,13 @@ struct Ended {
     after: Duration,
 }
 
-/// Plays a session with one recipient against a server that runs beside it on the same clock.
+/// Plays a session against a server that runs beside it on the same clock.
 async fn play<F: Future<Output = ()> + 'static>(
     message: Text,
     timeouts: Timeouts,
     server: impl FnOnce(TcpStream) -> F + 'static,
 ) -> Ended {
-    play_over(Path::AsItIs, message, timeouts, server).await
+    play_over(Path::AsItIs, 1, message, timeouts, server).await
 }
 
 /// What the system keeps of octets that the peer has not read.
@@ -73,6 +73,7 @@ enum Path {
 
 async fn play_over<F: Future<Output = ()> + 'static>(
     path: Path,
+    recipients: usize,
     message: Text,
     timeouts: Timeouts,
     server: impl FnOnce(TcpStream) -> F + 'static,
@@ -103,8 +104,9 @@ async fn play_over<F: Future<Output = ()> + 'static>(
             if path == Path::Narrow {
                 rustix::net::sockopt::set_socket_send_buffer_size(&connection.stream, 4096).unwrap();
             }
-            let recipient = Address::parse("bob@example.net").unwrap();
-            let envelope = Envelope::new(ReversePath::Null, vec![recipient]).unwrap();
+            let names = ["bob".to_owned()].into_iter().chain((1..).map(|number| format!("bob{number}")));
+            let recipients = names.take(recipients).map(|name| Address::parse(&format!("{name}@example.net")).unwrap());
+            let envelope = Envelope::new(ReversePath::Null, recipients.collect()).unwrap();
             let facts = Facts { size: message.size as u64, ..Facts::default() };
             let settings = Settings {
                 hello: "client.example".to_owned(),
@@ -297,7 +299,7 @@ async fn a_server_that_floods_is_cut_off() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_floods_and_reads_nothing_is_cut_off() {
     let (tell, told) = tokio::sync::oneshot::channel();
-    let ended = play_over(Path::Narrow, text(1_000_000), timeouts(), |mut stream| async move {
+    let ended = play_over(Path::Narrow, 1, text(1_000_000), timeouts(), |mut stream| async move {
         greet(&mut stream, "250-PIPELINING\r\n").await;
         expect(&mut stream, COMMANDS).await;
         stream.write_all(b"250 ok\r\n250 ok\r\n354 go\r\n").await.unwrap();
@@ -320,7 +322,7 @@ async fn a_server_that_floods_and_reads_nothing_is_cut_off() {
 #[tokio::test(start_paused = true)]
 async fn a_yes_before_the_end_of_data_has_left_counts_for_nothing() {
     for rest in [0, 200_000] {
-        let ended = play_over(Path::Narrow, text(50_000), timeouts(), move |mut stream| async move {
+        let ended = play_over(Path::Narrow, 1, text(50_000), timeouts(), move |mut stream| async move {
             greet(&mut stream, "250-PIPELINING\r\n").await;
             expect(&mut stream, COMMANDS).await;
             stream.write_all(b"250 ok\r\n250 ok\r\n354 go\r\n").await.unwrap();
@@ -339,7 +341,7 @@ async fn a_yes_before_the_end_of_data_has_left_counts_for_nothing() {
 /// The other half of the test above: a narrow path is none of the reasons.
 #[tokio::test(start_paused = true)]
 async fn a_message_that_leaves_in_small_pieces_is_accepted() {
-    let ended = play_over(Path::Narrow, text(50_000), timeouts(), |mut stream| async move {
+    let ended = play_over(Path::Narrow, 1, text(50_000), timeouts(), |mut stream| async move {
         greet(&mut stream, "250-PIPELINING\r\n").await;
         expect(&mut stream, COMMANDS).await;
         stream.write_all(b"250 ok\r\n250 ok\r\n354 go\r\n").await.unwrap();
@@ -352,6 +354,24 @@ async fn a_message_that_leaves_in_small_pieces_is_accepted() {
     })
     .await;
     assert!(matches!(ended.verdict, Verdict::Accepted(_)), "{:?}", ended.verdict);
+}
+
+/// P-090: each reply comes just in time, and there are many.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_slow_a_hundred_times_cannot_hold_us_for_hours() {
+    let ended = play_over(Path::AsItIs, 100, text(10), timeouts(), |mut stream| async move {
+        greet(&mut stream, "").await;
+        let mut octets = [0; 1024];
+        while stream.read(&mut octets).await.is_ok_and(|count| count > 0) {
+            tokio::time::sleep(Duration::from_secs(299)).await;
+            if stream.write_all(b"250 ok\r\n").await.is_err() {
+                return;
+            }
+        }
+    })
+    .await;
+    assert_eq!(deferred(&ended), (Stage::Rcpt, Cause::TimedOut));
+    assert_eq!(ended.after.as_secs(), 3600 + 100 * 10);
 }
 
 /// P-093 P-419: nobody waits for the 221.

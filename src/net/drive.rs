@@ -65,11 +65,21 @@ const BLOCK: Duration = Duration::from_secs(3 * 60);
 /// The body as a whole has this much time, and more for its size.
 const BODY: Duration = Duration::from_secs(10 * 60);
 
+/// A session has this much time, and more for each of its recipients; the message's own time does not count. A server
+/// that gives each reply just in time could hold us for days otherwise.
+const SESSION: Duration = Duration::from_secs(60 * 60);
+const RECIPIENT: Duration = Duration::from_secs(10);
+/// Where the account gives a command more time, a session has time for so many of them.
+const REPLIES: u32 = 12;
+
 /// Runs a session over a connection until it is closed.
 pub async fn drive(socket: TcpStream, session: &mut Session, means: Means<'_>, tell: &mut dyn FnMut(Notice)) {
     let stream = Some(Stream::Plain(socket));
+    let recipients = u32::try_from(session.verdicts().len()).unwrap_or(u32::MAX);
+    let least = means.timeouts.command.unwrap_or_default().saturating_mul(REPLIES);
+    let end = Instant::now() + SESSION.max(least) + RECIPIENT.saturating_mul(recipients);
     let mut driver =
-        Driver { stream, flight: Vec::with_capacity(1024), end_of_data: None, broken: None, session, means, tell };
+        Driver { end, stream, flight: Vec::with_capacity(1024), end_of_data: None, broken: None, session, means, tell };
     driver.run().await;
     (driver.tell)(Notice::Closed);
 }
@@ -79,6 +89,8 @@ struct Driver<'a, 'm> {
     stream: Option<Stream>,
     /// What goes out with the next write.
     flight: Vec<u8>,
+    /// When the session has lasted long enough, whatever its replies are.
+    end: Instant,
     /// Where in the flight the end of data stands, until it has left.
     end_of_data: Option<usize>,
     /// Why nothing can be written any more. What the server said before may still be read.
@@ -112,7 +124,7 @@ impl Driver<'_, '_> {
                     let begun = !self.flight.is_empty() || self.session.replies() != replies;
                     if begun {
                         replies = self.session.replies();
-                        deadline = Instant::now() + limit(stage, self.means.timeouts);
+                        deadline = self.deadline(stage);
                     }
                     self.read(stage, &mut deadline).await;
                 }
@@ -127,10 +139,16 @@ impl Driver<'_, '_> {
 
     /// A flight that nothing is awaited behind.
     async fn flush_alone(&mut self) {
-        let deadline = Instant::now() + limit(self.session.stage(), self.means.timeouts);
+        let deadline = self.deadline(self.session.stage());
         if let Err(interruption) = self.flush(deadline).await {
             self.interrupted(interruption);
         }
+    }
+
+    /// When the answer in a stage must be there. The one to the message is awaited even when the session is over.
+    fn deadline(&self, stage: Stage) -> Instant {
+        let own = Instant::now() + limit(stage, self.means.timeouts);
+        if stage == Stage::EndOfData { own } else { own.min(self.end) }
     }
 
     fn tell_events(&mut self) {
@@ -148,7 +166,7 @@ impl Driver<'_, '_> {
     async fn read(&mut self, stage: Stage, deadline: &mut Instant) {
         if !self.flight.is_empty() {
             let received = self.flush(*deadline).await;
-            *deadline = Instant::now() + limit(stage, self.means.timeouts);
+            *deadline = self.deadline(stage);
             match received {
                 Ok(0) => {}
                 Ok(_) => return,
@@ -261,7 +279,9 @@ impl Driver<'_, '_> {
         let Some(source) = self.means.source.take() else {
             return self.session.body_failed("there is no message".to_owned());
         };
+        let begun = Instant::now();
         let finished = self.copy(&mut *source).await;
+        self.end += begun.elapsed();
         self.means.source = Some(source);
         match finished {
             Ok(true) => self.session.body_sent(),
@@ -349,7 +369,7 @@ impl Driver<'_, '_> {
         let (Some(connector), Some(stream)) = (self.means.connector, self.stream.take()) else {
             return self.session.tls_failed("TLS is not set up".to_owned());
         };
-        let deadline = Instant::now() + limit(Stage::Handshake, self.means.timeouts);
+        let deadline = self.deadline(Stage::Handshake);
         match timeout_at(deadline, stream.start_tls(connector)).await {
             Ok(Ok(stream)) => {
                 if self.means.detail == Detail::Full
