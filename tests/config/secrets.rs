@@ -140,3 +140,14 @@ fn no_error_shows_the_password_of_the_environment() {
     let shown = format!("{:?}", place.account(WITH_PASSWORD, &[]).unwrap());
     assert!(!shown.contains("hunter"), "{shown}");
 }
+
+/// Whoever shows another key would be given the message in clear text, which a pin is there to prevent.
+#[test]
+fn a_pin_and_a_way_around_it_do_not_go_together() {
+    let place = Place::new();
+    let pin = "0123456789abcdef".repeat(4);
+    let text = format!("{WITHOUT}tls-pin = \"{pin}\"\n");
+    assert!(place.account(&text, &[]).is_ok());
+    let error = place.account(&text, &[("POSTHASTE_TLS", "opportunistic")]).unwrap_err();
+    assert!(error.kind() == Kind::Invalid && error.message().contains("clear text"), "{error}");
+}
