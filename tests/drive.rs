@@ -231,6 +231,23 @@ async fn no_answer_to_the_end_of_data_is_unknown_after_ten_minutes() {
     assert_eq!(ended.after.as_secs(), 600);
 }
 
+/// P-089 P-422: a part of a yes is none, and nobody knows what the rest would have been.
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_breaks_off_is_no_answer() {
+    for part in ["250-taken\r\n", "250 taken", "250 taken\r", "250-taken\r\n250", "2"] {
+        let ended = play(text(10), timeouts(), move |mut stream| async move {
+            greet(&mut stream, "250-PIPELINING\r\n").await;
+            expect(&mut stream, COMMANDS).await;
+            stream.write_all(b"250 ok\r\n250 ok\r\n354 go\r\n").await.unwrap();
+            expect(&mut stream, b"Subject: sixteen\r\n.\r\nQUIT\r\n").await;
+            stream.write_all(part.as_bytes()).await.unwrap();
+        })
+        .await;
+        assert!(matches!(deferred(&ended), (Stage::EndOfData, Cause::Lost(_))), "{part:?}: {:?}", ended.verdict);
+        assert!(matches!(&ended.verdict, Verdict::Deferred(trouble) if trouble.may_be_delivered()));
+    }
+}
+
 /// P-086: a refusal in the middle of the message is heard, and is the reason.
 #[tokio::test(start_paused = true)]
 async fn an_early_refusal_is_the_reason_and_not_the_broken_pipe() {
