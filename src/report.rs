@@ -2,6 +2,7 @@
 //!
 //! A closed standard output or error is no failure: there is nobody to tell.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use crate::check::{CertificateReport, ServerReport};
@@ -10,7 +11,7 @@ use crate::failure::{self, Failure};
 use crate::hints;
 use crate::net::Notice;
 use crate::smtp::outcome::Verdict;
-use crate::smtp::reply::Reply;
+use crate::smtp::reply::{Reply, printable};
 
 /// How errors are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,13 +72,23 @@ pub fn failures(failures: &[Failure], style: Style) {
             (Some(hint), Style::OneLine) => format!(" (hint: {hint})"),
             (Some(hint), Style::Person | Style::Json) => format!("\n  hint: {hint}"),
         };
-        text.push_str(&format!("posthaste: {}{hint}\n", failure.message.trim_end()));
+        let message = failure.message.trim_end();
+        // A name of a file, or an argument, may have line ends in it.
+        let message = if style == Style::OneLine { printable(message.as_bytes()) } else { message.to_owned() };
+        text.push_str(&format!("posthaste: {message}{hint}\n"));
     }
     error_text(&text);
 }
 
-/// Text for standard error, in one write.
+/// Text for standard error, in one write. Controls in it are escaped, but for line ends and tabs: names of files and
+/// arguments are in errors, and somebody else may have made them to steer a terminal.
 pub fn error_text(text: &str) {
+    let plain = |octet: u8| matches!(octet, b' '..=b'~' | b'\n' | b'\t');
+    let line = |line: &str| line.split('\t').map(|part| printable(part.as_bytes())).collect::<Vec<_>>().join("\t");
+    let text = match text.bytes().all(plain) {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(text.split('\n').map(line).collect::<Vec<_>>().join("\n")),
+    };
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 

@@ -54,13 +54,35 @@ struct Ended {
     after: Duration,
 }
 
-/// Plays a session with one recipient against a server that runs beside it on the same clock.
+/// Plays a session against a server that runs beside it on the same clock.
 async fn play<F: Future<Output = ()> + 'static>(
     message: Text,
     timeouts: Timeouts,
     server: impl FnOnce(TcpStream) -> F + 'static,
 ) -> Ended {
+    play_over(Path::AsItIs, 1, message, timeouts, server).await
+}
+
+/// What the system keeps of octets that the peer has not read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Path {
+    AsItIs,
+    /// So few that no block of a message fits in.
+    Narrow,
+}
+
+async fn play_over<F: Future<Output = ()> + 'static>(
+    path: Path,
+    recipients: usize,
+    message: Text,
+    timeouts: Timeouts,
+    server: impl FnOnce(TcpStream) -> F + 'static,
+) -> Ended {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    if path == Path::Narrow {
+        // Connections have it from their listener.
+        rustix::net::sockopt::set_socket_recv_buffer_size(&listener, 4096).unwrap();
+    }
     let address = listener.local_addr().unwrap();
     let local = tokio::task::LocalSet::new();
     local
@@ -79,8 +101,12 @@ async fn play<F: Future<Output = ()> + 'static>(
             let begun = Instant::now();
             let connection =
                 socket::connect(&Host::Address(address.ip()), address.port(), Duration::from_secs(30)).await.unwrap();
-            let recipient = Address::parse("bob@example.net").unwrap();
-            let envelope = Envelope::new(ReversePath::Null, vec![recipient]).unwrap();
+            if path == Path::Narrow {
+                rustix::net::sockopt::set_socket_send_buffer_size(&connection.stream, 4096).unwrap();
+            }
+            let names = ["bob".to_owned()].into_iter().chain((1..).map(|number| format!("bob{number}")));
+            let recipients = names.take(recipients).map(|name| Address::parse(&format!("{name}@example.net")).unwrap());
+            let envelope = Envelope::new(ReversePath::Null, recipients.collect()).unwrap();
             let facts = Facts { size: message.size as u64, ..Facts::default() };
             let settings = Settings {
                 hello: "client.example".to_owned(),
@@ -205,6 +231,23 @@ async fn no_answer_to_the_end_of_data_is_unknown_after_ten_minutes() {
     assert_eq!(ended.after.as_secs(), 600);
 }
 
+/// P-089 P-422: a part of a yes is none, and nobody knows what the rest would have been.
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_breaks_off_is_no_answer() {
+    for part in ["250-taken\r\n", "250 taken", "250 taken\r", "250-taken\r\n250", "2"] {
+        let ended = play(text(10), timeouts(), move |mut stream| async move {
+            greet(&mut stream, "250-PIPELINING\r\n").await;
+            expect(&mut stream, COMMANDS).await;
+            stream.write_all(b"250 ok\r\n250 ok\r\n354 go\r\n").await.unwrap();
+            expect(&mut stream, b"Subject: sixteen\r\n.\r\nQUIT\r\n").await;
+            stream.write_all(part.as_bytes()).await.unwrap();
+        })
+        .await;
+        assert!(matches!(deferred(&ended), (Stage::EndOfData, Cause::Lost(_))), "{part:?}: {:?}", ended.verdict);
+        assert!(matches!(&ended.verdict, Verdict::Deferred(trouble) if trouble.may_be_delivered()));
+    }
+}
+
 /// P-086: a refusal in the middle of the message is heard, and is the reason.
 #[tokio::test(start_paused = true)]
 async fn an_early_refusal_is_the_reason_and_not_the_broken_pipe() {
@@ -267,6 +310,85 @@ async fn a_server_that_floods_is_cut_off() {
     })
     .await;
     assert!(matches!(deferred(&ended), (Stage::Greeting, Cause::Malformed(_))), "{:?}", ended.verdict);
+}
+
+/// P-020 P-239: nor does a flood while nothing of the message leaves.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_floods_and_reads_nothing_is_cut_off() {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let ended = play_over(Path::Narrow, 1, text(1_000_000), timeouts(), |mut stream| async move {
+        greet(&mut stream, "250-PIPELINING\r\n").await;
+        expect(&mut stream, COMMANDS).await;
+        stream.write_all(b"250 ok\r\n250 ok\r\n354 go\r\n").await.unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let block = b"250-more and more\r\n".repeat(1000);
+        let mut flood = 0;
+        while flood < 64 << 20 && stream.write_all(&block).await.is_ok() {
+            flood += block.len();
+        }
+        let _ = tell.send(flood);
+    });
+    let (ended, flood) = tokio::join!(ended, async { told.await.ok() });
+    assert!(matches!(deferred(&ended), (Stage::Body, Cause::Malformed(_))), "{:?}", ended.verdict);
+    // Much of it was only ever in the system's buffers.
+    assert!(flood.is_none_or(|octets| octets < 32 << 20), "{flood:?}");
+}
+
+/// P-070 P-071: the flight with the end of the message cannot leave, and the yes is there already. The server goes away,
+/// or takes the rest all the same.
+#[tokio::test(start_paused = true)]
+async fn a_yes_before_the_end_of_data_has_left_counts_for_nothing() {
+    for rest in [0, 200_000] {
+        let ended = play_over(Path::Narrow, 1, text(50_000), timeouts(), move |mut stream| async move {
+            greet(&mut stream, "250-PIPELINING\r\n").await;
+            expect(&mut stream, COMMANDS).await;
+            stream.write_all(b"250 ok\r\n250 ok\r\n354 go\r\n").await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            stream.write_all(b"250 taken\r\n").await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let mut all = Vec::new();
+            let _ = stream.take(rest).read_to_end(&mut all).await;
+            assert!(!all.windows(5).any(|octets| octets == b"\r\n.\r\n"), "the message was ended");
+        })
+        .await;
+        assert!(matches!(deferred(&ended), (Stage::Body, Cause::TooEarly(_))), "{:?}", ended.verdict);
+    }
+}
+
+/// The other half of the test above: a narrow path is none of the reasons.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_leaves_in_small_pieces_is_accepted() {
+    let ended = play_over(Path::Narrow, 1, text(50_000), timeouts(), |mut stream| async move {
+        greet(&mut stream, "250-PIPELINING\r\n").await;
+        expect(&mut stream, COMMANDS).await;
+        stream.write_all(b"250 ok\r\n250 ok\r\n354 go\r\n").await.unwrap();
+        let mut all = Vec::new();
+        while !all.ends_with(b"\r\n.\r\nQUIT\r\n") {
+            assert!(stream.read_buf(&mut all).await.unwrap() > 0);
+        }
+        stream.write_all(b"250 taken\r\n").await.unwrap();
+        std::future::pending().await
+    })
+    .await;
+    assert!(matches!(ended.verdict, Verdict::Accepted(_)), "{:?}", ended.verdict);
+}
+
+/// P-090: each reply comes just in time, and there are many.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_slow_a_hundred_times_cannot_hold_us_for_hours() {
+    let ended = play_over(Path::AsItIs, 100, text(10), timeouts(), |mut stream| async move {
+        greet(&mut stream, "").await;
+        let mut octets = [0; 1024];
+        while stream.read(&mut octets).await.is_ok_and(|count| count > 0) {
+            tokio::time::sleep(Duration::from_secs(299)).await;
+            if stream.write_all(b"250 ok\r\n").await.is_err() {
+                return;
+            }
+        }
+    })
+    .await;
+    assert_eq!(deferred(&ended), (Stage::Rcpt, Cause::TimedOut));
+    assert_eq!(ended.after.as_secs(), 3600 + 100 * 10);
 }
 
 /// P-093 P-419: nobody waits for the 221.

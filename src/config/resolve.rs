@@ -168,6 +168,12 @@ impl<'a> Resolver<'a> {
                     .help("Remove `tls`, or set auth = \"none\" to send without a login."));
             }
         }
+        if policy == TlsPolicy::Opportunistic
+            && let Some((_, pins)) = self.find(|s| s.tls_pin.as_ref())
+        {
+            let message = "`tls-pin` is set, and `tls` is `opportunistic`: with another key, clear text would be sent";
+            return Err(self.error(message, pins.place).help("Remove one of them."));
+        }
         let cert = self.find(|s| s.tls_cert.as_ref()).map(|(_, set)| set);
         let key = self.find(|s| s.tls_key.as_ref()).map(|(_, set)| set);
         let alone = match (cert, key) {

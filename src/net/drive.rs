@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
 use super::notice::Notice;
-use super::socket::plain;
+use super::socket::{aside, plain};
 use super::stream::Stream;
 use super::tls::Connector;
 use crate::config::account::{Secret, Timeouts};
@@ -51,6 +51,9 @@ pub enum Detail {
 const FLIGHT: usize = 128 * 1024;
 /// Room for what one read brings.
 const READ: usize = 8 * 1024;
+/// After so many octets a flight is interrupted for what they say. Otherwise a server that reads nothing and floods
+/// would fill our memory for as long as the flight cannot leave.
+const HEARD: usize = 64 * 1024;
 /// How long to wait for what the server had said before it closed a connection under our hands.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How long a QUIT or close_notify may take to leave this machine. Nobody waits for its answer.
@@ -62,10 +65,21 @@ const BLOCK: Duration = Duration::from_secs(3 * 60);
 /// The body as a whole has this much time, and more for its size.
 const BODY: Duration = Duration::from_secs(10 * 60);
 
+/// A session has this much time, and more for each of its recipients; the message's own time does not count. A server
+/// that gives each reply just in time could hold us for days otherwise.
+const SESSION: Duration = Duration::from_secs(60 * 60);
+const RECIPIENT: Duration = Duration::from_secs(10);
+/// Where the account gives a command more time, a session has time for so many of them.
+const REPLIES: u32 = 12;
+
 /// Runs a session over a connection until it is closed.
 pub async fn drive(socket: TcpStream, session: &mut Session, means: Means<'_>, tell: &mut dyn FnMut(Notice)) {
     let stream = Some(Stream::Plain(socket));
-    let mut driver = Driver { stream, flight: Vec::with_capacity(1024), broken: None, session, means, tell };
+    let recipients = u32::try_from(session.verdicts().len()).unwrap_or(u32::MAX);
+    let least = means.timeouts.command.unwrap_or_default().saturating_mul(REPLIES);
+    let end = Instant::now() + SESSION.max(least) + RECIPIENT.saturating_mul(recipients);
+    let mut driver =
+        Driver { end, stream, flight: Vec::with_capacity(1024), end_of_data: None, broken: None, session, means, tell };
     driver.run().await;
     (driver.tell)(Notice::Closed);
 }
@@ -75,6 +89,10 @@ struct Driver<'a, 'm> {
     stream: Option<Stream>,
     /// What goes out with the next write.
     flight: Vec<u8>,
+    /// When the session has lasted long enough, whatever its replies are.
+    end: Instant,
+    /// Where in the flight the end of data stands, until it has left.
+    end_of_data: Option<usize>,
     /// Why nothing can be written any more. What the server said before may still be read.
     broken: Option<String>,
     session: &'a mut Session,
@@ -96,12 +114,17 @@ impl Driver<'_, '_> {
             let action = self.session.next_action();
             self.tell_events();
             match action {
-                Action::Write(octets) => self.flight.extend_from_slice(&octets),
+                Action::Write(octets) => {
+                    if self.session.stage() == Stage::EndOfData {
+                        self.end_of_data = Some(self.flight.len());
+                    }
+                    self.flight.extend_from_slice(&octets);
+                }
                 Action::Read(stage) => {
                     let begun = !self.flight.is_empty() || self.session.replies() != replies;
                     if begun {
                         replies = self.session.replies();
-                        deadline = Instant::now() + limit(stage, self.means.timeouts);
+                        deadline = self.deadline(stage);
                     }
                     self.read(stage, &mut deadline).await;
                 }
@@ -116,10 +139,16 @@ impl Driver<'_, '_> {
 
     /// A flight that nothing is awaited behind.
     async fn flush_alone(&mut self) {
-        let deadline = Instant::now() + limit(self.session.stage(), self.means.timeouts);
+        let deadline = self.deadline(self.session.stage());
         if let Err(interruption) = self.flush(deadline).await {
             self.interrupted(interruption);
         }
+    }
+
+    /// When the answer in a stage must be there. The one to the message is awaited even when the session is over.
+    fn deadline(&self, stage: Stage) -> Instant {
+        let own = Instant::now() + limit(stage, self.means.timeouts);
+        if stage == Stage::EndOfData { own } else { own.min(self.end) }
     }
 
     fn tell_events(&mut self) {
@@ -137,7 +166,7 @@ impl Driver<'_, '_> {
     async fn read(&mut self, stage: Stage, deadline: &mut Instant) {
         if !self.flight.is_empty() {
             let received = self.flush(*deadline).await;
-            *deadline = Instant::now() + limit(stage, self.means.timeouts);
+            *deadline = self.deadline(stage);
             match received {
                 Ok(0) => {}
                 Ok(_) => return,
@@ -173,16 +202,19 @@ impl Driver<'_, '_> {
     }
 
     /// Writes the flight in as few system calls as the kernel allows, and reads what comes meanwhile, so that
-    /// neither side can block the other (RFC 2920 section 3.1). Gives the number of octets that came.
+    /// neither side can block the other (RFC 2920 section 3.1). Gives the number of octets that came; what they mean
+    /// has to be seen before the rest of the flight goes out, if there is a rest.
     async fn flush(&mut self, deadline: Instant) -> Result<usize, Interruption> {
         let Some(stream) = &mut self.stream else {
             return Err(Interruption::Lost("the connection is closed".to_owned()));
         };
         let session = &mut *self.session;
         let flight = &self.flight;
+        let end_of_data = self.end_of_data;
         let mut written = 0;
         let mut received = 0;
         let mut open = true;
+        let mut early = false;
         let mut octets = [0; READ];
         let work = poll_fn(|cx| {
             loop {
@@ -193,6 +225,10 @@ impl Driver<'_, '_> {
                         Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
                             received += buffer.filled().len();
                             session.received(buffer.filled());
+                            early = end_of_data.is_some_and(|end| written <= end);
+                            if early || received > HEARD {
+                                return Poll::Ready(Ok(()));
+                            }
                             continue;
                         }
                         // The end, or an error: writing will show it too, or the next read does.
@@ -213,11 +249,28 @@ impl Driver<'_, '_> {
             }
         });
         let done = timeout_at(deadline, work).await;
-        self.flight.clear();
+        // Under TLS, what was written may still be here when the connection breaks.
+        let held_back = matches!(stream, Stream::Tls(_)) && !matches!(done, Ok(Ok(())));
+        if let Some(end) = self.end_of_data.take()
+            && received > 0
+            && (early || held_back)
+        {
+            self.session.end_of_data_unsent();
+            self.flight.truncate(end);
+        }
         match done {
-            Err(_) => Err(Interruption::TimedOut),
-            Ok(Ok(())) => Ok(received),
-            Ok(Err(error)) => Err(Interruption::Lost(plain(&error))),
+            Ok(Ok(())) => {
+                self.flight.drain(..written.min(self.flight.len()));
+                Ok(received)
+            }
+            Err(_) => {
+                self.flight.clear();
+                Err(Interruption::TimedOut)
+            }
+            Ok(Err(error)) => {
+                self.flight.clear();
+                Err(Interruption::Lost(plain(&error)))
+            }
         }
     }
 
@@ -226,7 +279,9 @@ impl Driver<'_, '_> {
         let Some(source) = self.means.source.take() else {
             return self.session.body_failed("there is no message".to_owned());
         };
+        let begun = Instant::now();
         let finished = self.copy(&mut *source).await;
+        self.end += begun.elapsed();
         self.means.source = Some(source);
         match finished {
             Ok(true) => self.session.body_sent(),
@@ -314,7 +369,7 @@ impl Driver<'_, '_> {
         let (Some(connector), Some(stream)) = (self.means.connector, self.stream.take()) else {
             return self.session.tls_failed("TLS is not set up".to_owned());
         };
-        let deadline = Instant::now() + limit(Stage::Handshake, self.means.timeouts);
+        let deadline = self.deadline(Stage::Handshake);
         match timeout_at(deadline, stream.start_tls(connector)).await {
             Ok(Ok(stream)) => {
                 if self.means.detail == Detail::Full
@@ -380,11 +435,11 @@ async fn password(secret: &Secret) -> Result<Zeroizing<String>, String> {
     // A thread waits for the child. tokio's own children would make every run without one pay for a signal handler.
     let child = secret::command(line).spawn().map_err(|error| cannot(&error))?;
     let id = rustix::process::Pid::from_child(&child);
-    let output = tokio::task::spawn_blocking(move || child.wait_with_output());
+    let output = aside(move || child.wait_with_output());
     match tokio::time::timeout(PASSWORD, output).await {
         Ok(Ok(Ok(output))) => secret::from_output(output).map_err(|error| error.to_string()),
         Ok(Ok(Err(error))) => Err(cannot(&error)),
-        Ok(Err(_)) => Err("password-command cannot be waited for".to_owned()),
+        Ok(Err(error)) => Err(format!("password-command cannot be waited for: {}", plain(&error))),
         Err(_) => {
             // It has not been waited for, so the number is still its own.
             let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);

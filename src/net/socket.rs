@@ -2,12 +2,14 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::pin::Pin;
 use std::task::Poll;
+use std::thread;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::config::account::Host;
@@ -60,7 +62,9 @@ async fn addresses(host: &Host, port: u16, deadline: Instant) -> Result<Vec<Sock
         Host::Name(name) => name,
     };
     // The system's resolver, so that the hosts file, mDNS and the rest of nsswitch.conf count.
-    match timeout_at(deadline, tokio::net::lookup_host((name.as_str(), port))).await {
+    let question = (name.clone(), port);
+    let lookup = aside(move || question.to_socket_addrs());
+    match timeout_at(deadline, lookup).await.map(|answer| answer.and_then(|found| found)) {
         Ok(Ok(found)) => {
             let found = interleave(found.collect());
             if found.is_empty() { Err(Cause::NoSuchHost(format!("{name} has no address"))) } else { Ok(found) }
@@ -68,6 +72,14 @@ async fn addresses(host: &Host, port: u16, deadline: Instant) -> Result<Vec<Sock
         Ok(Err(error)) => Err(lookup_trouble(name, &error)),
         Err(_) => Err(Cause::Unreachable(format!("the look-up of {name} was not answered in time"))),
     }
+}
+
+/// Does work that blocks, on a thread of its own. tokio's own threads panic where the system has none to give.
+pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let (tell, told) = oneshot::channel();
+    // Nobody waits any more when this fails.
+    thread::Builder::new().spawn(move || tell.send(work()).is_ok())?;
+    told.await.map_err(|_| io::Error::other("its thread has ended"))
 }
 
 /// getaddrinfo's reasons come as text only: "Name or service not known" is certain, "Temporary failure in name

@@ -103,7 +103,10 @@ pub(super) fn submit(
     let mut told = Told { transcript, log: open_log(account, style), submission, style };
     let job = Job { account, envelope: &envelope, facts, detail, source: &mut message };
     let outcomes = block_on(deliver(job, &mut told))?.map_err(tls_failure)?;
-    report::outcomes(&outcomes, style).map_err(unwritable)?;
+    // Output that cannot be written does not change what became of the message: a caller who sees a failure sends again.
+    if let Err(error) = report::outcomes(&outcomes, style) {
+        report::failures(&unwritable(error), style);
+    }
     Ok(exit_of(&outcomes))
 }
 

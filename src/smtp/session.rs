@@ -163,6 +163,19 @@ impl Session {
         });
     }
 
+    /// The end of data, which was in the last [`Action::Write`], has not left and will not: something came before it.
+    /// That is no answer to the message. It has been given to [`Session::received`] already, and nothing else happened
+    /// since that write.
+    pub fn end_of_data_unsent(&mut self) {
+        self.step(|state, core| match state {
+            State::EndOfData(transaction) => {
+                core.in_flight.clear();
+                State::Interrupted(transaction)
+            }
+            other => other,
+        });
+    }
+
     /// The message could not be read to its end: the connection is closed without the end of data, so that no
     /// server takes the part for the whole.
     pub fn body_failed(&mut self, reason: String) {

@@ -140,3 +140,38 @@ fn no_error_shows_the_password_of_the_environment() {
     let shown = format!("{:?}", place.account(WITH_PASSWORD, &[]).unwrap());
     assert!(!shown.contains("hunter"), "{shown}");
 }
+
+/// Whoever shows another key would be given the message in clear text, which a pin is there to prevent.
+#[test]
+fn a_pin_and_a_way_around_it_do_not_go_together() {
+    let place = Place::new();
+    let pin = "0123456789abcdef".repeat(4);
+    let text = format!("{WITHOUT}tls-pin = \"{pin}\"\n");
+    assert!(place.account(&text, &[]).is_ok());
+    let error = place.account(&text, &[("POSTHASTE_TLS", "opportunistic")]).unwrap_err();
+    assert!(error.kind() == Kind::Invalid && error.message().contains("clear text"), "{error}");
+}
+
+#[test]
+fn a_password_goes_over_clear_text_to_this_machine_only() {
+    let place = Place::new();
+    for tls in ["none", "opportunistic"] {
+        for (host, allowed) in [
+            ("smtp.example.org", false),
+            ("localhost.example.org", false),
+            ("192.0.2.1", false),
+            ("localhost", true),
+            ("127.0.0.1", true),
+            ("[::1]", true),
+        ] {
+            let text = format!("server = \"submission://alice@{host}\"\npassword = \"hunter2\"\ntls = \"{tls}\"\n");
+            let found = place.account(&text, &[]);
+            match found {
+                Ok(_) => assert!(allowed, "{text}"),
+                Err(error) => assert!(!allowed && error.message().contains("others could read"), "{text}{error}"),
+            }
+        }
+    }
+    let two = "server = [\"smtp://alice@localhost\", \"smtp://alice@smtp.example.org\"]\npassword = \"hunter2\"\n";
+    assert!(place.account(two, &[("POSTHASTE_TLS", "none")]).is_err());
+}

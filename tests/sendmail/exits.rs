@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::program::{BINARY, Program, WAYS, Way, run};
 use super::relay::{Relay, guarded, plain};
@@ -142,4 +142,24 @@ fn the_place_does_not_matter() {
     command.args(["sendmail", "bob@x.test"]).env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nowhere");
     run(&mut command, S).assert_silent_success();
     relay.take().mail();
+}
+
+/// However little memory there is, too little for a thread among it: the message arrives, or the system is at fault.
+#[test]
+fn little_memory_is_no_fault_of_the_program() {
+    let relay = Relay::start(plain());
+    let address = relay.wire.address;
+    let login = "user = \"u\"\npassword-command = \"echo x\"\n";
+    let by_name = format!("server = \"smtp://nobody.invalid:{}\"\ntls = \"none\"\n", address.port());
+    let by_address = format!("server = \"smtp://{address}\"\ntls = \"none\"\n{login}");
+    for settings in [by_name, by_address] {
+        let program = Program::with(&settings);
+        for kibibytes in (12_000..24_000).step_by(400) {
+            let script = format!("ulimit -v {kibibytes} && exec \"$@\"");
+            let output = program.in_shell(&script, &["bob@x.test"]).stdin(Stdio::null()).output().unwrap();
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_ne!(output.status.code(), Some(70), "{kibibytes} KiB: {stderr}");
+            assert!(!stderr.contains("fault"), "{kibibytes} KiB: {stderr}");
+        }
+    }
 }

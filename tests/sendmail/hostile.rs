@@ -221,6 +221,30 @@ fn controls_in_replies_are_escaped() {
     }
 }
 
+/// Names of files and arguments that somebody else has thought of.
+#[test]
+fn controls_in_names_are_escaped() {
+    const NASTY: &str = "x\x1b]0;pwn\x07\u{9b}31m\u{202e}\n.toml";
+    let program = Program::to(([127, 0, 0, 1], 1).into());
+    let path = program.path(NASTY);
+    for content in [None, Some("server = "), Some("server = \"x\"")] {
+        if let Some(content) = content {
+            program.file(NASTY, content);
+        }
+        let ended = run(program.named("sendmail").env("POSTHASTE_CONFIG", &path).arg("bob@x.test"), S);
+        ended.assert_failure(78, &["pwn"]);
+    }
+    let option = format!("--{NASTY}");
+    program.sendmail(&[&option, "bob@x.test"], S).assert_failure(64, &["pwn"]);
+    for args in [&["send", "--to", "a@x.test", "--body-file", NASTY][..], &["send", "--to", NASTY], &[NASTY]] {
+        let ended = run(&mut program.posthaste(args), S);
+        // clap takes out whole sequences.
+        assert!(ended.code() >= 64 && ended.stderr.contains("31m"), "{ended:?}");
+        let control = ended.stderr.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
+        assert!(control.is_none(), "{:?}", ended.stderr);
+    }
+}
+
 const USER: &str = "alice@example.org";
 const PASSWORD: &str = "Tr0ub4dor&3-horse";
 

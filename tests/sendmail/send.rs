@@ -127,3 +127,17 @@ fn a_wrong_password_gets_a_hint() {
     send(&right, &["--to", "a@x.test", "--body", "b"]).assert_silent_success();
     assert_eq!(relay.take().mail().user.as_deref(), Some("alice"));
 }
+
+/// A caller who sees a failure sends again, and the message would be there twice.
+#[test]
+fn a_message_that_was_accepted_is_no_failure_because_nobody_can_be_told() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    let mut command = program.posthaste(&["send", "--json", "--to", "bob@x.test", "--body", "hi"]);
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = command.stdout(full).stdin(std::process::Stdio::null()).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("standard output"), "{stderr}");
+    relay.take().mail();
+}
