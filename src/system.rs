@@ -216,6 +216,14 @@ pub fn survive_size_limits() {
     let _ = SigSet::from(Signal::SIGXFSZ).thread_block();
 }
 
+/// What the system says of a failure, as it stands behind a colon: no capital, and no number that Rust puts behind it.
+pub fn words(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
 fn is_name(name: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())

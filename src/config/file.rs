@@ -77,14 +77,6 @@ impl Access {
     }
 }
 
-/// The words of a failure of the system, without the number behind them.
-pub(super) fn words(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
-}
-
 /// A path as a shell wants it.
 pub(super) fn shell(path: &Path) -> String {
     let text = path.display().to_string();

@@ -248,7 +248,8 @@ fn find(environment: &Environment, explicit: Option<&Path>) -> Result<Option<Ope
 fn unreadable(path: &Path, error: &io::Error, otherwise: Kind) -> ConfigError {
     use std::os::unix::fs::MetadataExt as _;
     if error.kind() != io::ErrorKind::PermissionDenied {
-        return ConfigError::new(otherwise, format!("this file cannot be used: {}", file::words(error))).in_file(path);
+        return ConfigError::new(otherwise, format!("this file cannot be used: {}", crate::system::words(error)))
+            .in_file(path);
     }
     let help = match path.metadata() {
         Ok(facts) if facts.mode() & 0o040 != 0 => {

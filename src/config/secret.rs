@@ -53,7 +53,7 @@ pub fn read(secret: &Secret) -> Result<Zeroizing<String>, SecretError> {
         Secret::Literal(password) => Ok(Zeroizing::new(password.expose_secret().to_owned())),
         Secret::File(path) => from_file(path),
         Secret::Command(line) => {
-            from_output(command(line).output().map_err(|error| SecretError::NotRun(file::words(&error)))?)
+            from_output(command(line).output().map_err(|error| SecretError::NotRun(system::words(&error)))?)
         }
     }
 }
@@ -98,7 +98,7 @@ pub(super) const VARIABLE: &str = "POSTHASTE_PASSWORD";
 fn from_file(path: &Path) -> Result<Zeroizing<String>, SecretError> {
     let name = || path.display().to_string();
     let (octets, access) =
-        file::read(path).map_err(|error| SecretError::Unreadable { path: name(), reason: file::words(&error) })?;
+        file::read(path).map_err(|error| SecretError::Unreadable { path: name(), reason: system::words(&error) })?;
     let private = match is_mounted(path) {
         true => Ok(()),
         false => access.private(path),

@@ -6,6 +6,7 @@ use super::charset::{Charset, Utf8};
 use super::header::{self, Input, Scanner};
 use super::spool::{MEMORY_LIMIT, Spool, Spooled};
 use super::tally::{Content, Tally};
+use crate::system::words;
 use memchr::memmem;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -45,10 +46,10 @@ pub enum End {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The input failed.
-    #[error("cannot read the message: {0}")]
+    #[error("cannot read the message: {}", words(.0))]
     Input(#[source] io::Error),
     /// The temporary file failed.
-    #[error("cannot keep the message in a temporary file: {0}")]
+    #[error("cannot keep the message in a temporary file: {}", words(.0))]
     Spool(#[source] io::Error),
     /// More header than anybody writes.
     #[error("the header of the message is larger than 1 MiB")]

@@ -8,6 +8,7 @@ use super::mime::{self, Labels};
 use super::{Message, phrase, tally};
 use crate::address::{Address, AddressError, find};
 use crate::envelope::ReversePath;
+use crate::system::words;
 use chrono::{DateTime, FixedOffset, Local};
 use std::cell::LazyCell;
 use std::io;
@@ -130,7 +131,7 @@ pub enum PrepareError {
     #[error("a line of the body has {0} octets: more than the 998 that SMTP allows, and the body cannot be re-encoded")]
     LongLine(u64),
     /// The body cannot be read again, or not be kept.
-    #[error("cannot re-encode the message: {0}")]
+    #[error("cannot re-encode the message: {}", words(.0))]
     Encode(#[source] io::Error),
 }
 

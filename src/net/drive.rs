@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
 use super::notice::Notice;
-use super::socket::{aside, plain};
+use super::socket::aside;
 use super::stream::Stream;
 use super::tls::Connector;
 use crate::config::account::{Secret, Timeouts};
@@ -21,6 +21,7 @@ use crate::message::{More, Source};
 use crate::smtp::framing::{Dots, Framer};
 use crate::smtp::session::{Action, Closing, Event, Session};
 use crate::smtp::stage::Stage;
+use crate::system::words;
 
 /// What a session may need while it runs.
 pub struct Means<'a> {
@@ -181,7 +182,7 @@ impl Driver<'_, '_> {
             Ok(Ok(0)) => self.lost(),
             Ok(Ok(count)) => self.session.received(&octets[..count]),
             Ok(Err(error)) => {
-                self.broken.get_or_insert_with(|| plain(&error));
+                self.broken.get_or_insert_with(|| words(&error));
                 self.lost();
             }
         }
@@ -269,7 +270,7 @@ impl Driver<'_, '_> {
             }
             Ok(Err(error)) => {
                 self.flight.clear();
-                Err(Interruption::Lost(plain(&error)))
+                Err(Interruption::Lost(words(&error)))
             }
         }
     }
@@ -296,10 +297,10 @@ impl Driver<'_, '_> {
         let end = Instant::now() + BODY + Duration::from_secs(seconds.min(u64::from(u32::MAX)));
         let mut framer = Framer::new(Dots::Stuff);
         let mut raw = Vec::new();
-        source.rewind().map_err(|error| plain(&error))?;
+        source.rewind().map_err(|error| words(&error))?;
         loop {
             raw.clear();
-            let more = source.read_block(&mut raw).map_err(|error| plain(&error))?;
+            let more = source.read_block(&mut raw).map_err(|error| words(&error))?;
             framer.push(&raw, &mut self.flight);
             if more == More::No {
                 framer.finish(&mut self.flight);
@@ -431,7 +432,7 @@ async fn let_arrive(stream: &Stream) {
 /// The password, from where the account says it is.
 async fn password(secret: &Secret) -> Result<Zeroizing<String>, String> {
     let Secret::Command(line) = secret else { return secret::read(secret).map_err(|error| error.to_string()) };
-    let cannot = |error: &io::Error| format!("password-command cannot be run: {}", plain(error));
+    let cannot = |error: &io::Error| format!("password-command cannot be run: {}", words(error));
     // A thread waits for the child. tokio's own children would make every run without one pay for a signal handler.
     let child = secret::command(line).spawn().map_err(|error| cannot(&error))?;
     let id = rustix::process::Pid::from_child(&child);
@@ -439,7 +440,7 @@ async fn password(secret: &Secret) -> Result<Zeroizing<String>, String> {
     match tokio::time::timeout(PASSWORD, output).await {
         Ok(Ok(Ok(output))) => secret::from_output(output).map_err(|error| error.to_string()),
         Ok(Ok(Err(error))) => Err(cannot(&error)),
-        Ok(Err(error)) => Err(format!("password-command cannot be waited for: {}", plain(&error))),
+        Ok(Err(error)) => Err(format!("password-command cannot be waited for: {}", words(&error))),
         Err(_) => {
             // It has not been waited for, so the number is still its own.
             let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);

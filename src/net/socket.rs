@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::config::account::Host;
 use crate::smtp::outcome::Cause;
+use crate::system::words;
 
 /// The next address is tried when the last one has not answered for so long (RFC 8305 section 5).
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -47,7 +48,7 @@ pub async fn connect(host: &Host, port: u16, limit: Duration) -> Result<Connecti
     };
     match ready() {
         Ok(local) => Ok(Connection { stream, peer, local }),
-        Err(error) => Err(Cause::Unreachable(plain(&error))),
+        Err(error) => Err(Cause::Unreachable(words(&error))),
     }
 }
 
@@ -138,7 +139,7 @@ async fn race<S, F: Future<Output = io::Result<S>>>(
             (address, done) = first_done(&mut running) => match done {
                 Ok(stream) => return Ok((address, stream)),
                 Err(error) => {
-                    refusals.push(format!("{address}: {}", plain(&error)));
+                    refusals.push(format!("{address}: {}", words(&error)));
                     next_start = Instant::now();
                 }
             },
@@ -175,15 +176,6 @@ async fn first_done<S, F: Future<Output = io::Result<S>>>(
 
 fn join_refusals(refusals: &[String]) -> String {
     refusals.join(", ")
-}
-
-/// The system's words without the number that Rust puts behind them.
-pub(super) fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A message from arguments: `posthaste send`.
 
-use std::io::Read as _;
+use std::fs::File;
 
 use super::submit::{caller, long_lines, prepared, read_failure, reverse_path, stdin, submit, who};
 use super::{Done, account, configuration, fail, unwritable};
@@ -10,10 +10,11 @@ use crate::cli::values::{Body, Format, Send, SendAction, Text};
 use crate::config::account::Log;
 use crate::envelope::ReversePath;
 use crate::failure::{Exit, Failure};
-use crate::message::compose::{Attachment, ComposeError, Draft, Inline, compose};
+use crate::message::compose::{self, Attachment, ComposeError, Draft, Inline, TextError, compose};
 use crate::message::prepare::{FixUps, Recipients, Rules, Sender, local_time};
 use crate::message::{More, Source as _};
 use crate::report::{self, Style};
+use crate::system::words;
 
 /// Composes the message, then submits or prints it.
 pub(super) fn send(global: &Global, call: &Send) -> Done {
@@ -62,7 +63,7 @@ pub(super) fn send(global: &Global, call: &Send) -> Done {
         headers: call.headers.iter().map(|field| (field.name.clone(), field.value.clone())).collect(),
     };
     let recipients = draft.recipients();
-    let incoming = compose(&draft).map_err(compose_failure)?;
+    let incoming = compose(draft).map_err(compose_failure)?;
     let rules = Rules {
         identity: &identity,
         sender: Sender::Given(&sender),
@@ -112,18 +113,20 @@ fn list(texts: &[String], domain: &str) -> Result<Vec<Mailbox>, Vec<Failure>> {
     Ok(mailboxes)
 }
 
-fn content(text: &Text) -> Result<String, Vec<Failure>> {
-    let (octets, what) = match text {
-        Text::Literal(text) => return Ok(text.clone()),
-        Text::File(path) => (std::fs::read(path), path.display().to_string()),
-        Text::Stdin => {
-            let mut octets = Vec::new();
-            (stdin()?.read_to_end(&mut octets).map(|_| octets), "standard input".to_owned())
+fn content(text: &Text) -> Result<compose::Text, Vec<Failure>> {
+    let (read, what) = match text {
+        Text::Literal(text) => return Ok(text.as_str().into()),
+        Text::File(path) => {
+            let read = File::open(path).map_err(TextError::Read).and_then(compose::Text::read);
+            (read, path.display().to_string())
         }
+        Text::Stdin => (compose::Text::read(stdin()?), "standard input".to_owned()),
     };
-    let octets = octets.map_err(|error| fail(Exit::Io, format!("cannot read {what}: {error}")))?;
-    String::from_utf8(octets).map_err(|_| {
-        vec![Failure::new(Exit::Data, format!("{what} is not UTF-8 text")).hint("Send it with --attach instead.")]
+    read.map_err(|error| match error {
+        TextError::NotUtf8 => {
+            vec![Failure::new(Exit::Data, format!("{what} is not UTF-8 text")).hint("Send it with --attach instead.")]
+        }
+        TextError::Read(error) => fail(Exit::Io, format!("cannot read {what}: {}", words(&error))),
     })
 }
 

@@ -118,9 +118,7 @@ fn letter() -> Result<(Envelope, crate::message::Message), Vec<Failure>> {
         from: mailbox("Alice <alice@example.org>")?.pop(),
         to: mailbox("Bob <bob@example.net>")?,
         subject: Some("Hello from posthaste".to_owned()),
-        text: Some(
-            "This message went through the same code as yours will.\n.\nThe dot above ended nothing.\n".to_owned(),
-        ),
+        text: Some("This message went through the same code as yours will.\n.\nThe dot above ended nothing.\n".into()),
         ..Draft::default()
     };
     let recipients = draft.recipients();
@@ -135,7 +133,7 @@ fn letter() -> Result<(Envelope, crate::message::Message), Vec<Failure>> {
         mail_domain: "example.org".to_owned(),
         host: LazyCell::new(|| "demo.example.org".to_owned()),
     };
-    let incoming = compose(&draft).map_err(|error| fail(Exit::Software, error.to_string()))?;
+    let incoming = compose(draft).map_err(|error| fail(Exit::Software, error.to_string()))?;
     let rules = Rules {
         identity: &identity,
         sender: Sender::Given(&sender),

@@ -3,8 +3,9 @@
 use super::{alice, octets, rules, wire};
 use mail_parser::{MessageParser, MimeHeaders};
 use posthaste::address::{Mailbox, parse_list};
-use posthaste::message::compose::{Attachment, ComposeError, Draft, Inline, compose};
+use posthaste::message::compose::{Attachment, ComposeError, Draft, Inline, Text, TextError, compose};
 use posthaste::message::prepare::{Prepared, prepare};
+use posthaste::message::spool::MEMORY_LIMIT;
 use std::io::Write;
 use std::path::PathBuf;
 use tempfile::{NamedTempFile, TempDir};
@@ -18,17 +19,17 @@ fn draft() -> Draft {
         from: list("Alice <alice@a.test>").pop(),
         to: list("Jös <bob@b.test>, \"X, Y\" <xy@b.test>"),
         subject: Some("Grüße".to_owned()),
-        text: Some("hello\n".to_owned()),
+        text: Some("hello\n".into()),
         ..Draft::default()
     }
 }
 
-fn composed(draft: &Draft) -> Prepared {
+fn composed(draft: Draft) -> Prepared {
     let identity = alice();
     prepare(compose(draft).unwrap(), &rules(&identity)).unwrap()
 }
 
-fn sent(draft: &Draft) -> Vec<u8> {
+fn sent(draft: Draft) -> Vec<u8> {
     let mut prepared = composed(draft);
     wire(&mut prepared.message);
     let octets = octets(&mut prepared.message);
@@ -54,7 +55,7 @@ fn attached(path: PathBuf) -> Attachment {
 #[test]
 fn a_text_is_read_back() {
     for text in ["hello\n", "Grüße\n", ".\n..\nFrom x\n", "a \nb\t\n", &"long ".repeat(500), ""] {
-        let octets = sent(&Draft { text: Some(text.to_owned()), ..draft() });
+        let octets = sent(Draft { text: Some(text.into()), ..draft() });
         let message = MessageParser::new().parse(&octets).unwrap();
         assert_eq!(message.subject(), Some("Grüße"));
         let to: Vec<_> =
@@ -67,17 +68,48 @@ fn a_text_is_read_back() {
 
 #[test]
 fn line_ends_of_a_text_are_one_kind() {
-    let octets = sent(&Draft { text: Some("a\rb\r\nc\0d\n".to_owned()), ..draft() });
+    let octets = sent(Draft { text: Some("a\rb\r\nc\0d\n".into()), ..draft() });
     assert!(octets.ends_with(b"\r\n\r\na\r\nb\r\ncd\r\n"), "{}", octets.escape_ascii());
 }
 
 /// P-356 P-358 P-360
+/// A text of any size is sent, and is not held in memory.
+#[test]
+fn a_long_text_is_read_back() {
+    for (line, encoding) in [
+        (
+            "all ASCII
+",
+            "7bit",
+        ),
+        (
+            "Grüße
+", "base64",
+        ),
+        (&*"x".repeat(999_999), "base64"),
+    ] {
+        let text = line.repeat(3 * MEMORY_LIMIT / line.len());
+        let long = Text::read(text.as_bytes()).unwrap();
+        assert!(matches!(long, Text::Long(_)));
+        let octets = sent(Draft { text: Some(long), ..draft() });
+        let label = format!("Content-Transfer-Encoding: {encoding}\r\n");
+        assert!(octets.windows(label.len()).any(|window| window == label.as_bytes()), "{encoding}");
+        let message = MessageParser::new().parse(&octets).unwrap();
+        assert_eq!(message.body_text(0).unwrap().replace("\r\n", "\n").trim_end(), text.trim_end());
+    }
+    assert!(matches!(Text::read(&b"short"[..]).unwrap(), Text::Short(text) if text == "short"));
+    let mut latin = vec![b'a'; 2 * MEMORY_LIMIT];
+    latin.push(0xe4);
+    assert!(matches!(Text::read(&latin[..]), Err(TextError::NotUtf8)));
+    assert!(matches!(Text::read(&b"\xe4"[..]), Err(TextError::NotUtf8)));
+}
+
 #[test]
 fn parts_are_nested_and_read_back() {
     let directory = TempDir::new().unwrap();
     let binary: Vec<u8> = (0..77_777u32).map(|n| (n * 7 % 256) as u8).collect();
     let draft = Draft {
-        html: Some("<img src=\"cid:logo\">".to_owned()),
+        html: Some("<img src=\"cid:logo\">".into()),
         inline: vec![Inline {
             path: saved(&directory, "logo.png", b"PNG"),
             cid: "logo".to_owned(),
@@ -96,7 +128,7 @@ fn parts_are_nested_and_read_back() {
         ],
         ..draft()
     };
-    let octets = sent(&draft);
+    let octets = sent(draft);
     assert!(String::from_utf8_lossy(&octets).lines().all(|line| line.len() <= 78));
     let message = MessageParser::new().parse(&octets).unwrap();
     let types: Vec<String> = message
@@ -137,7 +169,7 @@ fn parts_are_nested_and_read_back() {
 fn a_file_alone_is_an_attachment() {
     let directory = TempDir::new().unwrap();
     let attachments = vec![attached(saved(&directory, "a.bin", b"abc"))];
-    let octets = sent(&Draft { text: None, attachments, ..draft() });
+    let octets = sent(Draft { text: None, attachments, ..draft() });
     let message = MessageParser::new().parse(&octets).unwrap();
     assert_eq!((message.parts.len(), message.attachment(0).unwrap().contents()), (2, &b"abc"[..]));
 }
@@ -148,7 +180,7 @@ fn a_message_is_attached_as_it_is() {
     let directory = TempDir::new().unwrap();
     for (text, encoding) in [("Subject: s\n\nascii\n", "7bit"), ("Subject: s\n\n\u{e4}\n", "8bit")] {
         let attachments = vec![attached(saved(&directory, "m.eml", text.as_bytes()))];
-        let octets = sent(&Draft { attachments, ..draft() });
+        let octets = sent(Draft { attachments, ..draft() });
         let sent = String::from_utf8(octets).unwrap();
         let label = format!("Content-Transfer-Encoding: {encoding}\r\n");
         let (header, parts) = sent.split_once("\r\n\r\n").unwrap();
@@ -164,7 +196,7 @@ fn a_large_attachment_is_sent_whole() {
     let mut file = NamedTempFile::new().unwrap();
     let block: Vec<u8> = (0..65_537u32).map(|n| (n % 251) as u8).collect();
     (0..64).for_each(|_| file.write_all(&block).unwrap());
-    let octets = sent(&Draft { attachments: vec![attached(file.path().to_owned())], ..draft() });
+    let octets = sent(Draft { attachments: vec![attached(file.path().to_owned())], ..draft() });
     let message = MessageParser::new().parse(&octets).unwrap();
     assert_eq!(message.attachment(0).unwrap().contents(), block.repeat(64));
 }
@@ -175,7 +207,7 @@ fn bcc_is_not_written() {
     let draft = Draft { bcc: list("c@c.test"), cc: list("d@d.test"), ..draft() };
     let all: Vec<_> = draft.recipients().iter().map(|address| address.to_string()).collect();
     assert_eq!(all, ["bob@b.test", "xy@b.test", "d@d.test", "c@c.test"]);
-    let sent = String::from_utf8(sent(&draft)).unwrap();
+    let sent = String::from_utf8(sent(draft)).unwrap();
     assert!(!sent.contains("c@c.test") && !sent.to_lowercase().contains("bcc"));
 }
 
@@ -216,16 +248,17 @@ fn no_piece_makes_a_field_of_its_own() {
         file("a", "text"),
         Draft { inline: vec![Inline { path: path.clone(), cid: "a>\r\nX".to_owned(), content_type: None }], ..draft() },
     ] {
-        assert!(compose(&bad).is_err(), "{bad:?}");
+        let shown = format!("{bad:?}");
+        assert!(compose(bad).is_err(), "{shown}");
     }
 }
 
 #[test]
 fn a_file_that_is_not_there_is_named() {
     let missing = Draft { attachments: vec![attached(PathBuf::from("no/such/file"))], ..draft() };
-    assert!(compose(&missing).unwrap_err().to_string().contains("no/such/file"));
+    assert!(compose(missing).unwrap_err().to_string().contains("no/such/file"));
     let directory = Draft { attachments: vec![attached(PathBuf::from("."))], ..draft() };
-    assert!(matches!(compose(&directory), Err(ComposeError::File { .. })));
+    assert!(matches!(compose(directory), Err(ComposeError::File { .. })));
 }
 
 #[test]
@@ -239,7 +272,7 @@ fn own_fields_are_written() {
         ("message-ID", "<a@b>"),
     ];
     let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    let mut prepared = composed(&Draft { headers, ..draft() });
+    let mut prepared = composed(Draft { headers, ..draft() });
     let (header, _) = wire(&mut prepared.message);
     assert_eq!(header.to_lowercase().matches("date:").count(), 1);
     assert_eq!(header.to_lowercase().matches("message-id:").count(), 1);

@@ -3,20 +3,24 @@
 mod check;
 mod part;
 
+use super::Facts;
+use super::body::Body;
+use super::charset::Charset;
 use super::incoming::{Incoming, ReadError};
-use super::spool::Spool;
+use super::spool::{MEMORY_LIMIT, Spool};
 use crate::address::{Address, AddressError, Mailbox};
+use crate::system::words;
 use mail_builder::headers::Header;
 use mail_builder::headers::address::Address as Written;
 use mail_builder::headers::raw::Raw;
-use mail_builder::headers::text::Text;
+use mail_builder::headers::text::Text as Unstructured;
 use part::Part;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 /// What a message is made of. Date and Message-ID are added by [`prepare`](super::prepare::prepare), and From too when
 /// there is none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Draft {
     /// The author.
     pub from: Option<Mailbox>,
@@ -31,15 +35,66 @@ pub struct Draft {
     /// The subject.
     pub subject: Option<String>,
     /// The text; lines end as they may.
-    pub text: Option<String>,
+    pub text: Option<Text>,
     /// The same as HTML.
-    pub html: Option<String>,
+    pub html: Option<Text>,
     /// Files that come with the message.
     pub attachments: Vec<Attachment>,
     /// Files that the HTML shows.
     pub inline: Vec<Inline>,
     /// Other header fields: name and value.
     pub headers: Vec<(String, String)>,
+}
+
+/// A text, which may be longer than memory.
+#[derive(Debug)]
+pub enum Text {
+    /// It is here.
+    Short(String),
+    /// It is in a file.
+    Long(LongText),
+}
+
+/// A text that is in a file, and what was learnt of it.
+#[derive(Debug)]
+pub struct LongText {
+    body: Body,
+    facts: Facts,
+}
+
+/// Why a text cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum TextError {
+    /// It is not UTF-8.
+    #[error("it is not UTF-8 text")]
+    NotUtf8,
+    /// The system says why.
+    #[error(transparent)]
+    Read(#[from] io::Error),
+}
+
+impl Text {
+    /// Reads a text to its end. One of more than [`MEMORY_LIMIT`] octets goes to a temporary file.
+    ///
+    /// # Errors
+    /// [`TextError`] when the input or the temporary file fails, or the text is not UTF-8.
+    pub fn read(mut input: impl Read) -> Result<Self, TextError> {
+        let mut octets = Vec::new();
+        input.by_ref().take(MEMORY_LIMIT as u64).read_to_end(&mut octets)?;
+        if octets.len() < MEMORY_LIMIT {
+            return String::from_utf8(octets).map(Text::Short).map_err(|_| TextError::NotUtf8);
+        }
+        match part::read(&mut octets.chain(input))? {
+            (_, _, Charset::Unknown) => Err(TextError::NotUtf8),
+            (body, facts, Charset::Ascii | Charset::Utf8) => Ok(Text::Long(LongText { body, facts })),
+        }
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Text::Short(text.to_owned())
+    }
 }
 
 /// A file that comes with a message.
@@ -86,7 +141,7 @@ pub enum ComposeError {
     #[error("{0} is no content id: letters, digits and . _ - + @ are")]
     ContentId(String),
     /// A file that cannot be read.
-    #[error("cannot read {path}: {error}")]
+    #[error("cannot read {path}: {}", words(error))]
     File {
         /// The file.
         path: String,
@@ -94,7 +149,7 @@ pub enum ComposeError {
         error: io::Error,
     },
     /// The temporary file failed.
-    #[error("cannot write the message: {0}")]
+    #[error("cannot write the message: {}", words(.0))]
     Spool(#[from] io::Error),
     /// The finished message cannot be read.
     #[error(transparent)]
@@ -109,13 +164,13 @@ impl Draft {
     }
 }
 
-/// Writes a message, which [`prepare`](super::prepare::prepare) then makes ready to be sent. Attachments are read once
-/// and never are in memory as a whole. Bcc is not written.
+/// Writes a message, which [`prepare`](super::prepare::prepare) then makes ready to be sent. Attachments and long texts
+/// are read once and never are in memory as a whole. Bcc is not written.
 ///
 /// # Errors
 /// [`ComposeError`]: when a piece could make fields of its own, or a file cannot be read.
-pub fn compose(draft: &Draft) -> Result<Incoming, ComposeError> {
-    check::draft(draft)?;
+pub fn compose(draft: Draft) -> Result<Incoming, ComposeError> {
+    check::draft(&draft)?;
     let mut head = Vec::new();
     push_mailboxes(&mut head, "From", draft.from.as_slice());
     push_mailboxes(&mut head, "Reply-To", &draft.reply_to);
@@ -135,14 +190,14 @@ pub fn compose(draft: &Draft) -> Result<Incoming, ComposeError> {
 }
 
 /// The parts, nested as RFC 2046 and RFC 2387 want them.
-fn content(draft: &Draft) -> Result<Part, ComposeError> {
+fn content(draft: Draft) -> Result<Part, ComposeError> {
     let mut shown: Vec<Part> = Vec::new();
     let mut files = Vec::new();
-    if let Some(text) = &draft.text {
+    if let Some(text) = draft.text {
         shown.push(Part::text("text/plain", text));
     }
     let mut pictures = draft.inline.iter().map(part::inline).collect::<Result<Vec<_>, _>>()?;
-    match &draft.html {
+    match draft.html {
         Some(html) => {
             let html = Part::text("text/html", html);
             pictures.insert(0, html);
@@ -156,7 +211,7 @@ fn content(draft: &Draft) -> Result<Part, ComposeError> {
     let mut parts = Vec::with_capacity(files.len() + 1);
     if !shown.is_empty() || files.is_empty() {
         parts.push(if shown.is_empty() {
-            Part::text("text/plain", "")
+            Part::text("text/plain", "".into())
         } else {
             Part::joined("multipart/alternative", shown)
         });
@@ -183,7 +238,7 @@ fn push_text(head: &mut Vec<u8>, name: &str, value: &str) {
     if value.is_ascii() && value.split_ascii_whitespace().all(|word| word.len() <= WORD_LIMIT) {
         push(head, name, &Raw::new(value));
     } else {
-        push(head, name, &Text::new(value));
+        push(head, name, &Unstructured::new(value));
     }
 }
 

@@ -1,6 +1,6 @@
 //! The parts of a message, written one behind the other.
 
-use super::{Attachment, ComposeError, Inline, check};
+use super::{Attachment, ComposeError, Inline, LongText, Text, check};
 use crate::message::body::Body;
 use crate::message::charset::{Charset, Utf8};
 use crate::message::incoming::BLOCK;
@@ -33,15 +33,27 @@ pub(super) enum Octets {
     File { file: File, path: String },
     /// They were read before, because their labels depend on them, and are written as base64.
     Read(Body),
-    /// The same for a message, which is written as it is (RFC 2046 section 5.2.1).
+    /// The same for what is written as it is: a message (RFC 2046 section 5.2.1), or text that needs no encoding.
     Message(Body, Facts),
 }
 
 impl Part {
-    pub(super) fn text(content_type: &'static str, text: &str) -> Self {
-        // A bare CR would stand in the text as it is.
-        let text = text.replace("\r\n", "\n").replace('\r', "\n").replace('\0', "");
-        Part::Text { content_type, text }
+    pub(super) fn text(content_type: &'static str, text: Text) -> Self {
+        match text {
+            Text::Short(text) => {
+                // A bare CR would stand in the text as it is.
+                let text = text.replace("\r\n", "\n").replace('\r', "\n").replace('\0', "");
+                Part::Text { content_type, text }
+            }
+            Text::Long(LongText { body, facts }) => {
+                let labelled = ContentType::new(content_type).attribute("charset", "utf-8");
+                let (encoding, content) = match facts.eight_bit || facts.longest_line > LINE_LIMIT {
+                    true => ("base64", Octets::Read(body)),
+                    false => ("7bit", Octets::Message(body, facts)),
+                };
+                Part::File { headers: empty(labelled, encoding), content }
+            }
+        }
     }
 
     /// One part alone needs no others around it.
@@ -151,28 +163,30 @@ fn load(path: &Path, name: &str, given: Option<&str>) -> Result<(MimePart<'stati
     let lower = content_type.to_ascii_lowercase();
     let is_message = lower.split(';').next().is_some_and(|essence| essence.trim() == "message/rfc822");
     let is_text = lower.starts_with("text/") && !lower.contains("charset");
-    let part = |content_type, encoding| {
-        MimePart::new(content_type, BodyPart::Binary((&[][..]).into())).transfer_encoding(encoding)
-    };
     if !is_message && !is_text {
         let octets = Octets::File { file, path: path.display().to_string() };
-        return Ok((part(ContentType::new(content_type), "base64"), octets));
+        return Ok((empty(ContentType::new(content_type), "base64"), octets));
     }
     let (body, facts, charset) = read(&mut file).map_err(failed)?;
     if is_message {
         let encoding = if facts.eight_bit { "8bit" } else { "7bit" };
-        return Ok((part(ContentType::new(content_type), encoding), Octets::Message(body, facts)));
+        return Ok((empty(ContentType::new(content_type), encoding), Octets::Message(body, facts)));
     }
     let labelled = match charset {
         Charset::Unknown => ContentType::new(content_type),
         Charset::Ascii => ContentType::new(content_type).attribute("charset", "us-ascii"),
         Charset::Utf8 => ContentType::new(content_type).attribute("charset", "utf-8"),
     };
-    Ok((part(labelled, "base64"), Octets::Read(body)))
+    Ok((empty(labelled, "base64"), Octets::Read(body)))
+}
+
+/// The header of a part that is written by somebody else.
+fn empty(content_type: ContentType<'static>, encoding: &'static str) -> MimePart<'static> {
+    MimePart::new(content_type, BodyPart::Binary((&[][..]).into())).transfer_encoding(encoding)
 }
 
 /// Reads a file to where it can be read again, and learns what it is.
-fn read(file: &mut File) -> io::Result<(Body, Facts, Charset)> {
+pub(super) fn read(file: &mut impl Read) -> io::Result<(Body, Facts, Charset)> {
     let (mut tally, mut utf8, mut spool) = (Tally::default(), Utf8::default(), Spool::new());
     let mut block = vec![0; BLOCK];
     loop {
@@ -262,3 +276,6 @@ fn encode_line(octets: &[u8], place: &mut Place, lines: &mut Vec<u8>) -> io::Res
 
 /// So many octets make a line.
 const LINE: usize = 57;
+
+/// A longer line of text has to be encoded (RFC 5321 section 4.5.3.1.6).
+const LINE_LIMIT: u64 = 998;
