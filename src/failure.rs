@@ -207,11 +207,11 @@ pub fn what(trouble: &Trouble, server: &str) -> String {
     let doing = trouble.stage.doing();
     if trouble.may_be_delivered() {
         return format!(
-            "the message may have been delivered, and may not: {} {server} after the message had been sent whole",
+            "the message may have been delivered, and may not: {} after the message had been sent whole",
             match &trouble.cause {
-                Cause::TimedOut => "no answer from".to_owned(),
-                Cause::Lost(reason) => format!("{reason};"),
-                _ => "no usable answer from".to_owned(),
+                Cause::TimedOut => format!("no answer from {server}"),
+                Cause::Lost(reason) => format!("the connection to {server} broke ({reason})"),
+                _ => format!("no usable answer from {server}"),
             }
         );
     }
@@ -228,9 +228,13 @@ pub fn what(trouble: &Trouble, server: &str) -> String {
         Cause::TooEarly(reply) => {
             format!("{server} answered before the message had been sent whole, so its answer means nothing: {reply}")
         }
-        Cause::Lost(reason) => format!("the connection to {server} broke {doing}: {reason}"),
-        Cause::TimedOut => format!("{server} did not answer in time {doing}"),
-        Cause::Unreachable(reason) => format!("{server} cannot be reached: {reason}"),
+        Cause::Lost(reason) => format!("the connection to {server} broke {}: {reason}", waiting(doing)),
+        Cause::TimedOut => format!("{server} did not answer in time {}", waiting(doing)),
+        // A server that is configured by its address has no other, which need not be said twice.
+        Cause::Unreachable(reason) => {
+            let reason = reason.strip_prefix(server).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(reason);
+            format!("{server} cannot be reached: {reason}")
+        }
         Cause::NoSuchHost(reason) => reason.clone(),
         Cause::Tls(reason) => format!("no TLS with {server}: {reason}"),
         Cause::TlsNotOffered { .. } => format!("{server} does not offer STARTTLS, and TLS is required"),
@@ -252,5 +256,49 @@ pub fn what(trouble: &Trouble, server: &str) -> String {
         Cause::LineTooLong => "the address is too long for a command line (5.1.3)".to_owned(),
         Cause::Unreadable(reason) => format!("the message cannot be read to its end: {reason}"),
         Cause::OthersRefused => "not sent because another recipient was refused (partial = \"all-or-none\")".to_owned(),
+    }
+}
+
+/// What is being done, where no reply came.
+fn waiting(doing: &str) -> String {
+    doing.replacen("in reply to", "while waiting for the reply to", 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVER: &str = "192.0.2.1:587";
+
+    fn words(stage: Stage, cause: Cause) -> String {
+        what(&Trouble { stage, cause }, SERVER)
+    }
+
+    #[test]
+    fn a_connection_that_breaks_is_told_in_whole_sentences() {
+        let lost = || Cause::Lost("the server closed the connection".to_owned());
+        assert_eq!(
+            words(Stage::Rcpt, lost()),
+            "the connection to 192.0.2.1:587 broke while waiting for the reply to RCPT TO: the server closed the connection"
+        );
+        assert_eq!(
+            words(Stage::EndOfData, lost()),
+            "the message may have been delivered, and may not: the connection to 192.0.2.1:587 broke (the server closed \
+             the connection) after the message had been sent whole"
+        );
+        assert_eq!(
+            words(Stage::Mail, Cause::TimedOut),
+            "192.0.2.1:587 did not answer in time while waiting for the reply to MAIL FROM"
+        );
+    }
+
+    #[test]
+    fn an_address_is_not_said_twice() {
+        let words = |reason: &str| words(Stage::Connect, Cause::Unreachable(reason.to_owned()));
+        assert_eq!(words("192.0.2.1:587: Connection refused"), "192.0.2.1:587 cannot be reached: Connection refused");
+        assert_eq!(
+            words("[2001:db8::1]:587: No route to host"),
+            "192.0.2.1:587 cannot be reached: [2001:db8::1]:587: No route to host"
+        );
     }
 }
