@@ -78,6 +78,7 @@ pub(super) fn which<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone
     match nearest(name, names.clone()) {
         Some(near) => format!("Did you mean `{near}`?"),
         None if names.clone().next().is_none() => "There is only one account, `default`.".to_owned(),
+        None if names.clone().count() == 1 => format!("There is only {}.", list(names)),
         None => format!("There are {}.", list(names)),
     }
 }
