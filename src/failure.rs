@@ -94,9 +94,9 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure without a hint.
+    /// A failure without a hint. The number that the library puts behind the system's words is left out.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Failure { exit, message: message.into(), hint: None }
+        Failure { exit, message: without_numbers(message.into()), hint: None }
     }
 
     /// The same with a hint.
@@ -105,6 +105,20 @@ impl Failure {
         self.hint = Some(hint.into());
         self
     }
+}
+
+/// Takes ` (os error 2)` out, behind "No such file or directory".
+fn without_numbers(mut text: String) -> String {
+    const BEGIN: &str = " (os error ";
+    while let Some(start) = text.find(BEGIN) {
+        let number = &text[start + BEGIN.len()..];
+        let digits = number.len() - number.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        if digits == 0 || !number[digits..].starts_with(')') {
+            break;
+        }
+        text.replace_range(start..start + BEGIN.len() + digits + 1, "");
+    }
+    text
 }
 
 /// What a panic at this place in the source means. Its own words are not shown: they may hold anything, a password too.
@@ -290,6 +304,15 @@ mod tests {
             words(Stage::Mail, Cause::TimedOut),
             "192.0.2.1:587 did not answer in time while waiting for the reply to MAIL FROM"
         );
+    }
+
+    #[test]
+    fn the_numbers_of_the_system_are_not_shown() {
+        let message = |text: &str| Failure::new(Exit::Io, text).message;
+        let error = std::io::Error::from_raw_os_error(2);
+        assert_eq!(message(&format!("cannot read a: {error}")), "cannot read a: No such file or directory");
+        assert_eq!(message(&format!("{error}; {error}")), "No such file or directory; No such file or directory");
+        assert_eq!(message("cannot read x (os error y)"), "cannot read x (os error y)");
     }
 
     #[test]

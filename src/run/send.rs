@@ -1,6 +1,6 @@
 //! A message from arguments: `posthaste send`.
 
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _};
 
 use super::submit::{caller, long_lines, prepared, read_failure, reverse_path, stdin, submit, who};
 use super::{Done, account, configuration, fail, unwritable};
@@ -62,6 +62,10 @@ pub(super) fn send(global: &Global, call: &Send) -> Done {
         headers: call.headers.iter().map(|field| (field.name.clone(), field.value.clone())).collect(),
     };
     let recipients = draft.recipients();
+    if recipients.is_empty() {
+        let none = Failure::new(Exit::Usage, "no recipients: --to, --cc and --bcc name nobody");
+        return Err(vec![none.hint("An unset variable in the caller is the usual cause.")]);
+    }
     let incoming = compose(&draft).map_err(compose_failure)?;
     let rules = Rules {
         identity: &identity,
@@ -118,6 +122,9 @@ fn content(text: &Text) -> Result<String, Vec<Failure>> {
         Text::File(path) => (std::fs::read(path), path.display().to_string()),
         Text::Stdin => {
             let mut octets = Vec::new();
+            if std::io::stdin().is_terminal() && report::stderr_is_terminal() {
+                report::error_text("posthaste: type the text, and end it with Control-D at the beginning of a line\n");
+            }
             (stdin()?.read_to_end(&mut octets).map(|_| octets), "standard input".to_owned())
         }
     };

@@ -20,6 +20,7 @@ use crate::message::prepare::{
 };
 use crate::net::Notice;
 use crate::report::{self, Style};
+use crate::smtp::outcome::Verdict;
 use crate::system::{Machine, User};
 
 /// `sendmail`: reads all of the message before anything is opened, then submits it.
@@ -103,7 +104,18 @@ pub(super) fn submit(
     let mut told = Told { transcript, log: open_log(account, style), submission, style };
     let job = Job { account, envelope: &envelope, facts, detail, source: &mut message };
     let outcomes = block_on(deliver(job, &mut told))?.map_err(tls_failure)?;
-    report::outcomes(&outcomes, style).map_err(unwritable)?;
+    if let Err(error) = report::outcomes(&outcomes, style) {
+        // Whoever believes that nothing was sent sends it twice.
+        report::outcomes(&outcomes, Style::Person).map_err(unwritable)?;
+        let accepted = outcomes.iter().filter(|outcome| matches!(outcome.verdict, Verdict::Accepted(_))).count();
+        let all = outcomes.len();
+        let text = format!("the message was accepted for {accepted} of {all} recipients, and that cannot be reported");
+        let exit = match exit_of(&outcomes) {
+            Exit::Success => Exit::Io,
+            trouble => trouble,
+        };
+        return Err(fail(exit, format!("{text}: cannot write to standard output: {error}")));
+    }
     Ok(exit_of(&outcomes))
 }
 
@@ -136,7 +148,7 @@ fn open_log(account: &Account, style: Style) -> log::Log {
 /// a mail about it.
 fn without_log(unlogged: &log::Unlogged, style: Style) -> log::Log {
     if matches!(style, Style::Person | Style::Json) {
-        report::error_text(&format!("posthaste: {unlogged}\n"));
+        report::failures(&[Failure::new(Exit::Io, unlogged.to_string())], Style::OneLine);
     }
     log::Log::nobody()
 }
@@ -196,7 +208,10 @@ pub(super) fn read_failure(error: ReadError) -> Vec<Failure> {
     let exit = match error {
         ReadError::HeaderTooLarge => Exit::Data,
         ReadError::Input(_) => Exit::Io,
-        ReadError::Spool(_) => Exit::CannotCreate,
+        ReadError::Spool(_) => {
+            let hint = format!("It is made in {}; TMPDIR names another place.", std::env::temp_dir().display());
+            return vec![Failure::new(Exit::CannotCreate, error.to_string()).hint(hint)];
+        }
     };
     fail(exit, error.to_string())
 }

@@ -1,5 +1,7 @@
 //! `posthaste send`: people read what it says, and programs its JSON.
 
+use std::process::Stdio;
+
 use super::program::{Ended, Program, me, run};
 use super::relay::{Relay, guarded, plain};
 
@@ -126,4 +128,35 @@ fn a_wrong_password_gets_a_hint() {
     right.file("ca.pem", &relay.pem);
     send(&right, &["--to", "a@x.test", "--body", "b"]).assert_silent_success();
     assert_eq!(relay.take().mail().user.as_deref(), Some("alice"));
+}
+
+#[test]
+fn a_message_to_nobody_is_no_message() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    for args in [["--to", "", "--body", "b"], ["--to", "undisclosed-recipients:;", "--body", "b"]] {
+        for more in [&[][..], &["--dry-run"]] {
+            let ended = send(&program, &[&args[..], more].concat());
+            assert_eq!((ended.code(), ended.stdout.as_str()), (64, ""), "{}", ended.stderr);
+            assert!(ended.stderr.contains("no recipients: --to, --cc and --bcc name nobody"), "{}", ended.stderr);
+        }
+    }
+    relay.take().assert_nothing();
+}
+
+#[test]
+fn a_report_that_cannot_be_written_does_not_hide_that_the_message_was_sent() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    let full = |to: &str| {
+        let mut command = program.posthaste(&["send", "--json", "--body", "b", "--to", to]);
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = command.stdin(Stdio::null()).stdout(full).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, told) = full("a@x.test");
+    assert_eq!((code, told.contains("accepted for 1 of 1 recipients")), (Some(74), true), "{told}");
+    let (code, told) = full("a@x.test, defer-451@x.test");
+    assert_eq!((code, told.contains("accepted for 1 of 2 recipients")), (Some(75), true), "{told}");
+    assert!(told.contains("defer-451@x.test: deferred by"), "{told}");
 }
