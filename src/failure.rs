@@ -97,9 +97,9 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure without a hint.
+    /// A failure without a hint. The number that the library puts behind the system's words is left out.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Failure { exit, message: message.into(), hint: None }
+        Failure { exit, message: without_numbers(message.into()), hint: None }
     }
 
     /// The same with a hint.
@@ -108,6 +108,20 @@ impl Failure {
         self.hint = Some(hint.into());
         self
     }
+}
+
+/// Takes ` (os error 2)` out, behind "No such file or directory".
+fn without_numbers(mut text: String) -> String {
+    const BEGIN: &str = " (os error ";
+    while let Some(start) = text.find(BEGIN) {
+        let number = &text[start + BEGIN.len()..];
+        let digits = number.len() - number.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        if digits == 0 || !number[digits..].starts_with(')') {
+            break;
+        }
+        text.replace_range(start..start + BEGIN.len() + digits + 1, "");
+    }
+    text
 }
 
 /// What a panic at this place in the source means. Its own words are not shown: they may hold anything, a password too.
@@ -223,11 +237,11 @@ pub fn what(trouble: &Trouble, server: &str) -> String {
     let doing = trouble.stage.doing();
     if trouble.may_be_delivered() {
         return format!(
-            "the message may have been delivered, and may not: {} {server} after the message had been sent whole",
+            "the message may have been delivered, and may not: {} after the message had been sent whole",
             match &trouble.cause {
-                Cause::TimedOut => "no answer from".to_owned(),
-                Cause::Lost(reason) => format!("{reason};"),
-                _ => "no usable answer from".to_owned(),
+                Cause::TimedOut => format!("no answer from {server}"),
+                Cause::Lost(reason) => format!("the connection to {server} broke ({reason})"),
+                _ => format!("no usable answer from {server}"),
             }
         );
     }
@@ -244,9 +258,13 @@ pub fn what(trouble: &Trouble, server: &str) -> String {
         Cause::TooEarly(reply) => {
             format!("{server} answered before the message had been sent whole, so its answer means nothing: {reply}")
         }
-        Cause::Lost(reason) => format!("the connection to {server} broke {doing}: {reason}"),
-        Cause::TimedOut => format!("{server} did not answer in time {doing}"),
-        Cause::Unreachable(reason) => format!("{server} cannot be reached: {reason}"),
+        Cause::Lost(reason) => format!("the connection to {server} broke {}: {reason}", waiting(doing)),
+        Cause::TimedOut => format!("{server} did not answer in time {}", waiting(doing)),
+        // A server that is configured by its address has no other, which need not be said twice.
+        Cause::Unreachable(reason) => {
+            let reason = reason.strip_prefix(server).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(reason);
+            format!("{server} cannot be reached: {reason}")
+        }
         Cause::NoSuchHost(reason) => reason.clone(),
         Cause::Tls(reason) => format!("no TLS with {server}: {reason}"),
         Cause::TlsNotOffered { .. } => format!("{server} does not offer STARTTLS, and TLS is required"),
@@ -269,6 +287,11 @@ pub fn what(trouble: &Trouble, server: &str) -> String {
         Cause::Unreadable(reason) => format!("the message cannot be read to its end: {reason}"),
         Cause::OthersRefused => "not sent because another recipient was refused (partial = \"all-or-none\")".to_owned(),
     }
+}
+
+/// What is being done, where no reply came.
+fn waiting(doing: &str) -> String {
+    doing.replacen("in reply to", "while waiting for the reply to", 1)
 }
 
 #[cfg(test)]
@@ -300,5 +323,48 @@ mod tests {
             assert!(failure.message.starts_with(&format!("user{}@x.test, user{}@", 2 * number, 2 * number + 1)));
             assert!(failure.message.contains(&format!("number {number} is")));
         }
+    }
+
+    const SERVER: &str = "192.0.2.1:587";
+
+    fn words(stage: Stage, cause: Cause) -> String {
+        what(&Trouble { stage, cause }, SERVER)
+    }
+
+    #[test]
+    fn a_connection_that_breaks_is_told_in_whole_sentences() {
+        let lost = || Cause::Lost("the server closed the connection".to_owned());
+        assert_eq!(
+            words(Stage::Rcpt, lost()),
+            "the connection to 192.0.2.1:587 broke while waiting for the reply to RCPT TO: the server closed the connection"
+        );
+        assert_eq!(
+            words(Stage::EndOfData, lost()),
+            "the message may have been delivered, and may not: the connection to 192.0.2.1:587 broke (the server closed \
+             the connection) after the message had been sent whole"
+        );
+        assert_eq!(
+            words(Stage::Mail, Cause::TimedOut),
+            "192.0.2.1:587 did not answer in time while waiting for the reply to MAIL FROM"
+        );
+    }
+
+    #[test]
+    fn the_numbers_of_the_system_are_not_shown() {
+        let message = |text: &str| Failure::new(Exit::Io, text).message;
+        let error = std::io::Error::from_raw_os_error(2);
+        assert_eq!(message(&format!("cannot read a: {error}")), "cannot read a: No such file or directory");
+        assert_eq!(message(&format!("{error}; {error}")), "No such file or directory; No such file or directory");
+        assert_eq!(message("cannot read x (os error y)"), "cannot read x (os error y)");
+    }
+
+    #[test]
+    fn an_address_is_not_said_twice() {
+        let words = |reason: &str| words(Stage::Connect, Cause::Unreachable(reason.to_owned()));
+        assert_eq!(words("192.0.2.1:587: Connection refused"), "192.0.2.1:587 cannot be reached: Connection refused");
+        assert_eq!(
+            words("[2001:db8::1]:587: No route to host"),
+            "192.0.2.1:587 cannot be reached: [2001:db8::1]:587: No route to host"
+        );
     }
 }

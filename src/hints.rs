@@ -19,6 +19,18 @@ pub fn for_trouble(trouble: &Trouble, server: &str) -> Option<String> {
             "If the server is yours, name its CA with tls-ca-file, or its key with tls-pin (posthaste check shows it)."
                 .into()
         }
+        Cause::Tls(reason) if reason.contains("has expired") => {
+            "The server's administrator must renew it; if it is valid still, this machine's clock is wrong.".into()
+        }
+        Cause::Tls(reason) if reason.contains("tls-pin") => {
+            "The server has a new key, or somebody stands in between: compare what posthaste check shows with what the \
+             server's owner says."
+                .into()
+        }
+        Cause::Tls(reason) if reason.contains("certificate cannot be used") => {
+            "If the server is yours, name its key with tls-pin (posthaste check shows it), or give it another certificate."
+                .into()
+        }
         Cause::Tls(reason) if reason.contains("is not for") => {
             "Write the server under a name that its certificate has, or set tls-server-name.".into()
         }
@@ -27,15 +39,25 @@ pub fn for_trouble(trouble: &Trouble, server: &str) -> Option<String> {
                 .into()
         }
         Cause::TlsNotOffered { masked: false } => {
-            "If the connection is trusted, tls = \"none\" allows clear text; a network that strips STARTTLS is not.".into()
+            "Try submissions:// (usually port 465). Only where the connection is trusted, tls = \"none\" allows clear text."
+                .into()
         }
         Cause::NoMechanism(_) => "Check the key auth, and that this is the server's port for submission.".into(),
         Cause::ClearTextLogin => "Use submission:// or submissions://, with tls = \"required\".".into(),
-        Cause::Unreachable(_) | Cause::TimedOut if server.ends_with(":25") => {
+        Cause::NoSuchHost(_) => "Check how the host is spelt in the key server.".into(),
+        Cause::Unreachable(_) | Cause::TimedOut
+            if server.ends_with(":25") && matches!(trouble.stage, Stage::Connect | Stage::Greeting) =>
+        {
             "Many providers block port 25: use a smarthost on port 587 (submission://) or 465 (submissions://).".into()
         }
         Cause::Unreachable(_) | Cause::TimedOut if trouble.stage == Stage::Connect => {
             "Check that the server runs, its port, and the firewall between.".into()
+        }
+        // Whoever is to begin is what the two kinds of port differ in: both sides wait for the other.
+        Cause::TimedOut if trouble.stage == Stage::Greeting => {
+            "If the port speaks TLS from the first octet, it waits for the client: write the server as submissions:// \
+             (usually port 465)."
+                .into()
         }
         Cause::EightBit => "Set eight-bit = \"send\" to send it all the same.".into(),
         Cause::Injected => "Use submissions:// on port 465, where TLS begins before anything is said.".into(),
@@ -167,7 +189,21 @@ mod tests {
     fn likely_mistakes_of_the_port_are_named() {
         let hint = |stage, cause, server| for_trouble(&Trouble { stage, cause }, server).unwrap();
         assert!(hint(Stage::Greeting, Cause::Malformed(Malformed::Tls), "h:465").contains("submissions://"));
+        assert!(hint(Stage::Greeting, Cause::TimedOut, "h:465").contains("submissions://"));
+        assert!(hint(Stage::Hello, Cause::TlsNotOffered { masked: false }, "h:587").contains("submissions://"));
+        assert!(hint(Stage::Connect, Cause::NoSuchHost(String::new()), "h:587").contains("spelt"));
         assert!(hint(Stage::Connect, Cause::TimedOut, "h:25").contains("block port 25"));
         assert!(hint(Stage::Hello, Cause::TlsNotOffered { masked: true }, "h:587").contains("firewall"));
+    }
+    #[test]
+    fn certificates_that_are_refused_have_a_cure() {
+        for (reason, word) in [
+            ("the server's certificate has expired", "renew"),
+            ("the server's certificate cannot be used: it is that of an authority", "tls-pin"),
+            ("the server's public key is none of those in tls-pin", "new key"),
+        ] {
+            let trouble = Trouble { stage: Stage::Handshake, cause: Cause::Tls(reason.to_owned()) };
+            assert!(for_trouble(&trouble, "h:587").unwrap().contains(word), "{reason}");
+        }
     }
 }

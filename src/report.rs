@@ -193,8 +193,12 @@ pub fn check_text(account: &str, reports: &[ServerReport]) -> String {
             text.push_str("  capabilities:\n");
             report.capabilities.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
         }
-        let size = report.max_size.map_or("no limit named".to_owned(), |size| format!("{size} octets"));
-        text.push_str(&format!("  limits: message {size}; {} recipients in one transaction\n", report.max_recipients));
+        // Of a server that has not answered there are no limits to tell.
+        if report.steps.iter().any(|step| step.step == "ehlo") {
+            let size = report.max_size.map_or("of any size".to_owned(), |size| format!("of {size} octets"));
+            let recipients = report.max_recipients;
+            text.push_str(&format!("  limits: a message {size}, {recipients} recipients in one transaction\n"));
+        }
         match (&report.error, &report.hint) {
             (None, _) => text.push_str("  ok: a message can be submitted\n"),
             (Some(error), None) => text.push_str(&format!("  FAILED: {error}\n")),

@@ -103,3 +103,22 @@ fn the_authority_of_a_sink_is_trusted_and_its_login_is_tried() {
     assert!(said.contains("FAILED: ") && said.contains("535") && said.contains("  hint: "), "{said}");
     assert!(!said.contains("hunter2") && checked.stderr.is_empty());
 }
+
+#[test]
+fn nothing_is_told_of_a_server_that_does_not_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    // Nobody listens on it (tcpmux).
+    let port = 1;
+    let output = Command::new(BINARY)
+        .arg("check")
+        .env_clear()
+        .env("HOME", directory.path())
+        .env("POSTHASTE_SERVER", format!("submission://127.0.0.1:{port}"))
+        .output()
+        .unwrap();
+    let expected = format!(
+        "127.0.0.1:{port} (account default)\n  FAILED: 127.0.0.1:{port} cannot be reached: connection refused\n  \
+         hint: Check that the server runs, its port, and the firewall between.\n"
+    );
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(75), expected.as_str()));
+}

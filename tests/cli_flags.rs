@@ -110,6 +110,16 @@ fn clap_errors_are_one_line_with_a_hint() {
         assert!(!error.message.is_empty() && !error.message.starts_with("error"), "{error:?}");
         assert!(error.hint.is_some());
     }
+    for (arguments, hint) in [
+        (&["send", "--to"][..], "`posthaste send --help` lists its options."),
+        (&["send", "b@x.test"], "Recipients are named with --to."),
+        (&["send", "--to", "b@x.test", "-b", "-x"], "--subject='-5 degrees'"),
+        (&["-v", "check", "--nonsense"], "`posthaste check --help` lists its options."),
+        (&["--nonsense"], "`posthaste --help` lists subcommands and options."),
+    ] {
+        let error = refused(arguments);
+        assert!(error.hint.as_ref().is_some_and(|given| given.contains(hint)), "{error:?}");
+    }
     let error = refused(&["send", "--to", "b@x.test", "--header", "To: c@x.test"]);
     assert!(error.message.contains("use --to"), "{error:?}");
 }

@@ -26,7 +26,7 @@ pub fn parse(arguments: &[OsString]) -> Result<(Global, Invocation), UsageError>
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             Ok((Global::default(), Invocation::Text(error.render().to_string())))
         }
-        Err(error) => Err(usage_error(&error)),
+        Err(error) => Err(usage_error(&error, arguments)),
     }
 }
 
@@ -343,24 +343,45 @@ fn text(literal: Option<String>, file: Option<PathBuf>) -> Option<Text> {
 }
 
 /// Makes one line and a hint of clap's paragraphs, so that all errors look alike.
-fn usage_error(error: &clap::Error) -> UsageError {
-    let usage = UsageError::new(String::new()).hint("`posthaste --help` lists subcommands and options.");
+fn usage_error(error: &clap::Error, arguments: &[OsString]) -> UsageError {
     if matches!(error.kind(), ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand) {
-        return UsageError { message: "a subcommand is missing".to_owned(), ..usage };
+        return UsageError::new("a subcommand is missing").hint("`posthaste --help` lists subcommands and options.");
     }
     let text = error.render().to_string();
     let paragraph = text.split("\n\n").next().unwrap_or_default();
     let message = paragraph.trim().trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ");
+    UsageError::new(message).hint(usage_hint(error, arguments))
+}
+
+fn usage_hint(error: &clap::Error, arguments: &[OsString]) -> String {
     let suggested = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue]
         .into_iter()
         .find_map(|kind| error.get(kind))
         .and_then(|value| match value {
-            ContextValue::String(name) => Some(name.clone()),
-            ContextValue::Strings(names) => names.first().cloned(),
+            ContextValue::String(name) => Some(name),
+            ContextValue::Strings(names) => names.first(),
             _ => None,
         });
-    match suggested {
-        Some(name) => UsageError { message, hint: Some(format!("Did you mean `{name}`?")) },
-        None => UsageError { message, ..usage },
+    if let Some(name) = suggested {
+        return format!("Did you mean `{name}`?");
+    }
+    let commands = Cli::command();
+    let subcommand = arguments
+        .iter()
+        .filter_map(|argument| argument.to_str())
+        .find_map(|argument| commands.get_subcommands().map(clap::Command::get_name).find(|name| *name == argument));
+    let unknown = match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(argument))) => Some(argument.as_str()),
+        _ => None,
+    };
+    match (subcommand, unknown) {
+        (Some("send"), Some(argument)) if argument.starts_with('-') => {
+            "`posthaste send --help` lists the options; a text that begins with a dash is joined to its option: \
+             --subject='-5 degrees'."
+                .to_owned()
+        }
+        (Some("send"), Some(argument)) if argument.contains('@') => "Recipients are named with --to.".to_owned(),
+        (Some(name), _) => format!("`posthaste {name} --help` lists its options."),
+        (None, _) => "`posthaste --help` lists subcommands and options.".to_owned(),
     }
 }

@@ -36,7 +36,12 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Parsed, ConfigError> {
     let file = File { path, text };
     let table = DeTable::parse(text).map_err(|error| {
         let span = error.span().unwrap_or(text.len()..text.len());
-        file.error(error.message().trim_end_matches('.'), span)
+        let (message, help) = syntax(error.message(), text.get(span.clone()).unwrap_or_default());
+        let error = file.error(message, span);
+        match help {
+            Some(help) => error.help(help),
+            None => error,
+        }
     })?;
     let mut parsed = Parsed::default();
     for (name, value) in in_order(table.get_ref()) {
@@ -73,11 +78,30 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Parsed, ConfigError> {
     Ok(parsed)
 }
 
+/// The commonest mistakes in the form of a file, in words that need no knowledge of TOML. `place` is what stands there.
+fn syntax<'a>(message: &'a str, place: &str) -> (&'a str, Option<&'static str>) {
+    let typographic = place.contains(['\u{201c}', '\u{201d}', '\u{201e}', '\u{2018}', '\u{2019}', '\u{ab}', '\u{bb}']);
+    match message {
+        _ if message.starts_with("string values must be quoted") && typographic => {
+            ("these quotes are typographic ones", Some("Write straight quotes: \" at both ends."))
+        }
+        _ if message.starts_with("string values must be quoted") => {
+            ("a text must be in quotes", Some("For example: from = \"alice@example.org\""))
+        }
+        _ if message.starts_with("key with no value") => {
+            ("there is no = behind the key", Some("A setting is a line such as: from = \"alice@example.org\""))
+        }
+        _ if message.starts_with("invalid basic string, expected `\"`") => ("the closing quote is missing", None),
+        _ => (message.trim_end_matches('.'), None),
+    }
+}
+
 /// Says which account was probably meant, or which there are.
 pub(super) fn which<'a>(name: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {
     match nearest(name, names.clone()) {
         Some(near) => format!("Did you mean `{near}`?"),
         None if names.clone().next().is_none() => "There is only one account, `default`.".to_owned(),
+        None if names.clone().count() == 1 => format!("There is only {}.", list(names)),
         None => format!("There are {}.", list(names)),
     }
 }

@@ -75,6 +75,7 @@ pub fn command(line: &str) -> Command {
 pub fn from_output(output: Output) -> Result<Zeroizing<String>, SecretError> {
     let printed = Zeroizing::new(output.stdout);
     match (output.status.code(), output.status.signal()) {
+        (Some(0), _) if printed.is_empty() => Err(SecretError::Failed("printed nothing".to_owned())),
         (Some(0), _) => first_line(&printed),
         (Some(127), _) => Err(SecretError::Failed("was not found (exit status 127)".to_owned())),
         (Some(code), _) => Err(SecretError::Failed(format!("failed with exit status {code}"))),
@@ -108,6 +109,9 @@ fn from_file(path: &Path) -> Result<Zeroizing<String>, SecretError> {
         reason: exposure.message,
         cure: exposure.help,
     })?;
+    if octets.is_empty() {
+        return Err(SecretError::Unreadable { path: name(), reason: "it is empty".to_owned() });
+    }
     first_line(&octets)
 }
 
@@ -142,7 +146,7 @@ mod tests {
         assert_eq!(run("echo hunter2"), Ok("hunter2".into()));
         assert_eq!(run("printf 'hunter2\\r\\nuser: alice\\n'"), Ok("hunter2".into()));
         assert_eq!(run("printf ' two words '"), Ok(" two words ".into()));
-        assert_eq!(run("cat"), Err("the password is empty".into()));
+        assert_eq!(run("cat"), Err("password-command printed nothing".into()));
         assert_eq!(run("printf '\\nhunter2'"), Err("the password is empty".into()));
         assert_eq!(run("printf 'hunt\\000er2'"), Err("the password contains a NUL character".into()));
         assert_eq!(run("printf '\\377\\n'"), Err("the password is not UTF-8".into()));

@@ -131,7 +131,7 @@ pub(super) fn pin(text: &str) -> Result<[u8; 32], Fault> {
     from_hex(digest).or_else(|| STANDARD.decode(digest).ok()).and_then(|octets| octets.try_into().ok()).ok_or_else(
         || {
             Fault::new("is not the SHA-256 of a public key: 64 hexadecimal digits, or 44 characters of base64")
-                .help("`posthaste check` shows the pin of a server that is trusted; see posthaste.toml(5).")
+                .help("`posthaste check` shows the pin of a server; see posthaste.toml(5).")
         },
     )
 }

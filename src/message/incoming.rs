@@ -9,7 +9,7 @@ use super::tally::{Content, Tally};
 use crate::system::words;
 use memchr::memmem;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, IsTerminal as _, Read, Seek, SeekFrom, Write};
 
 /// What a line with nothing but a dot means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub enum ReadError {
 ///
 /// A body of more than 1 MiB is left in `input` when that is a regular file, and is read from there again; it goes to
 /// a temporary file without a name when not. Dots are never unstuffed. When a lone dot ends the message, the rest of
-/// a pipe is read too, so that its writer is not killed.
+/// a pipe is read too, so that its writer is not killed; a person at a terminal has ended the message with it.
 ///
 /// # Errors
 /// [`ReadError`].
@@ -75,7 +75,8 @@ pub fn read(mut input: File, dots: LoneDot) -> Result<Incoming, ReadError> {
         Some((_, _, length)) => (BLOCK.min(*length as usize + 1), Kept::Spool(Spool::new())),
         None => (FIRST, Kept::Spool(Spool::new())),
     };
-    let mut reader = Reader::new(&input, step);
+    let behind_dot = if input.is_terminal() { BehindDot::Left } else { BehindDot::Read };
+    let mut reader = Reader::new(&input, step, behind_dot);
     let (message, start) = reader.message(dots, kept)?;
     let body = match (message.kept, place) {
         (Kept::InPlace, Some((at, identity, _))) => Body::left_in(input, at + start, message.length, identity),
@@ -97,7 +98,7 @@ impl Incoming {
                 read(file, LoneDot::IsText)
             }
             Spooled::Memory(octets) => {
-                let mut reader = Reader::new(&octets[..], BLOCK.min(octets.len() + 1));
+                let mut reader = Reader::new(&octets[..], BLOCK.min(octets.len() + 1), BehindDot::Read);
                 let (message, start) = reader.message(LoneDot::IsText, Kept::InPlace)?;
                 let mut body = octets;
                 body.drain(..start as usize);
@@ -149,11 +150,21 @@ struct Reader<R> {
     length: usize,
     /// How much is read at once.
     step: usize,
+    behind_dot: BehindDot,
+}
+
+/// What happens to the input behind a lone dot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum BehindDot {
+    /// It is read, and dropped.
+    Read,
+    /// It is not waited for.
+    Left,
 }
 
 impl<R: Read> Reader<R> {
-    fn new(input: R, step: usize) -> Self {
-        Reader { input, block: Vec::new(), length: 0, step }
+    fn new(input: R, step: usize, behind_dot: BehindDot) -> Self {
+        Reader { input, block: Vec::new(), length: 0, step, behind_dot }
     }
 
     /// Reads all of a message, and tells where the body began.
@@ -230,7 +241,7 @@ impl<R: Read> Reader<R> {
                 }
             }
             self.length = 0;
-            if self.fill()? == 0 {
+            if self.behind_dot == BehindDot::Left || self.fill()? == 0 {
                 return Ok(end);
             }
         }
@@ -348,3 +359,29 @@ const FIRST: usize = 8 << 10;
 
 /// A larger header is refused.
 const HEADER_LIMIT: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A person at a terminal: a line at a time, and nobody types behind the last one.
+    struct Typed(Vec<&'static str>);
+
+    impl Read for Typed {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let line = self.0.remove(0);
+            buffer[..line.len()].copy_from_slice(line.as_bytes());
+            Ok(line.len())
+        }
+    }
+
+    #[test]
+    fn nothing_is_waited_for_behind_the_dot_of_a_person() {
+        for lines in [vec!["Subject: s\n", "\n", "text\n", ".\n"], vec!["Subject: s\n", ".\n"]] {
+            let mut reader = Reader::new(Typed(lines), FIRST, BehindDot::Left);
+            let (message, _) = reader.message(LoneDot::Ends, Kept::Spool(Spool::new())).unwrap();
+            assert_eq!((message.header.as_slice(), message.end), (&b"Subject: s\n"[..], End::Dot));
+            assert!(reader.input.0.is_empty());
+        }
+    }
+}

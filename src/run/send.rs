@@ -1,6 +1,7 @@
 //! A message from arguments: `posthaste send`.
 
 use std::fs::File;
+use std::io::IsTerminal as _;
 
 use super::submit::{caller, long_lines, prepared, read_failure, reverse_path, stdin, submit, who};
 use super::{Done, account, configuration, fail, unwritable};
@@ -63,6 +64,10 @@ pub(super) fn send(global: &Global, call: &Send) -> Done {
         headers: call.headers.iter().map(|field| (field.name.clone(), field.value.clone())).collect(),
     };
     let recipients = draft.recipients();
+    if recipients.is_empty() {
+        let none = Failure::new(Exit::Usage, "no recipients: --to, --cc and --bcc name nobody");
+        return Err(vec![none.hint("An unset variable in the caller is the usual cause.")]);
+    }
     let incoming = compose(draft).map_err(compose_failure)?;
     let rules = Rules {
         identity: &identity,
@@ -120,7 +125,12 @@ fn content(text: &Text) -> Result<compose::Text, Vec<Failure>> {
             let read = File::open(path).map_err(TextError::Read).and_then(compose::Text::read);
             (read, path.display().to_string())
         }
-        Text::Stdin => (compose::Text::read(stdin()?), "standard input".to_owned()),
+        Text::Stdin => {
+            if std::io::stdin().is_terminal() && report::stderr_is_terminal() {
+                report::error_text("posthaste: type the text, and end it with Control-D at the beginning of a line\n");
+            }
+            (compose::Text::read(stdin()?), "standard input".to_owned())
+        }
     };
     read.map_err(|error| match error {
         TextError::NotUtf8 => {

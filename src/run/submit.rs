@@ -139,7 +139,7 @@ fn open_log(account: &Account, style: Style) -> log::Log {
 /// a mail about it.
 fn without_log(unlogged: &log::Unlogged, style: Style) -> log::Log {
     if matches!(style, Style::Person | Style::Json) {
-        report::error_text(&format!("posthaste: {unlogged}\n"));
+        report::failures(&[Failure::new(Exit::Io, unlogged.to_string())], Style::OneLine);
     }
     log::Log::nobody()
 }
@@ -199,7 +199,10 @@ pub(super) fn read_failure(error: ReadError) -> Vec<Failure> {
     let exit = match error {
         ReadError::HeaderTooLarge => Exit::Data,
         ReadError::Input(_) => Exit::Io,
-        ReadError::Spool(_) => Exit::CannotCreate,
+        ReadError::Spool(_) => {
+            let hint = format!("It is made in {}; TMPDIR names another place.", std::env::temp_dir().display());
+            return vec![Failure::new(Exit::CannotCreate, error.to_string()).hint(hint)];
+        }
     };
     fail(exit, error.to_string())
 }

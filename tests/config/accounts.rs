@@ -142,6 +142,8 @@ fn account_that_nobody_has_is_told_which_there_are() {
         assert_eq!((error.kind(), error.hint()), (Kind::NoAccount, Some(hint)));
         assert_eq!(error.message(), format!("there is no account `{name}`"));
     }
+    let config = place.load("[account.work]\nserver = \"smtp://a.example\"\n", &[]).unwrap();
+    assert_eq!(config.account(named("private")).unwrap_err().hint(), Some("There is only `work`."));
 }
 
 #[test]

@@ -250,3 +250,18 @@ fn line_that_is_not_utf8_is_named() {
     let error = posthaste::config::load(&place.environment(&[]), Some(&path)).unwrap_err();
     assert_eq!((error.message(), error.position()), ("this line is not UTF-8", Some((2, 6))));
 }
+
+#[test]
+fn mistake_in_the_form_of_a_file_needs_no_knowledge_of_toml() {
+    let place = Place::new();
+    for (text, message, hint) in [
+        ("server = smtp://a.example\n", "a text must be in quotes", "alice@example.org"),
+        ("server = \u{201c}smtp://a.example\u{201d}\n", "these quotes are typographic ones", "straight"),
+        ("server: \"smtp://a.example\"\n", "there is no = behind the key", "A setting is"),
+        ("server = \"smtp://a.example\nfrom = \"x\"\n", "the closing quote is missing", ""),
+    ] {
+        let error = place.account(text, &[]).unwrap_err();
+        assert_eq!((error.kind(), error.message()), (Kind::Invalid, message), "{text}");
+        assert!(error.hint().unwrap_or_default().contains(hint), "{:?}", error.hint());
+    }
+}

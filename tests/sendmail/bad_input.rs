@@ -187,3 +187,14 @@ fn a_large_message_arrives_octet_for_octet() {
         assert!(mail.text().replace("\r\n", "\n").as_bytes() == [&body[..], b"\n"].concat());
     }
 }
+
+#[test]
+fn a_temporary_file_that_cannot_be_made_is_named_by_its_place() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    let mut command = program.named("sendmail");
+    command.args(["-i", "bob@x.test"]).env("TMPDIR", "/nonexistent/place");
+    let input = [S, &b"a line\n".repeat(300_000)].concat();
+    run(&mut command, &input).assert_failure(73, &["no such file or directory (hint", "/nonexistent/place", "TMPDIR"]);
+    relay.take().assert_nothing();
+}

@@ -103,7 +103,7 @@ fn a_limit_on_the_size_of_files_is_told() {
     let mut command = program.in_shell(r#"ulimit -f 0; exec "$@""#, &["bob@x.test"]);
     run(&mut command, S).assert_silent_success();
     relay.take().mail();
-    run(&mut command, &large()).assert_failure(73, &["temporary file", "File too large"]);
+    run(&mut command, &large()).assert_failure(73, &["temporary file", "file too large"]);
     assert_eq!(relay.take().wire.connections, 0);
 }
 

@@ -48,10 +48,10 @@ fn a_server_that_closes_is_a_reason_to_try_again() {
     // The replies that come before the server closes, and what the client says of it.
     let table = [
         (0, "while waiting for the greeting"),
-        (1, "in reply to EHLO"),
-        (2, "in reply to MAIL FROM"),
-        (3, "in reply to RCPT TO"),
-        (4, "in reply to DATA"),
+        (1, "the reply to EHLO"),
+        (2, "the reply to MAIL FROM"),
+        (3, "the reply to RCPT TO"),
+        (4, "the reply to DATA"),
     ];
     for (replies, words) in table {
         let (ended, wire) = run_against(move |peer| {

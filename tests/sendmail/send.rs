@@ -141,3 +141,17 @@ fn a_message_that_was_accepted_is_no_failure_because_nobody_can_be_told() {
     assert!(stderr.contains("standard output"), "{stderr}");
     relay.take().mail();
 }
+
+#[test]
+fn a_message_to_nobody_is_no_message() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    for args in [["--to", "", "--body", "b"], ["--to", "undisclosed-recipients:;", "--body", "b"]] {
+        for more in [&[][..], &["--dry-run"]] {
+            let ended = send(&program, &[&args[..], more].concat());
+            assert_eq!((ended.code(), ended.stdout.as_str()), (64, ""), "{}", ended.stderr);
+            assert!(ended.stderr.contains("no recipients: --to, --cc and --bcc name nobody"), "{}", ended.stderr);
+        }
+    }
+    relay.take().assert_nothing();
+}
