@@ -49,7 +49,7 @@ pub enum Detail {
 }
 
 /// A flight grows to so many octets before it is written while a message goes out; commands never reach it.
-const FLIGHT: usize = 128 * 1024;
+const FLIGHT: usize = 64 * 1024;
 /// Room for what one read brings.
 const READ: usize = 8 * 1024;
 /// After so many octets a flight is interrupted for what they say. Otherwise a server that reads nothing and floods
