@@ -9,14 +9,12 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
-use zeroize::Zeroizing;
 
+use super::credential::password;
 use super::notice::Notice;
-use super::socket::aside;
 use super::stream::Stream;
 use super::tls::Connector;
 use crate::config::account::{Secret, Timeouts};
-use crate::config::secret;
 use crate::message::{More, Source};
 use crate::smtp::framing::{Dots, Framer};
 use crate::smtp::session::{Action, Closing, Event, Session};
@@ -59,8 +57,6 @@ const HEARD: usize = 64 * 1024;
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How long a QUIT or close_notify may take to leave this machine. Nobody waits for its answer.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// A password command may ask a person (a pinentry), but not for ever.
-const PASSWORD: Duration = Duration::from_secs(120);
 /// One block of the message must leave in this time (RFC 5321 section 4.5.3.2.5).
 const BLOCK: Duration = Duration::from_secs(3 * 60);
 /// The body as a whole has this much time, and more for its size.
@@ -426,26 +422,6 @@ impl Driver<'_, '_> {
 async fn let_arrive(stream: &Stream) {
     if stream.has_arrivals() {
         tokio::task::yield_now().await;
-    }
-}
-
-/// The password, from where the account says it is.
-async fn password(secret: &Secret) -> Result<Zeroizing<String>, String> {
-    let Secret::Command(line) = secret else { return secret::read(secret).map_err(|error| error.to_string()) };
-    let cannot = |error: &io::Error| format!("password-command cannot be run: {}", words(error));
-    // A thread waits for the child. tokio's own children would make every run without one pay for a signal handler.
-    let child = secret::command(line).spawn().map_err(|error| cannot(&error))?;
-    let id = rustix::process::Pid::from_child(&child);
-    let output = aside(move || child.wait_with_output());
-    match tokio::time::timeout(PASSWORD, output).await {
-        Ok(Ok(Ok(output))) => secret::from_output(output).map_err(|error| error.to_string()),
-        Ok(Ok(Err(error))) => Err(cannot(&error)),
-        Ok(Err(error)) => Err(format!("password-command cannot be waited for: {}", words(&error))),
-        Err(_) => {
-            // It has not been waited for, so the number is still its own.
-            let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);
-            Err(format!("password-command did not end within {} seconds", PASSWORD.as_secs()))
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Nothing above this module opens a connection, and nothing below it knows of one.
 
 mod certificate;
+mod credential;
 pub mod drive;
 pub mod notice;
 pub mod socket;

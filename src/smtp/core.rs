@@ -7,12 +7,12 @@ use zeroize::Zeroizing;
 use super::action::{Closing, Event, Protection};
 use super::capabilities::Capabilities;
 use super::outcome::{Cause, Trouble, Verdict};
+use super::parameters::Parameters;
 use super::reply::Reply;
 use super::sasl::Mechanism;
 use super::session::State;
 use super::settings::{Caution, Purpose, Settings};
 use super::stage::Stage;
-use super::transaction::Parameters;
 
 /// A command whose reply has not come yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

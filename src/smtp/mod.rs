@@ -7,6 +7,7 @@ pub mod framing;
 mod login;
 mod opening;
 pub mod outcome;
+mod parameters;
 pub mod reply;
 pub mod sasl;
 pub mod session;

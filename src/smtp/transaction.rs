@@ -5,18 +5,14 @@ use super::action::Event;
 use super::capabilities::Size;
 use super::core::{Awaited, Core, Firewall};
 use super::outcome::{Cause, Trouble, Verdict};
+use super::parameters::{LINE_LIMIT, Parameters, mail, rcpt};
 use super::reply::{Class, Reply};
 use super::session::{Caution, Closing, EightBit, Partial, Purpose, State};
 use super::stage::Stage;
-use crate::envelope::Envelope;
-use crate::message::Facts;
 
 /// Most RCPTs in one flight. The replies to so many fit in any receive buffer, so that neither side can block the
 /// other (RFC 2920 section 3.1), and a server that has enough of them is noticed soon.
 const WINDOW: usize = 100;
-
-/// A command line with its CRLF, in octets (RFC 5321 section 4.5.3.1.4). SIZE and BODY come on top.
-const LINE_LIMIT: usize = 512;
 
 /// From so many recipients on, a server may be thought to have had enough of them.
 const MANY: usize = 10;
@@ -34,17 +30,6 @@ pub(super) struct Transaction {
     room: Room,
     /// Whether a recipient was refused for good or for now.
     some_refused: bool,
-}
-
-/// Which parameters go with MAIL.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Parameters {
-    /// All that the capabilities allow.
-    All,
-    /// Only what the message cannot do without, because the server refused the command as it was.
-    Needed,
-    /// None at all: the bare command, for its length.
-    None,
 }
 
 /// Whether the server takes more recipients in this transaction.
@@ -417,26 +402,4 @@ fn settle_accepted(transaction: &Transaction, trouble: &Trouble, core: &mut Core
     for recipient in &transaction.accepted {
         core.settle(*recipient, trouble.clone().verdict());
     }
-}
-
-fn mail(envelope: &Envelope, facts: &Facts, parameters: Parameters, core: &Core) -> String {
-    let mut line = format!("MAIL FROM:<{}>", envelope.sender().as_str());
-    if parameters == Parameters::All && core.capabilities.size != Size::NotListed {
-        line.push_str(&format!(" SIZE={}", facts.size));
-    }
-    // Sending 8-bit content without it is against RFC 6152, and only for those who said so.
-    let declared = match parameters {
-        Parameters::All => true,
-        Parameters::Needed => core.settings.eight_bit == EightBit::Refuse,
-        Parameters::None => false,
-    };
-    if facts.eight_bit && core.capabilities.eight_bit_mime && declared {
-        line.push_str(" BODY=8BITMIME");
-    }
-    line
-}
-
-fn rcpt(recipient: usize, core: &Core) -> Option<String> {
-    let Purpose::Submit(envelope, _) = &core.purpose else { return None };
-    envelope.recipients().get(recipient).map(|address| format!("RCPT TO:<{}>", address.as_str()))
 }

@@ -1,0 +1,34 @@
+//! The password of an account, at the moment when a session needs it.
+
+use std::io;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::socket::aside;
+use crate::config::account::Secret;
+use crate::config::secret;
+use crate::system::words;
+
+/// A password command may ask a person (a pinentry), but not for ever.
+const PASSWORD: Duration = Duration::from_secs(120);
+
+/// The password, from where the account says it is.
+pub(super) async fn password(secret: &Secret) -> Result<Zeroizing<String>, String> {
+    let Secret::Command(line) = secret else { return secret::read(secret).map_err(|error| error.to_string()) };
+    let cannot = |error: &io::Error| format!("password-command cannot be run: {}", words(error));
+    // A thread waits for the child. tokio's own children would make every run without one pay for a signal handler.
+    let child = secret::command(line).spawn().map_err(|error| cannot(&error))?;
+    let id = rustix::process::Pid::from_child(&child);
+    let output = aside(move || child.wait_with_output());
+    match tokio::time::timeout(PASSWORD, output).await {
+        Ok(Ok(Ok(output))) => secret::from_output(output).map_err(|error| error.to_string()),
+        Ok(Ok(Err(error))) => Err(cannot(&error)),
+        Ok(Err(error)) => Err(format!("password-command cannot be waited for: {}", words(&error))),
+        Err(_) => {
+            // It has not been waited for, so the number is still its own.
+            let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);
+            Err(format!("password-command did not end within {} seconds", PASSWORD.as_secs()))
+        }
+    }
+}
