@@ -3,6 +3,7 @@
 mod action;
 pub mod capabilities;
 mod core;
+mod data;
 pub mod framing;
 mod login;
 mod opening;

@@ -11,6 +11,7 @@ pub use super::settings::{Caution, ClearText, EightBit, LoginMode, Partial, Purp
 
 use super::capabilities::Capabilities;
 use super::core::{Awaited, Core};
+use super::data;
 use super::login;
 use super::opening::{self, Opening};
 use super::outcome::{Cause, Trouble, Verdict};
@@ -153,12 +154,12 @@ impl Session {
         let interrupted = !self.reader.is_empty();
         self.step(|state, core| match state {
             State::Body(transaction) if interrupted => {
-                transaction::record_message(core);
+                data::record_message(core);
                 State::Interrupted(transaction)
             }
             State::Flushed(transaction) if interrupted => State::Interrupted(transaction),
-            State::Body(transaction) => transaction::sent(transaction, core),
-            State::Flushed(transaction) => transaction::end_of_data(transaction, core),
+            State::Body(transaction) => data::sent(transaction, core),
+            State::Flushed(transaction) => data::end_of_data(transaction, core),
             other => other,
         });
     }
@@ -352,7 +353,7 @@ fn on_reply(state: State, awaited: Awaited, reply: Reply, core: &mut Core) -> St
         State::Opening(opening) => opening::on_reply(opening, reply, core),
         State::Login(exchange) => login::on_reply(exchange, reply, core),
         State::Envelope(transaction) => transaction::on_reply(transaction, awaited, reply, core),
-        State::EndOfData(transaction) => transaction::on_end_of_data(transaction, reply, core),
+        State::EndOfData(transaction) => data::on_end_of_data(transaction, reply, core),
         State::Discarded => transaction::next(transaction::Before::Nothing, core),
         State::Leaving => core.quit(),
         // These have no command in flight, so there is nothing that a reply could be for.
