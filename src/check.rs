@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::config::account::{Account, TlsPolicy};
-use crate::deliver::{Witness, label, settings};
+use crate::config::account::Account;
+use crate::deliver::{Witness, settings};
 use crate::failure::{self, Failure};
 use crate::net::Notice;
 use crate::net::drive::{Detail, Means, drive};
@@ -109,20 +109,18 @@ pub struct CertificateReport {
 pub async fn check(account: &Account, witness: &mut dyn Witness) -> Result<Vec<ServerReport>, UnusableTls> {
     let mut reports = Vec::new();
     for server in &account.servers {
-        let connector = match account.tls.policy {
-            TlsPolicy::None => None,
-            _ => Some(Connector::new(&account.tls, &server.host)?),
-        };
-        let label = label(server);
+        let connector = Connector::for_server(&account.tls, server)?;
+        let label = server.to_string();
         let mut steps = Steps::new();
         witness.notice(Notice::Connecting { server: label.clone() });
-        let report = match socket::connect(&server.host, server.port, account.timeouts.connect).await {
+        let report = match socket::connect(&server.endpoint, account.timeouts.connect).await {
             Err(cause) => steps.report(label, account, None, Some(Trouble { stage: Stage::Connect, cause })),
             Ok(Connection { stream, peer, local }) => {
                 let connected = Notice::Connected { peer, local };
                 steps.notice(&connected);
                 witness.notice(connected);
-                let mut session = Session::new(settings(account, server, local.ip(), Caution::None), Purpose::Probe);
+                let local = local.map(|local| local.ip());
+                let mut session = Session::new(settings(account, server, local, Caution::None), Purpose::Probe);
                 let means = Means {
                     connector: connector.as_ref(),
                     secret: account.login.as_ref().map(|login| &login.secret),
@@ -178,7 +176,7 @@ impl Steps {
             Notice::Server(line) if line.as_bytes().get(3) != Some(&b'-') => {
                 let step = match self.last_client.split(' ').next() {
                     Some("") | None => "greeting",
-                    Some("EHLO" | "HELO") => "ehlo",
+                    Some("EHLO" | "HELO" | "LHLO") => "ehlo",
                     Some("STARTTLS") => "starttls",
                     Some("QUIT") => return,
                     _ if line.starts_with("334") => return,

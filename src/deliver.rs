@@ -1,12 +1,12 @@
 //! One message over its servers, to a verdict for each recipient.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::address::Address;
-use crate::config::account::{self, Account, Host, Mechanisms, Scheme, Server, TlsPolicy};
+use crate::config::account::{self, Account, Mechanisms, Scheme, Server, TlsPolicy};
 use crate::envelope::Envelope;
 use crate::message::{Facts, Source};
 use crate::net::Notice;
@@ -15,7 +15,9 @@ use crate::net::socket::{self, Connection};
 use crate::net::tls::{Connector, UnusableTls};
 use crate::smtp::outcome::{Cause, Trouble, Verdict};
 use crate::smtp::sasl::{BY_STRENGTH, Mechanism};
-use crate::smtp::session::{Caution, ClearText, EightBit, LoginMode, Partial, Purpose, Session, Settings, TlsMode};
+use crate::smtp::session::{
+    Caution, ClearText, EightBit, LoginMode, Partial, Protocol, Purpose, Session, Settings, TlsMode,
+};
 use crate::smtp::stage::Stage;
 use crate::system;
 
@@ -32,9 +34,9 @@ pub trait Witness {
 pub struct Attempt<'a> {
     /// The recipient.
     pub recipient: &'a Address,
-    /// The server as configured, `host:port`.
+    /// The server as configured: `host:port`, or the path of a socket.
     pub server: &'a str,
-    /// The address that answered.
+    /// The address that answered, where there is one.
     pub peer: Option<SocketAddr>,
     /// What came of it.
     pub verdict: &'a Verdict,
@@ -49,7 +51,7 @@ pub struct Outcome {
     pub recipient: Address,
     /// The verdict.
     pub verdict: Verdict,
-    /// The server that it comes from, `host:port`.
+    /// The server that it comes from: `host:port`, or the path of a socket.
     pub server: String,
 }
 
@@ -78,10 +80,7 @@ const CONNECTIONS: usize = 2;
 pub async fn deliver(mut job: Job<'_>, witness: &mut dyn Witness) -> Result<Vec<Outcome>, UnusableTls> {
     let mut outcomes: Vec<Option<Outcome>> = vec![None; job.envelope.recipients().len()];
     for server in &job.account.servers {
-        let connector = match job.account.tls.policy {
-            TlsPolicy::None => None,
-            TlsPolicy::Required | TlsPolicy::Opportunistic => Some(Connector::new(&job.account.tls, &server.host)?),
-        };
+        let connector = Connector::for_server(&job.account.tls, server)?;
         let mut caution = Caution::None;
         for _ in 0..CONNECTIONS {
             let open: Vec<usize> = (0..outcomes.len()).filter(|&at| may_try(outcomes[at].as_ref())).collect();
@@ -89,7 +88,7 @@ pub async fn deliver(mut job: Job<'_>, witness: &mut dyn Witness) -> Result<Vec<
             let attempt = one_session(&mut job, server, connector.as_ref(), envelope, caution, witness).await;
             for (at, verdict) in open.into_iter().zip(attempt.verdicts) {
                 let recipient = job.envelope.recipients()[at].clone();
-                outcomes[at] = Some(Outcome { recipient, verdict, server: label(server) });
+                outcomes[at] = Some(Outcome { recipient, verdict, server: server.to_string() });
             }
             if attempt.retry == Caution::None {
                 break;
@@ -103,19 +102,15 @@ pub async fn deliver(mut job: Job<'_>, witness: &mut dyn Witness) -> Result<Vec<
     Ok(outcomes.into_iter().flatten().collect())
 }
 
-/// The server as a person knows it: `host:port`.
-pub fn label(server: &Server) -> String {
-    match &server.host {
-        Host::Name(name) => format!("{name}:{}", server.port),
-        Host::Address(address) => SocketAddr::new(*address, server.port).to_string(),
-    }
-}
-
 /// What a session needs to know of an account that speaks to one of its servers.
-pub fn settings(account: &Account, server: &Server, local: IpAddr, caution: Caution) -> Settings {
+pub fn settings(account: &Account, server: &Server, local: Option<IpAddr>, caution: Caution) -> Settings {
     Settings {
+        protocol: match server.scheme {
+            Scheme::Lmtp => Protocol::Lmtp,
+            Scheme::Submissions | Scheme::Submission | Scheme::Smtp => Protocol::Smtp,
+        },
         hello: hello(account, local),
-        tls: match (account.tls.policy, server.scheme) {
+        tls: match (account.tls.policy_for(server), server.scheme) {
             (TlsPolicy::None, _) => TlsMode::None,
             (_, Scheme::Submissions) => TlsMode::Implicit,
             (TlsPolicy::Required, _) => TlsMode::Required,
@@ -171,20 +166,20 @@ async fn one_session(
     witness: &mut dyn Witness,
 ) -> Attempted {
     let begun = Instant::now();
-    let server_label = label(server);
+    let server_label = server.to_string();
     let recipients = envelope.recipients().to_vec();
     witness.notice(Notice::Connecting { server: server_label.clone() });
     let mut peer = None;
-    let connected = socket::connect(&server.host, server.port, job.account.timeouts.connect).await;
+    let connected = socket::connect(&server.endpoint, job.account.timeouts.connect).await;
     let attempt = match connected {
         Err(cause) => {
             let verdict = Trouble { stage: Stage::Connect, cause }.verdict();
             Attempted { verdicts: vec![verdict; recipients.len()], retry: Caution::None }
         }
         Ok(Connection { stream, peer: answered, local }) => {
-            peer = Some(answered);
+            peer = answered.address();
             witness.notice(Notice::Connected { peer: answered, local });
-            let settings = settings(job.account, server, local.ip(), caution);
+            let settings = settings(job.account, server, local.map(|local| local.ip()), caution);
             let mut session = Session::new(settings, Purpose::Submit(envelope, job.facts));
             let means = Means {
                 connector,
@@ -215,7 +210,8 @@ async fn one_session(
 
 /// The argument of EHLO: as configured, else the machine's full name, else the address that the connection has here
 /// (RFC 5321 section 4.1.4).
-fn hello(account: &Account, local: IpAddr) -> String {
+fn hello(account: &Account, local: Option<IpAddr>) -> String {
+    let local = local.unwrap_or(Ipv4Addr::LOCALHOST.into());
     account.hostname.clone().or_else(system::full_host_name).unwrap_or_else(|| literal(local))
 }
 
@@ -234,11 +230,10 @@ fn login(account: &Account, server: &Server) -> LoginMode {
         Mechanisms::Named(names) => names.iter().filter_map(|name| Mechanism::named(name)).collect(),
     };
     // A password without TLS stays on this machine, or is not sent (RFC 4954 section 14).
-    let here = match &server.host {
-        Host::Name(name) => name == "localhost" || name.ends_with(".localhost"),
-        Host::Address(address) => address.is_loopback(),
+    let clear_text = match (server.is_here(), account.tls.policy_for(server)) {
+        (true, TlsPolicy::None) => ClearText::Allowed,
+        _ => ClearText::Never,
     };
-    let clear_text = if here && account.tls.policy == TlsPolicy::None { ClearText::Allowed } else { ClearText::Never };
     LoginMode::As { user: login.user.clone(), mechanisms, clear_text }
 }
 

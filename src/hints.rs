@@ -108,6 +108,9 @@ fn for_reply(stage: Stage, reply: &Reply) -> Option<&'static str> {
         (Stage::Auth, 534) => return Some("The server wants another mechanism or a stronger one: check the key auth."),
         (Stage::Auth, 538) => return Some("The server wants TLS before the login."),
         (Stage::Auth, 454 | 432) => return Some("The password is not at fault; the server asks to try again later."),
+        (Stage::Hello, 500 | 502) => {
+            return Some("Servers of SMTP are written as smtp:// (or submission://), servers of LMTP as lmtp://.");
+        }
         (_, 530) => return Some("The server wants a login first: set user and password-command in the account."),
         _ => {}
     }

@@ -121,7 +121,8 @@ pub fn stderr_is_terminal() -> bool {
 pub fn transcript_line(notice: &Notice) -> Option<String> {
     Some(match notice {
         Notice::Connecting { server } => format!("-- connecting to {server}"),
-        Notice::Connected { peer, local } => format!("-- connected to {peer} from {local}"),
+        Notice::Connected { peer, local: Some(local) } => format!("-- connected to {peer} from {local}"),
+        Notice::Connected { peer, local: None } => format!("-- connected to {peer}"),
         Notice::Secured(tls) => {
             let certificate = &tls.certificate;
             format!(

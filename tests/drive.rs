@@ -7,13 +7,13 @@ use std::io;
 use std::time::Duration;
 
 use posthaste::address::Address;
-use posthaste::config::account::{Host, Timeouts};
+use posthaste::config::account::{Endpoint, Host, Timeouts};
 use posthaste::envelope::{Envelope, ReversePath};
 use posthaste::message::{Facts, More, Source};
 use posthaste::net::drive::{Detail, Means, drive};
 use posthaste::net::{Notice, socket};
 use posthaste::smtp::outcome::{Cause, Verdict};
-use posthaste::smtp::session::{Caution, EightBit, LoginMode, Partial, Purpose, Session, Settings, TlsMode};
+use posthaste::smtp::session::{Caution, EightBit, LoginMode, Partial, Protocol, Purpose, Session, Settings, TlsMode};
 use posthaste::smtp::stage::Stage;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -99,8 +99,8 @@ async fn play_over<F: Future<Output = ()> + 'static>(
                 }
             });
             let begun = Instant::now();
-            let connection =
-                socket::connect(&Host::Address(address.ip()), address.port(), Duration::from_secs(30)).await.unwrap();
+            let endpoint = Endpoint::Tcp { host: Host::Address(address.ip()), port: address.port() };
+            let connection = socket::connect(&endpoint, Duration::from_secs(30)).await.unwrap();
             if path == Path::Narrow {
                 rustix::net::sockopt::set_socket_send_buffer_size(&connection.stream, 4096).unwrap();
             }
@@ -109,6 +109,7 @@ async fn play_over<F: Future<Output = ()> + 'static>(
             let envelope = Envelope::new(ReversePath::Null, recipients.collect()).unwrap();
             let facts = Facts { size: message.size as u64, ..Facts::default() };
             let settings = Settings {
+                protocol: Protocol::Smtp,
                 hello: "client.example".to_owned(),
                 tls: TlsMode::None,
                 login: LoginMode::None,

@@ -7,7 +7,7 @@
 mod world;
 
 use posthaste::smtp::sasl::BY_STRENGTH;
-use posthaste::smtp::session::{Caution, ClearText, EightBit, LoginMode, Partial, Settings, TlsMode};
+use posthaste::smtp::session::{Caution, ClearText, EightBit, LoginMode, Partial, Protocol, Settings, TlsMode};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -17,13 +17,15 @@ use world::{Answer, Ending, Fate, Octets, Reacting, play};
 /// What a session is told.
 fn settings() -> impl Strategy<Value = Settings> {
     (
+        select(vec![Protocol::Smtp, Protocol::Lmtp]),
         select(vec![TlsMode::Implicit, TlsMode::Required, TlsMode::Opportunistic, TlsMode::None]),
         select(vec![false, true]),
         1usize..4,
         select(vec![Partial::Deliver, Partial::AllOrNone]),
         select(vec![Caution::None, Caution::None, Caution::Helo, Caution::ClearText, Caution::Serial]),
     )
-        .prop_map(|(tls, login, max_recipients, partial, caution)| Settings {
+        .prop_map(|(protocol, tls, login, max_recipients, partial, caution)| Settings {
+            protocol,
             hello: "client.example".to_owned(),
             tls,
             login: match login {
@@ -105,7 +107,8 @@ proptest! {
 /// The properties would be worth nothing if no session ever came to its end.
 #[test]
 fn a_server_without_faults_accepts() {
-    let settings = Settings {
+    let settings = |protocol| Settings {
+        protocol,
         hello: "client.example".to_owned(),
         tls: TlsMode::Required,
         login: LoginMode::As {
@@ -119,6 +122,8 @@ fn a_server_without_faults_accepts() {
         caution: Caution::None,
     };
     let fate = Fate { tls_works: true, password_known: true, ending: Ending::Lost, recipients: 5 };
-    let accepted = play(settings, fate, &mut Reacting::new(vec![Answer::Proper], vec![0], vec![7])).unwrap();
-    assert_eq!(accepted, 5);
+    for protocol in [Protocol::Smtp, Protocol::Lmtp] {
+        let mut server = Reacting::new(vec![Answer::Proper], vec![0], vec![7]);
+        assert_eq!(play(settings(protocol), fate, &mut server).unwrap(), 5, "{protocol:?}");
+    }
 }

@@ -91,7 +91,7 @@ fn configuration(dialogue: &Dialogue, port: u16, home: &Path) -> String {
     let authority = home.join("authority.pem");
     fs::write(&authority, &certificates().authority_pem).unwrap();
     let mut lines = vec![
-        format!("server = \"{}://127.0.0.1:{port}\"", scheme(settings.tls)),
+        format!("server = \"{}://127.0.0.1:{port}\"", scheme(settings)),
         format!("hostname = \"{}\"", settings.hello),
         "mail-domain = \"example.org\"".to_owned(),
         "log = \"none\"".to_owned(),

@@ -1,6 +1,7 @@
 //! An account: every setting that one submission needs, resolved and complete.
 
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -107,10 +108,51 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
 pub struct Server {
     /// How to speak to it.
     pub scheme: Scheme,
-    /// Its name or address.
-    pub host: Host,
-    /// TCP port.
-    pub port: u16,
+    /// Where it is.
+    pub endpoint: Endpoint,
+}
+
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// On the network.
+    Tcp {
+        /// Its name or address.
+        host: Host,
+        /// TCP port.
+        port: u16,
+    },
+    /// On a Unix socket of this machine, at this path.
+    Unix(PathBuf),
+}
+
+impl Server {
+    /// The host, of a server on the network.
+    pub fn host(&self) -> Option<&Host> {
+        match &self.endpoint {
+            Endpoint::Tcp { host, .. } => Some(host),
+            Endpoint::Unix(_) => None,
+        }
+    }
+
+    /// Whether the server is this machine, so that nobody between here and there can listen.
+    pub fn is_here(&self) -> bool {
+        match &self.endpoint {
+            Endpoint::Tcp { host, .. } => host.is_loopback(),
+            Endpoint::Unix(_) => true,
+        }
+    }
+}
+
+/// The server as a person knows it: `host:port`, or the path of a socket.
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.endpoint {
+            Endpoint::Tcp { host: Host::Name(name), port } => write!(f, "{name}:{port}"),
+            Endpoint::Tcp { host: Host::Address(address), port } => SocketAddr::new(*address, *port).fmt(f),
+            Endpoint::Unix(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// The scheme of a `server` URL.
@@ -120,8 +162,10 @@ pub enum Scheme {
     Submissions,
     /// `submission://`: STARTTLS, port 587 (RFC 6409).
     Submission,
-    /// `smtp://`: STARTTLS, port 25.
+    /// `smtp://`: STARTTLS, port 25, or a socket.
     Smtp,
+    /// `lmtp://`: LMTP with STARTTLS, port 24, or a socket (RFC 2033).
+    Lmtp,
 }
 
 /// A host as configured.
@@ -131,6 +175,16 @@ pub enum Host {
     Name(String),
     /// An address.
     Address(IpAddr),
+}
+
+impl Host {
+    /// Whether it is this machine, by its name (RFC 6761 section 6.3) or address.
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Host::Name(name) => name == "localhost" || name.ends_with(".localhost"),
+            Host::Address(address) => address.to_canonical().is_loopback(),
+        }
+    }
 }
 
 /// Who logs in, with what.
@@ -169,6 +223,8 @@ pub enum Mechanisms {
 pub struct Tls {
     /// Whether clear text is allowed.
     pub policy: TlsPolicy,
+    /// The same for servers on a socket of this machine.
+    pub on_sockets: TlsPolicy,
     /// Which authorities are trusted.
     pub roots: TlsRoots,
     /// SHA-256 of acceptable public keys (SubjectPublicKeyInfo); when not empty, one must match and the
@@ -184,14 +240,24 @@ pub struct Tls {
     pub min: TlsVersion,
 }
 
+impl Tls {
+    /// Whether clear text is allowed with this server.
+    pub fn policy_for(&self, server: &Server) -> TlsPolicy {
+        match server.endpoint {
+            Endpoint::Tcp { .. } => self.policy,
+            Endpoint::Unix(_) => self.on_sockets,
+        }
+    }
+}
+
 /// The `tls` key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsPolicy {
-    /// No message and no secret without TLS and a checked certificate. The default.
+    /// No message and no secret without TLS and a checked certificate. The default on the network.
     Required,
     /// TLS where the server offers it, any certificate, else clear text; never with a password.
     Opportunistic,
-    /// Clear text.
+    /// Clear text. The default on a socket.
     None,
 }
 

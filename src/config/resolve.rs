@@ -8,7 +8,7 @@ use super::account::{Account, Log, Login, Mechanisms, Scheme, Secret, Timeouts, 
 use super::account::{EightBit, LongLines, Partial};
 use super::error::{ConfigError, Kind};
 use super::settings::{LogTo, Place, Roots, Set, Settings};
-use super::url::{Url, is_loopback, scheme_name};
+use super::url::{Url, scheme_name};
 use super::value::{Auth, quoted};
 use super::{Config, Layers};
 
@@ -149,6 +149,8 @@ impl<'a> Resolver<'a> {
 
     fn tls(&self, servers: &Set<Vec<Url>>, login: bool) -> Result<Tls, ConfigError> {
         let mut policy = TlsPolicy::Required;
+        // A socket of this machine is as good as TLS, and mostly has none.
+        let on_sockets = self.pick(|s| s.tls.as_ref()).copied().unwrap_or(TlsPolicy::None);
         if let Some((_, set)) = self.find(|s| s.tls.as_ref())
             && set.value != TlsPolicy::Required
         {
@@ -161,7 +163,7 @@ impl<'a> Resolver<'a> {
                     .error(message, set.place)
                     .help("Write submission:// or smtp:// if the server has no TLS."));
             }
-            if login && !servers.value.iter().all(|url| is_loopback(&url.server.host)) {
+            if login && !servers.value.iter().all(|url| url.server.is_here()) {
                 let message = format!("`tls` is `{word}`, and there is a password, which others could read on the way");
                 return Err(self
                     .error(message, set.place)
@@ -186,8 +188,18 @@ impl<'a> Resolver<'a> {
                 .error(format!("`{one}` is set and `{other}` is not"), place)
                 .help("Set both, or neither."));
         }
+        if on_sockets == TlsPolicy::Required
+            && servers.value.iter().any(|url| url.server.host().is_none())
+            && self.pick(|s| s.tls_server_name.as_ref()).is_none()
+        {
+            let message = "`tls` is `required`, and a socket has no name that a certificate could bear";
+            return Err(self
+                .error(message, servers.place)
+                .help("Set `tls-server-name` to the name in the certificate, or tls = \"none\"."));
+        }
         Ok(Tls {
             policy,
+            on_sockets,
             roots: self.roots()?,
             pins: self.pick(|s| s.tls_pin.as_ref()).cloned().unwrap_or_default(),
             server_name: self.pick(|s| s.tls_server_name.as_ref()).cloned(),

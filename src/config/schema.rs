@@ -159,7 +159,7 @@ pub const SCHEMA: &[Key] = &[
     Key {
         name: "tls",
         form: Form::Word(&["required", "opportunistic", "none"]),
-        default: "required",
+        default: "required; on a Unix socket none",
         meaning: "whether a message may ever go out in clear text",
         example: "\"required\"",
         store: |s, i| put(&mut s.tls, i, |text| value::word(text, TLS)),

@@ -1,9 +1,12 @@
 //! The URL of a server.
 
 use std::borrow::Cow;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ffi::OsString;
+use std::net::Ipv6Addr;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
 
-use super::account::{Host, Scheme, Server};
+use super::account::{Endpoint, Host, Scheme, Server};
 use super::suggest::nearest;
 use super::value::{Fault, quoted};
 
@@ -14,7 +17,7 @@ pub(super) struct Url {
     pub user: Option<String>,
 }
 
-/// Reads `SCHEME://[USER@]HOST[:PORT]`. The last `@` ends the user name, which may be percent-encoded (RFC 3986).
+/// Reads `SCHEME://[USER@]HOST[:PORT]`, or `SCHEME://[USER@]/PATH` for a socket of this machine. The last `@` ends the user name, which may be percent-encoded (RFC 3986).
 /// A password is refused: URLs end up in logs. No message of an error repeats what stands before the last `@`.
 pub(super) fn parse(text: &str) -> Result<Url, Fault> {
     let text = text.trim();
@@ -22,6 +25,10 @@ pub(super) fn parse(text: &str) -> Result<Url, Fault> {
         Some((scheme, rest)) => (scheme_named(scheme)?, rest),
         None => return Err(no_scheme(text)),
     };
+    if let Some((user, path)) = socket(rest) {
+        let user = user.map(user_named).transpose()?;
+        return Ok(Url { server: Server { scheme, endpoint: Endpoint::Unix(socket_path(scheme, path)?) }, user });
+    }
     let (user, place) = match rest.rsplit_once('@') {
         Some((user, place)) => (Some(user), place),
         None => (None, rest),
@@ -34,7 +41,34 @@ pub(super) fn parse(text: &str) -> Result<Url, Fault> {
     }
     let (host, port) = split_port(place)?;
     let port = port.unwrap_or(default_port(scheme));
-    Ok(Url { server: Server { scheme, host, port }, user })
+    if (scheme, port) == (Scheme::Lmtp, 25) {
+        return Err(Fault::new("LMTP is never spoken on port 25 (RFC 2033 section 5)")
+            .help("Write the port of the server's LMTP, often 24; or smtp:// if it speaks SMTP."));
+    }
+    Ok(Url { server: Server { scheme, endpoint: Endpoint::Tcp { host, port } }, user })
+}
+
+/// User and path of a URL without a host. An `@` in the path is a part of it.
+fn socket(rest: &str) -> Option<(Option<&str>, &str)> {
+    if rest.starts_with('/') {
+        return Some((None, rest));
+    }
+    let at = rest.find("@/")?;
+    Some((Some(&rest[..at]), &rest[at + 1..]))
+}
+
+fn socket_path(scheme: Scheme, path: &str) -> Result<PathBuf, Fault> {
+    if !matches!(scheme, Scheme::Smtp | Scheme::Lmtp) {
+        let name = scheme_name(scheme);
+        return Err(Fault::new(format!("{name}:// is no scheme for a socket of this machine"))
+            .help("Write smtp:///path or lmtp:///path; with a host, two slashes stand before it."));
+    }
+    let octets = decoded(path)?;
+    if octets.len() > LONGEST_PATH || octets.contains(&0) || octets.ends_with(b"/") {
+        return Err(Fault::new(format!("{} is not the path of a socket", quoted(path)))
+            .help(format!("It has {LONGEST_PATH} octets at most.")));
+    }
+    Ok(PathBuf::from(OsString::from_vec(octets)))
 }
 
 /// Reads a host name or an address. The name becomes lower case and loses a dot at its end.
@@ -69,6 +103,7 @@ pub(super) fn scheme_name(scheme: Scheme) -> &'static str {
         Scheme::Submissions => "submissions",
         Scheme::Submission => "submission",
         Scheme::Smtp => "smtp",
+        Scheme::Lmtp => "lmtp",
     }
 }
 
@@ -77,6 +112,8 @@ fn default_port(scheme: Scheme) -> u16 {
         Scheme::Submissions => 465,
         Scheme::Submission => 587,
         Scheme::Smtp => 25,
+        // No port is registered for LMTP; this one is for "any private mail system", and most servers listen there.
+        Scheme::Lmtp => 24,
     }
 }
 
@@ -85,7 +122,7 @@ fn scheme_named(text: &str) -> Result<Scheme, Fault> {
     if let Some(scheme) = SCHEMES.into_iter().find(|scheme| scheme_name(*scheme) == name) {
         return Ok(scheme);
     }
-    if name == "lmtp" || name == "mx" {
+    if name == "mx" {
         return Err(later(&name));
     }
     let near = match FOREIGN.iter().find(|(foreign, _)| *foreign == name) {
@@ -101,7 +138,7 @@ fn scheme_named(text: &str) -> Result<Scheme, Fault> {
 
 fn no_scheme(text: &str) -> Fault {
     if let Some((scheme, _)) = text.split_once(':')
-        && let scheme @ ("mx" | "lmtp") = scheme.to_ascii_lowercase().as_str()
+        && let scheme @ "mx" = scheme.to_ascii_lowercase().as_str()
     {
         return later(scheme);
     }
@@ -145,6 +182,15 @@ fn user_named(text: &str) -> Result<String, Fault> {
              itself is written %3A.",
         ));
     }
+    match String::from_utf8(decoded(text)?) {
+        Ok(user) if user.is_empty() => Err(Fault::new("the user before the `@` is missing")),
+        Ok(user) if !user.chars().any(char::is_control) => Ok(user),
+        _ => Err(Fault::new("the user in the URL is not plain UTF-8 text")),
+    }
+}
+
+/// Takes percent-encoding out (RFC 3986 section 2.1).
+fn decoded(text: &str) -> Result<Vec<u8>, Fault> {
     let mut octets = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(octet) = rest.next() {
@@ -156,16 +202,12 @@ fn user_named(text: &str) -> Result<String, Fault> {
         match (digit(rest.next()), digit(rest.next())) {
             (Some(high), Some(low)) => octets.push((high * 16 + low) as u8),
             _ => {
-                return Err(Fault::new("the user in the URL has a `%` that two hexadecimal digits must follow")
+                return Err(Fault::new("the URL has a `%` that two hexadecimal digits must follow")
                     .help("Write %25 for a percent sign."));
             }
         }
     }
-    match String::from_utf8(octets) {
-        Ok(user) if user.is_empty() => Err(Fault::new("the user before the `@` is missing")),
-        Ok(user) if !user.chars().any(char::is_control) => Ok(user),
-        _ => Err(Fault::new("the user in the URL is not plain UTF-8 text")),
-    }
+    Ok(octets)
 }
 
 fn split_port(place: &str) -> Result<(Host, Option<u16>), Fault> {
@@ -199,19 +241,9 @@ fn port_number(text: &str) -> Result<u16, Fault> {
     }
 }
 
-/// Whether a host is this machine, so that nobody between here and there can listen.
-pub(super) fn is_loopback(host: &Host) -> bool {
-    match host {
-        Host::Name(name) => name == "localhost" || name.ends_with(".localhost"),
-        Host::Address(std::net::IpAddr::V4(address)) => Ipv4Addr::is_loopback(address),
-        Host::Address(std::net::IpAddr::V6(address)) => match address.to_ipv4_mapped() {
-            Some(four) => four.is_loopback(),
-            None => address.is_loopback(),
-        },
-    }
-}
-
-const SCHEMES: [Scheme; 3] = [Scheme::Submissions, Scheme::Submission, Scheme::Smtp];
+/// Octets that the path of a socket may have: the least of all systems (`sun_path`) less the NUL at its end.
+const LONGEST_PATH: usize = 103;
+const SCHEMES: [Scheme; 4] = [Scheme::Submissions, Scheme::Submission, Scheme::Smtp, Scheme::Lmtp];
 /// Schemes of other programs, and what they mean here.
 const FOREIGN: [(&str, &str); 6] = [
     ("smtps", "submissions"),
@@ -229,17 +261,18 @@ mod tests {
 
     fn read(text: &str) -> (Scheme, String, u16, Option<String>) {
         let url = parse(text).unwrap_or_else(|fault| panic!("{text}: {}", fault.message));
-        let host = match url.server.host {
-            Host::Name(name) => name,
-            Host::Address(address) => format!("address {address}"),
+        let (host, port) = match url.server.endpoint {
+            Endpoint::Tcp { host: Host::Name(name), port } => (name, port),
+            Endpoint::Tcp { host: Host::Address(address), port } => (format!("address {address}"), port),
+            Endpoint::Unix(path) => (format!("socket {}", path.display()), 0),
         };
-        (url.server.scheme, host, url.server.port, url.user)
+        (url.server.scheme, host, port, url.user)
     }
 
     /// P-129: 587 for STARTTLS, 465 for TLS from the first octet, 25 only where it is written.
     #[test]
     fn url_names_scheme_host_port_and_user() {
-        use Scheme::{Smtp, Submission, Submissions};
+        use Scheme::{Lmtp, Smtp, Submission, Submissions};
         let table = [
             ("submissions://smtp.example.org", Submissions, "smtp.example.org", 465, None),
             ("submissions://alice@smtp.example.org", Submissions, "smtp.example.org", 465, Some("alice")),
@@ -255,6 +288,11 @@ mod tests {
             ("smtp://127.0.0.1:1025", Smtp, "address 127.0.0.1", 1025, None),
             ("smtp://[::1]", Smtp, "address ::1", 25, None),
             ("submission://bob@[2001:db8::1]:588", Submission, "address 2001:db8::1", 588, Some("bob")),
+            ("lmtp://bob@a.example:2424", Lmtp, "a.example", 2424, Some("bob")),
+            ("lmtp://a.example", Lmtp, "a.example", 24, None),
+            ("lmtp:///run/dovecot/lmtp", Lmtp, "socket /run/dovecot/lmtp", 0, None),
+            ("LMTP:///run/a%20b/x@y:z.sock", Lmtp, "socket /run/a b/x@y:z.sock", 0, None),
+            ("smtp://al%40x@/run/smtp@0.sock", Smtp, "socket /run/smtp@0.sock", 0, Some("al@x")),
         ];
         for (text, scheme, host, port, user) in table {
             assert_eq!(read(text), (scheme, host.to_owned(), port, user.map(str::to_owned)), "{text}");
@@ -277,7 +315,13 @@ mod tests {
             ("a.example:2465", "a server URL begins with a scheme", "Did you mean \"submissions://a.example:2465\"?"),
             ("al:pw@a.example", "a server URL begins with a scheme", "Did you mean \"submissions://USER@a.example\"?"),
             ("mx:", "`mx:` is not supported yet", "Name a server"),
-            ("lmtp:///run/lmtp.sock", "`lmtp:` is not supported yet", "Name a server"),
+            ("lmtp:/run/lmtp.sock", "a server URL begins with a scheme", CHOICE),
+            ("lmpt:///run/lmtp.sock", "`lmpt` is no scheme of a server URL", "Did you mean `lmtp://`?"),
+            (
+                "submissions:///run/x",
+                "submissions:// is no scheme for a socket of this machine",
+                "smtp:///path or lmtp:///path",
+            ),
             ("smtp://::1", "an IPv6 address in a URL stands in brackets", "[2001:db8::1]:587"),
             ("smtp://al:pw@a.example", "a server URL must not hold a password", "`password-command`"),
             ("smtp://jürgen.example", "the host `jürgen.example` is not ASCII", "xn--"),
@@ -288,6 +332,13 @@ mod tests {
             assert_eq!(fault.message, message, "{text}");
             assert!(fault.help.as_deref().unwrap_or("").contains(help), "{text}: {:?}", fault.help);
         }
+    }
+
+    /// P-307: port 25 is for SMTP.
+    #[test]
+    fn lmtp_is_never_on_port_25() {
+        assert!(parse("lmtp://a.example:25").unwrap_err().message.contains("never spoken on port 25"));
+        assert!(parse("lmtp://a.example:2525").is_ok());
     }
 
     #[test]
@@ -311,6 +362,12 @@ mod tests {
             "smtp://a%0d%0a@b.example",
             "smtp://%ff@b.example",
             "smtp://a.example\r\nQUIT",
+            "lmtp:///",
+            "lmtp:///run/",
+            "lmtp:///run/x%00y",
+            "lmtp:///run/x%",
+            "lmtp://@/run/x",
+            "lmtp://al:pw@/run/x",
         ];
         for text in table {
             assert!(parse(text).is_err(), "{text:?}");
@@ -322,6 +379,7 @@ mod tests {
         for text in [
             "smtp://al:hunter2@a.example",
             "smtp://al:hun/ter2@a.example",
+            "smtp://al:hunter2@/run/x",
             "al:hunter2@a.example",
             "smpt://al:hunter2@a",
             "al:hunter2@b@a.example:x",

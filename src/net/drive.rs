@@ -7,13 +7,13 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::credential::password;
 use super::notice::Notice;
 use super::stream::Stream;
 use super::tls::Connector;
+use super::transport::Transport;
 use crate::config::account::{Secret, Timeouts};
 use crate::message::{More, Source};
 use crate::smtp::framing::{Dots, Framer};
@@ -70,8 +70,8 @@ const RECIPIENT: Duration = Duration::from_secs(10);
 const REPLIES: u32 = 12;
 
 /// Runs a session over a connection until it is closed.
-pub async fn drive(socket: TcpStream, session: &mut Session, means: Means<'_>, tell: &mut dyn FnMut(Notice)) {
-    let stream = Some(Stream::Plain(socket));
+pub async fn drive(transport: Transport, session: &mut Session, means: Means<'_>, tell: &mut dyn FnMut(Notice)) {
+    let stream = Some(Stream::Plain(transport));
     let recipients = u32::try_from(session.verdicts().len()).unwrap_or(u32::MAX);
     let least = means.timeouts.command.unwrap_or_default().saturating_mul(REPLIES);
     let end = Instant::now() + SESSION.max(least) + RECIPIENT.saturating_mul(recipients);

@@ -9,6 +9,8 @@ pub mod notice;
 pub mod socket;
 mod stream;
 pub mod tls;
+mod transport;
 mod verifier;
 
 pub use notice::Notice;
+pub use transport::Transport;

@@ -1,6 +1,8 @@
 //! What happens on a connection, told as it happens: for the transcript, the log and `posthaste check`.
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::smtp::outcome::Verdict;
 
@@ -14,10 +16,10 @@ pub enum Notice {
     },
     /// The connection stands.
     Connected {
-        /// The address that answered.
-        peer: SocketAddr,
-        /// Our end of it.
-        local: SocketAddr,
+        /// Who answered.
+        peer: Peer,
+        /// Our end of it, where it is an address.
+        local: Option<SocketAddr>,
     },
     /// TLS is on.
     Secured(TlsFacts),
@@ -35,6 +37,34 @@ pub enum Notice {
     Note(String),
     /// The connection is closed.
     Closed,
+}
+
+/// The other end of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// The server's address.
+    Address(SocketAddr),
+    /// A socket of this machine, by its path.
+    Socket(PathBuf),
+}
+
+impl Peer {
+    /// The server's address, where it is known.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Peer::Address(address) => Some(*address),
+            Peer::Socket(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Peer::Address(address) => address.fmt(f),
+            Peer::Socket(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// What a TLS connection is like.

@@ -1,18 +1,22 @@
-//! Opening a connection: names to addresses, and the race between them (RFC 8305).
+//! Opening a connection: to a socket of this machine, or by way of names, addresses and the race between them
+//! (RFC 8305).
 
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::path::Path;
 use std::pin::Pin;
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::config::account::Host;
+use super::notice::Peer;
+use super::transport::Transport;
+use crate::config::account::{Endpoint, Host};
 use crate::smtp::outcome::Cause;
 use crate::system::words;
 
@@ -25,20 +29,37 @@ const MOST_ADDRESSES: usize = 16;
 #[derive(Debug)]
 pub struct Connection {
     /// The connection.
-    pub stream: TcpStream,
+    pub stream: Transport,
     /// The other end.
-    pub peer: SocketAddr,
-    /// Ours.
-    pub local: SocketAddr,
+    pub peer: Peer,
+    /// Ours, where it is an address.
+    pub local: Option<SocketAddr>,
 }
 
-/// Opens a connection to the first address of the host that answers, within the limit.
+/// Opens a connection within the limit: to a socket, or to the first address of the host that answers.
 ///
 /// # Errors
-/// [`Cause::NoSuchHost`] when the name does not exist, [`Cause::Unreachable`] or [`Cause::TimedOut`] when no address
+/// [`Cause::NoSuchHost`] when the name does not exist, [`Cause::Unreachable`] or [`Cause::TimedOut`] when nobody
 /// answers, each in words.
-pub async fn connect(host: &Host, port: u16, limit: Duration) -> Result<Connection, Cause> {
+pub async fn connect(endpoint: &Endpoint, limit: Duration) -> Result<Connection, Cause> {
     let deadline = Instant::now() + limit;
+    match endpoint {
+        Endpoint::Tcp { host, port } => connect_tcp(host, *port, deadline).await,
+        Endpoint::Unix(path) => connect_unix(path, deadline).await,
+    }
+}
+
+async fn connect_unix(path: &Path, deadline: Instant) -> Result<Connection, Cause> {
+    match timeout_at(deadline, UnixStream::connect(path)).await {
+        Ok(Ok(stream)) => {
+            Ok(Connection { stream: Transport::Unix(stream), peer: Peer::Socket(path.to_owned()), local: None })
+        }
+        Ok(Err(error)) => Err(Cause::Unreachable(words(&error))),
+        Err(_) => Err(Cause::TimedOut),
+    }
+}
+
+async fn connect_tcp(host: &Host, port: u16, deadline: Instant) -> Result<Connection, Cause> {
     let addresses = addresses(host, port, deadline).await?;
     let (peer, stream) = race(addresses, deadline, TcpStream::connect).await?;
     let ready = || {
@@ -47,7 +68,7 @@ pub async fn connect(host: &Host, port: u16, limit: Duration) -> Result<Connecti
         stream.local_addr()
     };
     match ready() {
-        Ok(local) => Ok(Connection { stream, peer, local }),
+        Ok(local) => Ok(Connection { stream: Transport::Tcp(stream), peer: Peer::Address(peer), local: Some(local) }),
         Err(error) => Err(Cause::Unreachable(words(&error))),
     }
 }

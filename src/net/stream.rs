@@ -6,19 +6,19 @@ use std::task::{Context, Poll};
 
 use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::notice::TlsFacts;
 use super::tls::Connector;
+use super::transport::Transport;
 
 /// The two ends of the wire that octets can go over.
 pub(super) enum Stream {
     /// Clear text.
-    Plain(TcpStream),
+    Plain(Transport),
     /// TLS.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Transport>>),
 }
 
 impl Stream {
@@ -26,9 +26,9 @@ impl Stream {
     /// before TLS can be taken for what came under it.
     pub(super) async fn start_tls(self, connector: &Connector) -> io::Result<Stream> {
         let Stream::Plain(socket) = self else { return Err(io::Error::other("TLS is on already")) };
-        quick_ack(&socket);
+        socket.quick_ack();
         let stream = TlsConnector::from(connector.config()).connect(connector.name(), socket).await?;
-        quick_ack(stream.get_ref().0);
+        stream.get_ref().0.quick_ack();
         Ok(Stream::Tls(Box::new(stream)))
     }
 
@@ -49,15 +49,6 @@ impl Stream {
             Stream::Tls(stream) => Some(connector.facts(stream.get_ref().1)),
         }
     }
-}
-
-/// Postfix waits for the acknowledgement of its TLS 1.3 tickets before it answers EHLO (its own Nagle): ours must
-/// not be delayed.
-fn quick_ack(socket: &TcpStream) {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    let _ = rustix::net::sockopt::set_tcp_quickack(socket, true);
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    let _ = socket;
 }
 
 impl AsyncRead for Stream {

@@ -12,7 +12,7 @@ use rustls::{AlertDescription, CertificateError, ClientConfig, Error, PeerIncomp
 
 use super::notice::{CertificateFacts, TlsFacts};
 use super::verifier::{KeyOnly, LazyRoots, Remembering, system_roots};
-use crate::config::account::{Host, Tls, TlsPolicy, TlsRoots, TlsVersion};
+use crate::config::account::{Host, Server, Tls, TlsPolicy, TlsRoots, TlsVersion};
 use crate::smtp::session::Protection;
 
 /// TLS as one account wants it with one server.
@@ -31,17 +31,27 @@ pub struct Connector {
 pub struct UnusableTls(String);
 
 impl Connector {
-    /// Makes ready what the handshake needs. Files of certificates are read here.
+    /// Makes ready what the handshake with a server needs; nothing where TLS is not wanted. Files of certificates are
+    /// read here.
     ///
     /// # Errors
     /// [`UnusableTls`] when a file cannot be read or used, or a name is none.
-    pub fn new(tls: &Tls, host: &Host) -> Result<Self, UnusableTls> {
+    pub fn for_server(tls: &Tls, server: &Server) -> Result<Option<Self>, UnusableTls> {
+        match tls.policy_for(server) {
+            TlsPolicy::None => Ok(None),
+            policy @ (TlsPolicy::Required | TlsPolicy::Opportunistic) => {
+                Connector::new(tls, policy, server.host()).map(Some)
+            }
+        }
+    }
+
+    fn new(tls: &Tls, policy: TlsPolicy, host: Option<&Host>) -> Result<Self, UnusableTls> {
         let provider = provider();
         let (name, shown_name) = reference_name(tls, host)?;
         let (verifier, protection, check): (Arc<dyn ServerCertVerifier>, _, _) = if !tls.pins.is_empty() {
             let pinned = KeyOnly { pins: tls.pins.clone(), provider: provider.clone() };
             (Arc::new(pinned), Protection::Verified, "pinned")
-        } else if tls.policy == TlsPolicy::Opportunistic {
+        } else if policy == TlsPolicy::Opportunistic {
             let any = KeyOnly { pins: Vec::new(), provider: provider.clone() };
             (Arc::new(any), Protection::Unverified, "not verified")
         } else {
@@ -219,10 +229,12 @@ fn shown(name: &str) -> String {
 
 /// The name that the certificate must bear: the configured one, never one that DNS or the server gave
 /// (RFC 7817 section 3).
-fn reference_name(tls: &Tls, host: &Host) -> Result<(ServerName<'static>, String), UnusableTls> {
+fn reference_name(tls: &Tls, host: Option<&Host>) -> Result<(ServerName<'static>, String), UnusableTls> {
     let text = match (&tls.server_name, host) {
-        (Some(name), _) | (None, Host::Name(name)) => name.trim_end_matches('.').to_owned(),
-        (None, Host::Address(address)) => return Ok((ServerName::from(*address), address.to_string())),
+        (Some(name), _) | (None, Some(Host::Name(name))) => name.trim_end_matches('.').to_owned(),
+        (None, Some(Host::Address(address))) => return Ok((ServerName::from(*address), address.to_string())),
+        // A socket: the configuration asks for a name where the certificate is checked.
+        (None, None) => "localhost".to_owned(),
     };
     let name = ServerName::try_from(text.clone())
         .map_err(|_| UnusableTls(format!("{text} is no name that a certificate can have")))?;

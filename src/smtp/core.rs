@@ -135,6 +135,13 @@ impl Core {
         self.send_masked(line, line.to_owned(), awaited);
     }
 
+    /// The same for a line that has no reply.
+    pub(super) fn send_unanswered(&mut self, line: &str) {
+        self.outgoing.extend_from_slice(line.as_bytes());
+        self.outgoing.extend_from_slice(b"\r\n");
+        self.events.push_back(Event::Client(line.to_owned()));
+    }
+
     /// The same for a line that ends with a secret, which no transcript and no error shows.
     pub(super) fn send_secret(&mut self, before: &str, secret: Zeroizing<String>, awaited: Awaited) {
         let line = Zeroizing::new(format!("{before}{}", secret.as_str()));

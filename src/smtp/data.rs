@@ -2,9 +2,10 @@
 
 use super::action::Event;
 use super::core::{Awaited, Core, Firewall};
+use super::lmtp;
 use super::outcome::{Cause, Trouble, Verdict};
 use super::reply::{Class, Reply};
-use super::session::{Caution, Closing, Purpose, State};
+use super::session::{Caution, Closing, Protocol, Purpose, State};
 use super::stage::Stage;
 use super::transaction::{Before, Transaction, is_about_pipelining, mail_refused, next, settle_accepted, shut_down};
 
@@ -24,8 +25,17 @@ pub(super) fn on_data(mut transaction: Transaction, reply: Reply, core: &mut Cor
             if let Some(reply) = refused_mail {
                 core.fail_all(Trouble { stage: Stage::Mail, cause: Cause::Replied(reply) });
             }
-            core.send(".", Awaited::Nothing);
-            State::Discarded
+            match core.settings.protocol {
+                Protocol::Smtp => {
+                    core.send(".", Awaited::Nothing);
+                    State::Discarded
+                }
+                // There is a reply for each recipient, and so none here (RFC 2033 section 4.2).
+                Protocol::Lmtp => {
+                    core.send_unanswered(".");
+                    next(Before::Unfinished, core)
+                }
+            }
         }
         Class::Temporary | Class::Permanent => match refused_mail {
             Some(reply) => mail_refused(transaction, reply, core),
@@ -69,15 +79,23 @@ pub(super) fn record_message(core: &mut Core) {
 /// The end of data, and QUIT with it where nothing else is to be done.
 pub(super) fn end_of_data(transaction: Transaction, core: &mut Core) -> State {
     core.send(".", Awaited::EndOfData);
+    if core.settings.protocol == Protocol::Lmtp {
+        lmtp::expect_answers(&transaction, core);
+    }
     if core.pending.is_empty() && core.pipelining() && core.firewall == Firewall::Unseen {
         core.send("QUIT", Awaited::Quit);
     }
     State::EndOfData(transaction)
 }
 
-/// The first reply after the end of data decides, and only this one: a 221 behind it means nothing.
-pub(super) fn on_end_of_data(transaction: Transaction, reply: Reply, core: &mut Core) -> State {
+/// The first reply after the end of data decides, and only this one: a 221 behind it means nothing. In LMTP each
+/// recipient has one of its own.
+pub(super) fn on_end_of_data(mut transaction: Transaction, reply: Reply, core: &mut Core) -> State {
     let reply = core.keep(reply);
+    if core.settings.protocol == Protocol::Lmtp && reply.class() != Class::Intermediate {
+        lmtp::on_answer(&mut transaction, reply, core);
+        return if transaction.is_answered() { after_data(core) } else { State::EndOfData(transaction) };
+    }
     match reply.class() {
         Class::Success => {
             for recipient in &transaction.accepted {
@@ -93,6 +111,10 @@ pub(super) fn on_end_of_data(transaction: Transaction, reply: Reply, core: &mut 
             settle_accepted(&transaction, &Trouble { stage: Stage::EndOfData, cause: Cause::Replied(reply) }, core);
         }
     }
+    after_data(core)
+}
+
+fn after_data(core: &mut Core) -> State {
     if core.in_flight.contains(&Awaited::Quit) {
         return State::Closed(Closing::Politely);
     }

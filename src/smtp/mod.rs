@@ -5,6 +5,7 @@ pub mod capabilities;
 mod core;
 mod data;
 pub mod framing;
+mod lmtp;
 mod login;
 mod opening;
 pub mod outcome;

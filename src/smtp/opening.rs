@@ -6,7 +6,7 @@ use super::core::{Awaited, Core, Firewall};
 use super::login;
 use super::outcome::{Cause, Trouble};
 use super::reply::{Class, Reply};
-use super::session::{Caution, LoginMode, Protection, State, TlsMode};
+use super::session::{Caution, LoginMode, Protection, Protocol, State, TlsMode};
 use super::stage::Stage;
 
 /// What the opening waits for.
@@ -24,12 +24,14 @@ pub(super) fn await_greeting(core: &mut Core) -> State {
     State::Opening(Opening::Greeting)
 }
 
-/// EHLO, or HELO to a host that is known to hang up on EHLO.
+/// EHLO, or HELO to a host that is known to hang up on EHLO; in LMTP nothing but LHLO (RFC 2033 section 4.1).
 pub(super) fn hello(core: &mut Core) -> State {
-    if core.settings.caution == Caution::Helo {
-        return helo(core);
-    }
-    let line = format!("EHLO {}", core.settings.hello);
+    let verb = match core.settings.protocol {
+        Protocol::Smtp if core.settings.caution == Caution::Helo => return helo(core),
+        Protocol::Smtp => "EHLO",
+        Protocol::Lmtp => "LHLO",
+    };
+    let line = format!("{verb} {}", core.settings.hello);
     core.send(&line, Awaited::Ehlo);
     State::Opening(Opening::Ehlo)
 }
@@ -52,7 +54,7 @@ pub(super) fn on_reply(opening: Opening, reply: Reply, core: &mut Core) -> State
             secure(core)
         }
         // Whatever the server has against EHLO, HELO may do; 421 never comes here.
-        (Opening::Ehlo, Class::Temporary | Class::Permanent) => helo(core),
+        (Opening::Ehlo, Class::Temporary | Class::Permanent) if core.settings.protocol == Protocol::Smtp => helo(core),
         (Opening::Helo, Class::Success) => {
             core.capabilities = Capabilities::default();
             secure(core)
@@ -99,7 +101,8 @@ fn firewall(greeting: &Reply) -> Firewall {
 pub(super) fn learn_of_ehlo(core: &mut Core) {
     let clear = matches!(core.settings.tls, TlsMode::None | TlsMode::Opportunistic)
         && core.protection == Protection::None
-        && core.settings.login == LoginMode::None;
+        && core.settings.login == LoginMode::None
+        && core.settings.protocol == Protocol::Smtp;
     if clear {
         core.set_retry(Caution::Helo);
     }

@@ -7,7 +7,7 @@
 use zeroize::Zeroizing;
 
 pub use super::action::{Action, Closing, Event, Protection};
-pub use super::settings::{Caution, ClearText, EightBit, LoginMode, Partial, Purpose, Settings, TlsMode};
+pub use super::settings::{Caution, ClearText, EightBit, LoginMode, Partial, Protocol, Purpose, Settings, TlsMode};
 
 use super::capabilities::Capabilities;
 use super::core::{Awaited, Core};

@@ -7,6 +7,8 @@ use crate::message::Facts;
 /// What a session needs to know of the account and the host.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// What is spoken.
+    pub protocol: Protocol,
     /// The argument of EHLO: a domain or an address literal (RFC 5321 section 4.1.1.1).
     pub hello: String,
     /// When TLS begins, and whether it must.
@@ -21,6 +23,15 @@ pub struct Settings {
     pub eight_bit: EightBit,
     /// What an earlier connection to this host has taught.
     pub caution: Caution,
+}
+
+/// The protocol of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// SMTP (RFC 5321): one reply to the message.
+    Smtp,
+    /// LMTP (RFC 2033): LHLO, and a reply to the message for each recipient that was accepted.
+    Lmtp,
 }
 
 /// When TLS begins.

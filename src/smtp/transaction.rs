@@ -4,10 +4,11 @@
 use super::capabilities::Size;
 use super::core::{Awaited, Core};
 use super::data::on_data;
+use super::lmtp;
 use super::outcome::{Cause, Trouble, Verdict};
 use super::parameters::{LINE_LIMIT, Parameters, mail, rcpt};
 use super::reply::{Class, Reply};
-use super::session::{Caution, Closing, EightBit, Partial, Purpose, State};
+use super::session::{Caution, Closing, EightBit, Partial, Protocol, Purpose, State};
 use super::stage::Stage;
 
 /// Most RCPTs in one flight. The replies to so many fit in any receive buffer, so that neither side can block the
@@ -25,6 +26,8 @@ pub(super) struct Transaction {
     named: usize,
     /// Those that it took.
     pub(super) accepted: Vec<usize>,
+    /// How many of those have a reply to the message of their own (LMTP).
+    pub(super) answered: usize,
     pub(super) refused_mail: Option<Reply>,
     data: Option<Reply>,
     room: Room,
@@ -52,6 +55,11 @@ impl Transaction {
     /// Whether all that the server has said so far was a yes.
     pub(super) fn nothing_refused(&self) -> bool {
         self.refused_mail.is_none() && !self.some_refused
+    }
+
+    /// Whether each recipient has its reply to the message (LMTP).
+    pub(super) fn is_answered(&self) -> bool {
+        self.answered >= self.accepted.len()
     }
 
     /// Whether the server took so many recipients that it may have had enough of them.
@@ -116,6 +124,7 @@ fn begin(members: Vec<usize>, before: Before, core: &mut Core) -> State {
         members,
         named: 0,
         accepted: Vec::new(),
+        answered: 0,
         refused_mail: None,
         data: None,
         room: Room::Left,
@@ -298,6 +307,9 @@ pub(super) fn shut_down(
         | State::BeforeFlush(transaction)
         | State::Flushed(transaction)
         | State::EndOfData(transaction) => {
+            if core.settings.protocol == Protocol::Lmtp {
+                lmtp::on_shutdown(&transaction, &trouble, core);
+            }
             settle_accepted(&transaction, &trouble, core);
             core.settle_all(&Verdict::Deferred(Trouble { stage: Stage::Mail, cause: trouble.cause.clone() }));
             core.trouble.get_or_insert(trouble);

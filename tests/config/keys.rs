@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use posthaste::config::account::{
-    Account, EightBit, Host, Log, LongLines, Mechanisms, Partial, Scheme, Secret, TlsPolicy, TlsRoots, TlsVersion,
+    Account, EightBit, Endpoint, Host, Log, LongLines, Mechanisms, Partial, Scheme, Secret, TlsPolicy, TlsRoots,
+    TlsVersion,
 };
 use posthaste::config::{Form, Key, SCHEMA, secret};
 
@@ -22,9 +23,9 @@ const TABLE: [Row; 27] = [
         "smtp://a.example, submission://b.example:26",
         "",
         |a| {
-            let servers: Vec<_> = a.servers.iter().map(|s| (s.scheme, s.host.clone(), s.port)).collect();
-            let host = |name: &str| Host::Name(name.to_owned());
-            servers == [(Scheme::Smtp, host("a.example"), 25), (Scheme::Submission, host("b.example"), 26)]
+            let servers: Vec<_> = a.servers.iter().map(|s| (s.scheme, s.endpoint.clone())).collect();
+            let at = |name: &str, port| Endpoint::Tcp { host: Host::Name(name.to_owned()), port };
+            servers == [(Scheme::Smtp, at("a.example", 25)), (Scheme::Submission, at("b.example", 26))]
         },
     ),
     ("user", "\"alice@example.org\"", "alice@example.org", "password-command = \"true\"", |a| {
@@ -158,7 +159,7 @@ fn environment_beats_the_account_and_the_account_the_top() {
     let config = place.load(text, &[("POSTHASTE_MAX_RECIPIENTS", "3")]).unwrap();
     let account = config.account(super::place::named("work")).unwrap();
     assert_eq!((account.max_recipients, account.mail_domain.as_str()), (3, "top.example"));
-    assert_eq!(account.servers[0].host, Host::Name("work.example".to_owned()));
+    assert_eq!(account.servers[0].host(), Some(&Host::Name("work.example".to_owned())));
     let account = place.load(text, &[]).unwrap().account(super::place::named("work")).unwrap();
     assert_eq!(account.max_recipients, 2);
     assert_eq!(place.account(text, &[]).unwrap().max_recipients, 1);

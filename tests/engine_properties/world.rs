@@ -7,7 +7,7 @@ use posthaste::envelope::{Envelope, ReversePath};
 use posthaste::message::Facts;
 use posthaste::smtp::outcome::Verdict;
 use posthaste::smtp::reply::{Class, Reader};
-use posthaste::smtp::session::{Action, Event, Protection, Purpose, Session, Settings, TlsMode};
+use posthaste::smtp::session::{Action, Event, Protection, Protocol, Purpose, Session, Settings, TlsMode};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use zeroize::Zeroizing;
@@ -82,11 +82,26 @@ pub struct Reacting {
     pending: Vec<u8>,
     in_data: bool,
     gone: bool,
+    /// It was spoken to in LMTP.
+    lmtp: bool,
+    /// Recipients that it took for the message to come.
+    taken: usize,
 }
 
 impl Reacting {
     pub fn new(answers: Vec<Answer>, rotation: Vec<usize>, pieces: Vec<usize>) -> Self {
-        Reacting { answers, rotation, pieces, given: 0, flights: 0, pending: Vec::new(), in_data: false, gone: false }
+        Reacting {
+            answers,
+            rotation,
+            pieces,
+            given: 0,
+            flights: 0,
+            pending: Vec::new(),
+            in_data: false,
+            gone: false,
+            lmtp: false,
+            taken: 0,
+        }
     }
 
     fn answer(&mut self, command: &str) -> Vec<u8> {
@@ -94,7 +109,7 @@ impl Reacting {
         self.given += 1;
         let proper = match command.get(..4).unwrap_or(command) {
             "" => "220 hello\r\n",
-            "EHLO" => "250-mx\r\n250-PIPELINING\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN CRAM-MD5\r\n",
+            "EHLO" | "LHLO" => "250-mx\r\n250-PIPELINING\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN CRAM-MD5\r\n",
             "STAR" => "220 go\r\n",
             "AUTH" => "235 ok\r\n",
             "DATA" => "354 go\r\n",
@@ -126,9 +141,14 @@ impl Reacting {
                 continue;
             }
             self.in_data = false;
-            let reply = self.answer(if line.is_empty() { "NOOP" } else { line });
-            self.in_data = line == "DATA" && reply.starts_with(b"3");
-            replies.push(reply);
+            self.lmtp |= line.starts_with("LHLO");
+            let count = if line == "." && self.lmtp { std::mem::take(&mut self.taken) } else { 1 };
+            for _ in 0..count {
+                let reply = self.answer(if line.is_empty() { "NOOP" } else { line });
+                self.in_data = line == "DATA" && reply.starts_with(b"3");
+                self.taken += usize::from(line.starts_with("RCPT") && reply.starts_with(b"2"));
+                replies.push(reply);
+            }
         }
         let rotation = self.rotation[self.flights % self.rotation.len()];
         if rotation < replies.len() {
@@ -173,6 +193,7 @@ pub fn play(settings: Settings, fate: Fate, server: &mut dyn Server) -> Result<u
         body: None,
         verdicts: vec![0; fate.recipients],
         accepted: 0,
+        protocol: settings.protocol,
     };
     let mut heard = 0;
     for actions in 0.. {
@@ -204,7 +225,7 @@ pub fn play(settings: Settings, fate: Fate, server: &mut dyn Server) -> Result<u
                 }
                 None => {
                     world.flight.extend_from_slice(MESSAGE);
-                    world.body = Some(Body { received: Vec::new(), sent: MESSAGE.to_vec() });
+                    world.body = Some(Body { received: Vec::new(), sent: MESSAGE.to_vec(), answers: 0 });
                     world.session.body_sent();
                 }
             },
@@ -251,6 +272,7 @@ struct World {
     body: Option<Body>,
     verdicts: Vec<usize>,
     accepted: usize,
+    protocol: Protocol,
 }
 
 struct Body {
@@ -258,6 +280,8 @@ struct Body {
     received: Vec<u8>,
     /// What the client has said since, and the message.
     sent: Vec<u8>,
+    /// How many verdicts there were since.
+    answers: usize,
 }
 
 impl World {
@@ -317,19 +341,31 @@ impl World {
                 Event::Verdict(recipient, Verdict::Accepted(reply)) => {
                     self.verdicts[recipient] += 1;
                     self.accepted += 1;
-                    let Some(body) = &self.body else { return Err(TestCaseError::fail("accepted without a message")) };
+                    let Some(body) = &mut self.body else {
+                        return Err(TestCaseError::fail("accepted without a message"));
+                    };
                     prop_assert!(body.sent[MESSAGE.len()..].starts_with(b".\r\n"), "accepted without an end of data");
                     let mut reader = Reader::default();
                     reader.push(&body.received);
-                    let first = reader.next_reply();
+                    // In LMTP each recipient has a reply of its own.
+                    for _ in 0..if self.protocol == Protocol::Lmtp { body.answers } else { 0 } {
+                        prop_assert!(matches!(reader.next_reply(), Ok(Some(_))));
+                    }
+                    body.answers += 1;
+                    let own = reader.next_reply();
                     prop_assert!(
-                        matches!(&first, Ok(Some(first)) if first.class() == Class::Success && *first == reply),
-                        "accepted by {}, and the first reply to the end of data is {:?}",
+                        matches!(&own, Ok(Some(own)) if own.class() == Class::Success && *own == reply),
+                        "accepted by {}, and the reply to the end of data is {:?}",
                         reply,
-                        first
+                        own
                     );
                 }
-                Event::Verdict(recipient, _) => self.verdicts[recipient] += 1,
+                Event::Verdict(recipient, _) => {
+                    self.verdicts[recipient] += 1;
+                    if let Some(body) = &mut self.body {
+                        body.answers += 1;
+                    }
+                }
                 Event::Server(_) | Event::Message(_) => {}
             }
         }

@@ -15,6 +15,7 @@
 //! ! max-recipients 100
 //! ! partial deliver | all-or-none
 //! ! caution none | helo | clear-text | serial
+//! ! lmtp                                          what is spoken is LMTP
 //! ! probe                                         there is no message
 //! ! in one piece                                  the server's turn arrives whole: cut, it would mean something else
 //! ! only engine reason                            not through the binary
@@ -24,7 +25,9 @@ use posthaste::address::Address;
 use posthaste::envelope::{Envelope, ReversePath};
 use posthaste::message::Facts;
 use posthaste::smtp::sasl::{BY_STRENGTH, Mechanism};
-use posthaste::smtp::session::{Caution, ClearText, EightBit, LoginMode, Partial, Purpose, Settings, TlsMode};
+use posthaste::smtp::session::{
+    Caution, ClearText, EightBit, LoginMode, Partial, Protocol, Purpose, Settings, TlsMode,
+};
 
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -69,6 +72,7 @@ impl Default for Setup {
     fn default() -> Self {
         Setup {
             settings: Settings {
+                protocol: Protocol::Smtp,
                 hello: "client.example".to_owned(),
                 tls: TlsMode::None,
                 login: LoginMode::None,
@@ -126,6 +130,7 @@ impl Setup {
                 let all = [Caution::None, Caution::Helo, Caution::ClearText, Caution::Serial];
                 self.settings.caution = all[word(&["none", "helo", "clear-text", "serial"])?];
             }
+            "lmtp" => self.settings.protocol = Protocol::Lmtp,
             "probe" => self.aim = Aim::Probe,
             "in" if value == "one piece" => self.pieces = Pieces::One,
             "only" => match value.strip_prefix("engine ") {

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use posthaste::net::tls::provider;
-use posthaste::smtp::session::TlsMode;
+use posthaste::smtp::session::{Protocol, Settings, TlsMode};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -281,8 +281,9 @@ fn octets(dialogue: &Dialogue, item: &Item) -> Vec<u8> {
 }
 
 /// The scheme of the server's URL.
-pub fn scheme(mode: TlsMode) -> &'static str {
-    match mode {
+pub fn scheme(settings: &Settings) -> &'static str {
+    match settings.tls {
+        _ if settings.protocol == Protocol::Lmtp => "lmtp",
         TlsMode::Implicit => "submissions",
         TlsMode::Required => "submission",
         TlsMode::Opportunistic | TlsMode::None => "smtp",

@@ -1,0 +1,86 @@
+//! What octets go over below TLS: TCP, or a Unix socket of this machine.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// An open connection.
+#[derive(Debug)]
+pub enum Transport {
+    /// Over the network.
+    Tcp(TcpStream),
+    /// Within this machine.
+    Unix(UnixStream),
+}
+
+impl Transport {
+    /// Postfix waits for the acknowledgement of its TLS 1.3 tickets before it answers EHLO (its own Nagle): ours must
+    /// not be delayed.
+    pub(super) fn quick_ack(&self) {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Transport::Tcp(socket) = self {
+            let _ = rustix::net::sockopt::set_tcp_quickack(socket, true);
+        }
+    }
+}
+
+impl AsFd for Transport {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Transport::Tcp(socket) => socket.as_fd(),
+            Transport::Unix(socket) => socket.as_fd(),
+        }
+    }
+}
+
+impl AsyncRead for Transport {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Transport::Tcp(socket) => Pin::new(socket).poll_read(cx, buf),
+            Transport::Unix(socket) => Pin::new(socket).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Transport::Tcp(socket) => Pin::new(socket).poll_write(cx, octets),
+            Transport::Unix(socket) => Pin::new(socket).poll_write(cx, octets),
+        }
+    }
+
+    // What TLS has to say goes out in one system call only if these are handed down.
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Transport::Tcp(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
+            Transport::Unix(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Transport::Tcp(socket) => Pin::new(socket).poll_flush(cx),
+            Transport::Unix(socket) => Pin::new(socket).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Transport::Tcp(socket) => Pin::new(socket).poll_shutdown(cx),
+            Transport::Unix(socket) => Pin::new(socket).poll_shutdown(cx),
+        }
+    }
+}
