@@ -1,12 +1,15 @@
 //! The flow from arguments to exit code, one function for each kind of call.
 
 mod send;
+mod stdio;
 mod submit;
 #[cfg(feature = "sink")]
 mod test_server;
 
+use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::future::Future;
+use std::mem::ManuallyDrop;
 
 use crate::cli::values::{Check, Format};
 use crate::cli::{self, Face, Global, Invocation, Verbosity};
@@ -57,7 +60,7 @@ pub fn run(argv: Vec<OsString>) -> u8 {
         Invocation::CheckConfig => configuration(&global, style)
             .and_then(|config| account(&config, &global, None, Log::None, style))
             .map(|_| Exit::Success),
-        Invocation::SmtpOnStdio => Err(not_yet("-bs (SMTP on standard input)")),
+        Invocation::SmtpOnStdio => stdio::serve(&global),
         Invocation::Verify { .. } => Err(not_yet("-bv (verifying addresses)")),
         Invocation::Aliases { .. } => Ok(Exit::Success),
     };
@@ -131,17 +134,28 @@ fn tls_failure(error: UnusableTls) -> Vec<Failure> {
     fail(Exit::Config, error.to_string())
 }
 
-/// One thread, with sockets and a clock, built only when something is to be sent.
+thread_local! {
+    /// One thread, with sockets and a clock, built only when something is to be sent.
+    ///
+    /// It is never taken down: the process is about to end then. A look-up that nobody waits for any more must not hold that
+    /// up, and what the runtime has open is closed by the system at a lower price.
+    static RUNTIME: OnceCell<ManuallyDrop<tokio::runtime::Runtime>> = const { OnceCell::new() };
+}
+
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Vec<Failure>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| fail(Exit::System, format!("cannot start: {error}")))?;
-    let result = runtime.block_on(work);
-    // The process is about to end. A look-up that nobody waits for any more must not hold that up, and what the runtime
-    // has open is closed by the system at a lower price.
-    std::mem::forget(runtime);
-    Ok(result)
+    RUNTIME.with(|cell| {
+        if cell.get().is_none() {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(|error| fail(Exit::System, format!("cannot start: {error}")))?;
+            let _ = cell.set(ManuallyDrop::new(runtime));
+        }
+        match cell.get() {
+            Some(runtime) => Ok(runtime.block_on(work)),
+            None => Err(fail(Exit::Software, "cannot start")),
+        }
+    })
 }
 
 fn check_servers(global: &Global, call: Check) -> Done {

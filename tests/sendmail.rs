@@ -1,7 +1,7 @@
 //! The program as its callers know it: the built binary, against a server in this process that records every octet.
 //!
-//! Not here, because they belong to what is not built yet: `-bs` (cases 54 and 55 of the list of conformance cases),
-//! alias files (57), and the parameters of DSN (in 42 and 43).
+//! Not here, because they belong to what is not built yet: alias files (case 57 of the list of conformance cases), and
+//! the parameters of DSN (in 42 and 43).
 
 #![cfg(feature = "sink")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -24,5 +24,7 @@ mod relay;
 mod send;
 #[path = "sendmail/signals.rs"]
 mod signals;
+#[path = "sendmail/stdio.rs"]
+mod stdio;
 #[path = "sendmail/wire.rs"]
 mod wire;

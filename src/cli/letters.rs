@@ -202,7 +202,7 @@ pub const LETTERS: &[Letter] = &[
 pub const MODES: &[Mode] = &[
     mode('m', ModeKind::Submit, "submit the message on stdin (the default)"),
     mode('q', ModeKind::SubmitToQueue, "as -bm (there is no queue yet)"),
-    mode('s', ModeKind::Smtp, "speak SMTP on stdin and stdout (not supported yet)"),
+    mode('s', ModeKind::Smtp, "speak SMTP on stdin and stdout"),
     mode('v', ModeKind::Verify, "verify the addresses (not supported yet)"),
     mode('p', ModeKind::ListQueue, "list the queue, as mailq does"),
     mode('P', ModeKind::CountQueue, "print how many messages are queued"),

@@ -9,7 +9,7 @@ use crate::address::{Address, parse_list};
 use crate::cli::Global;
 use crate::cli::submission::{self, HeaderFixes, RecipientsFrom, Submission};
 use crate::config::account::{self as settings, Account, Log};
-use crate::deliver::{Attempt, Job, Witness, deliver};
+use crate::deliver::{Attempt, Job, Outcome, Witness, deliver};
 use crate::envelope::{Envelope, ReversePath};
 use crate::failure::{Exit, Failure, exit_of};
 use crate::log;
@@ -85,12 +85,28 @@ pub(super) fn submit(
     account: &Account,
     sender: ReversePath,
     recipients: Vec<Address>,
-    mut message: Message,
+    message: Message,
     style: Style,
 ) -> Done {
     let envelope = Envelope::new(sender, recipients).map_err(|_| {
         vec![Failure::new(Exit::Usage, "no recipients").hint("Name them as arguments, or in the header with -t.")]
     })?;
+    let outcomes = hand_over(global, account, &envelope, message, style)?;
+    // Output that cannot be written does not change what became of the message: a caller who sees a failure sends again.
+    if let Err(error) = report::outcomes(&outcomes, style) {
+        report::failures(&unwritable(error), style);
+    }
+    Ok(exit_of(&outcomes))
+}
+
+/// Envelope and message to the account's servers; each attempt is logged.
+pub(super) fn hand_over(
+    global: &Global,
+    account: &Account,
+    envelope: &Envelope,
+    mut message: Message,
+    style: Style,
+) -> Result<Vec<Outcome>, Vec<Failure>> {
     let facts = *message.facts();
     if let Some(limit) = account.max_size
         && facts.size > limit
@@ -101,13 +117,8 @@ pub(super) fn submit(
     let detail = transcript.detail();
     let submission = log::Submission { account: &account.name, sender: envelope.sender(), size: facts.size };
     let mut told = Told { transcript, log: open_log(account, style), submission, style };
-    let job = Job { account, envelope: &envelope, facts, detail, source: &mut message };
-    let outcomes = block_on(deliver(job, &mut told))?.map_err(tls_failure)?;
-    // Output that cannot be written does not change what became of the message: a caller who sees a failure sends again.
-    if let Err(error) = report::outcomes(&outcomes, style) {
-        report::failures(&unwritable(error), style);
-    }
-    Ok(exit_of(&outcomes))
+    let job = Job { account, envelope, facts, detail, source: &mut message };
+    block_on(deliver(job, &mut told))?.map_err(tls_failure)
 }
 
 /// Shows what happens, and logs it.

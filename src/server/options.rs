@@ -16,7 +16,7 @@ pub struct Options {
     pub tls: Tls,
     /// Whether there is AUTH.
     pub login: Login,
-    /// The largest message, in octets as they come out of the unstuffing; a larger one gets 552.
+    /// The largest message, in octets as they come out of the unstuffing; a larger one gets 552. [`u64::MAX`] is none.
     pub max_size: u64,
     /// The most recipients of one message; the next one gets 452. RFC 5321 section 4.5.3.1.8 asks for 100.
     pub max_recipients: usize,
@@ -54,6 +54,7 @@ impl Options {
             .iter()
             .map(|extension| match extension {
                 Extension::Pipelining => "PIPELINING".to_owned(),
+                Extension::Size if self.max_size == u64::MAX => "SIZE".to_owned(),
                 Extension::Size => format!("SIZE {}", self.max_size),
                 Extension::EightBitMime => "8BITMIME".to_owned(),
                 Extension::Dsn => "DSN".to_owned(),
@@ -70,6 +71,14 @@ impl Options {
             lines.push(format!("AUTH {}", mechanisms.join(" ")));
         }
         lines
+    }
+
+    /// The reply to HELP.
+    pub(super) fn commands(&self) -> &'static str {
+        match (self.tls, &self.login) {
+            (Tls::Absent, Login::Absent) => "HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT are served here",
+            _ => "HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP STARTTLS AUTH QUIT are served here",
+        }
     }
 
     /// Whether nothing but STARTTLS helps.

@@ -235,7 +235,7 @@ impl Session {
             }
             Command::Noop => self.answer(Answer::new(250, 0, 0, "nothing done")),
             Command::Quit => self.close(Answer::new(221, 0, 0, "closing the connection")),
-            Command::Help => self.answer(Answer::new(214, 0, 0, HELP)),
+            Command::Help => self.answer(Answer::new(214, 0, 0, self.options.commands())),
             Command::Vrfy => self.answer(Answer::new(252, 0, 0, "nobody is looked up; try to send")),
             Command::StartTls => self.start_tls(),
             Command::Auth { mechanism, initial } => self.auth(mechanism, initial),
@@ -489,5 +489,3 @@ const FLUSH: usize = 4096;
 
 /// So many mistakes end a session.
 const MOST_ERRORS: u32 = 100;
-
-const HELP: &str = "HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP STARTTLS AUTH QUIT are served here";

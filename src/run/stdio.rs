@@ -1,0 +1,206 @@
+//! `-bs`: SMTP on standard input and standard output, as Symfony Mailer and alpine speak it to a sendmail. The session is
+//! the server's, the message goes the way of every other one, and 250 is said only when it was accepted.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::sync::Arc;
+
+use crate::address::Address;
+use crate::cli::Global;
+use crate::config::Config;
+use crate::config::account::Log;
+use crate::deliver::Outcome;
+use crate::envelope::{Envelope, ReversePath};
+use crate::failure::{self, Exit, Failure};
+use crate::message::incoming::{Incoming, ReadError};
+use crate::message::prepare::{FixUps, Identity, Recipients, Rules, Sender, local_time};
+use crate::message::spool::Spool;
+use crate::report::{self, Style};
+use crate::server::options::{Extension, Faults, Login, Options, Tls};
+use crate::server::session::{Action, Ending, Security, Session, Verdict};
+use crate::server::transaction::Transaction;
+use crate::smtp::outcome;
+
+use super::submit::{hand_over, long_lines, prepared, who};
+use super::{Done, account, configuration, fail, unwritable};
+
+/// Octets that are read at once.
+const BLOCK: usize = 1 << 16;
+
+/// As many as an envelope may have; a client with more is told to send the message to these first.
+const MOST_RECIPIENTS: usize = 50_000;
+
+/// Serves the client on standard input until QUIT or the end of the input.
+pub(super) fn serve(global: &Global) -> Done {
+    let config = match configuration(global, Style::OneLine) {
+        Ok(config) => config,
+        Err(failures) => {
+            // The client reads standard output, and its person standard error.
+            let words = failures.first().map(|failure| failure.message.as_str()).unwrap_or_default();
+            report::output_octets(format!("421 4.3.5 {}\r\n", one_line(words)).as_bytes()).map_err(unwritable)?;
+            return Err(failures);
+        }
+    };
+    let identity = who(config.mail_domain());
+    let session = Session::new(Arc::new(options(&identity)), Security::Clear, String::new());
+    Client { global, config, identity, session, message: None }.converse()
+}
+
+/// What the path to a server can do, and no STARTTLS or AUTH: nobody listens on a pipe.
+fn options(identity: &Identity) -> Options {
+    Options {
+        hostname: identity.host.clone(),
+        extensions: vec![
+            Extension::Pipelining,
+            Extension::Size,
+            Extension::EightBitMime,
+            Extension::EnhancedStatusCodes,
+            Extension::Help,
+        ],
+        tls: Tls::Absent,
+        login: Login::Absent,
+        max_size: u64::MAX,
+        max_recipients: MOST_RECIPIENTS,
+        faults: Faults::Off,
+        ..Options::default()
+    }
+}
+
+struct Client<'a> {
+    global: &'a Global,
+    config: Config,
+    identity: Identity,
+    session: Session,
+    message: Option<Arriving>,
+}
+
+/// A message on its way in. An error is kept until the end of data, where it can be told.
+struct Arriving {
+    transaction: Box<Transaction>,
+    spool: std::io::Result<Spool>,
+}
+
+impl Client<'_> {
+    fn converse(mut self) -> Done {
+        let mut input = std::io::stdin().lock();
+        let mut block = vec![0; BLOCK];
+        loop {
+            match self.session.next() {
+                Action::Write(octets) => report::output_octets(&octets).map_err(unwritable)?,
+                Action::NeedMore => match input.read(&mut block) {
+                    Ok(0) => return self.ended(),
+                    Ok(count) => self.session.feed(&block[..count]),
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) => return Err(fail(Exit::Io, format!("cannot read standard input: {error}"))),
+                },
+                Action::Begin(transaction) => {
+                    self.message = Some(Arriving { transaction, spool: Ok(Spool::new()) });
+                }
+                Action::Data(octets) => {
+                    if let Some(Arriving { spool, .. }) = &mut self.message
+                        && let Ok(open) = spool
+                        && let Err(error) = open.write_all(&octets)
+                    {
+                        *spool = Err(error);
+                    }
+                }
+                Action::Discard => self.message = None,
+                Action::End => {
+                    let verdict = match self.message.take() {
+                        Some(message) => self.submit(message),
+                        None => Verdict::Deferred("there is no message".to_owned()),
+                    };
+                    self.session.conclude(verdict);
+                }
+                // There is no TLS to be had, so this cannot be asked for.
+                Action::StartTls | Action::Close => return Ok(Exit::Success),
+            }
+        }
+    }
+
+    /// QUIT should have come before the end of the input, and need not.
+    fn ended(&self) -> Done {
+        match self.session.ending() {
+            Ending::BetweenCommands => Ok(Exit::Success),
+            Ending::InsideMessage => {
+                Err(fail(Exit::Data, "the input ended inside a message; nothing of that message was sent"))
+            }
+        }
+    }
+
+    fn submit(&self, message: Arriving) -> Verdict {
+        match self.outcomes(message) {
+            Ok(outcomes) => verdict(&outcomes),
+            Err(failures) => refusal(&failures),
+        }
+    }
+
+    fn outcomes(&self, message: Arriving) -> Result<Vec<Outcome>, Vec<Failure>> {
+        let Arriving { transaction, spool } = message;
+        let account =
+            account(&self.config, self.global, Some(transaction.sender.as_str()), Log::Syslog, Style::OneLine)?;
+        let sender = super::submit::reverse_path(transaction.sender.as_str(), &account.mail_domain)?;
+        let recipients = transaction.recipients.iter().map(|recipient| &recipient.address);
+        let recipients: Vec<Address> = recipients
+            .map(|path| ReversePath::parse(path.as_str(), &account.mail_domain))
+            .map(|parsed| match parsed {
+                Ok(ReversePath::Address(address)) => Ok(address),
+                Ok(ReversePath::Null) => Err(fail(Exit::Data, "a recipient has no address")),
+                Err(error) => Err(fail(Exit::Data, error.to_string())),
+            })
+            .collect::<Result<_, _>>()?;
+        let spool = spool.map_err(|error| super::submit::read_failure(ReadError::Spool(error)))?;
+        let incoming = Incoming::from_spool(spool).map_err(super::submit::read_failure)?;
+        let rules = Rules {
+            identity: &self.identity,
+            sender: Sender::Given(&sender),
+            name: None,
+            recipients: Recipients::Arguments,
+            fix_ups: FixUps::All,
+            long_lines: long_lines(&account),
+            clock: local_time,
+        };
+        let message = prepared(incoming, &rules)?.message;
+        let envelope = Envelope::new(sender, recipients).map_err(|error| fail(Exit::Data, error.to_string()))?;
+        hand_over(self.global, &account, &envelope, message, Style::Quiet)
+    }
+}
+
+/// One reply for all recipients. Where some have got the message, a client that tries again would double it, so that it is
+/// told of a failure for good, and for whom.
+fn verdict(outcomes: &[Outcome]) -> Verdict {
+    let failures = failure::failures(outcomes);
+    let accepted = || {
+        outcomes.iter().filter_map(|outcome| match &outcome.verdict {
+            outcome::Verdict::Accepted(reply) => Some(reply),
+            _ => None,
+        })
+    };
+    let lines: Vec<String> = failures.iter().map(|failure| one_line(&failure.message)).collect();
+    let text = lines.join("; ");
+    match (accepted().count(), accepted().next()) {
+        (_, Some(reply)) if failures.is_empty() => {
+            Verdict::Accepted(one_line(reply.lines().first().map_or("accepted", String::as_str)))
+        }
+        (0, _) if outcomes.iter().any(|outcome| matches!(outcome.verdict, outcome::Verdict::Deferred(_))) => {
+            Verdict::Deferred(text)
+        }
+        (0, _) => Verdict::Refused(text),
+        (count, _) => Verdict::Refused(format!("{count} of {} recipients got it; {text}", outcomes.len())),
+    }
+}
+
+/// What is wrong here may be mended; what is wrong with the message or an address will not be.
+fn refusal(failures: &[Failure]) -> Verdict {
+    let Some(failure) = failures.first() else { return Verdict::Deferred("it cannot be sent".to_owned()) };
+    let text = one_line(&failure.message);
+    match failure.exit {
+        Exit::Data | Exit::Usage => Verdict::Refused(text),
+        _ => Verdict::Deferred(text),
+    }
+}
+
+/// A reply is one line of ASCII unless the client asked for more.
+fn one_line(words: &str) -> String {
+    let text = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect()
+}

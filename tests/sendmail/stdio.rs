@@ -1,0 +1,173 @@
+//! `-bs`: SMTP on standard input and output. The numbers are those of the list of conformance cases.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::Ipv4Addr;
+use std::process::Stdio;
+
+use super::program::{Program, run};
+use super::relay::{Relay, guarded, plain};
+
+/// The client of case 54.
+const DIALOGUE: &[(&str, u16)] = &[
+    ("HELO [127.0.0.1]", 250),
+    ("MAIL FROM:<a@o.test>", 250),
+    ("RCPT TO:<b@x.test>", 250),
+    ("DATA", 354),
+    ("Bcc: c@x.test\r\nSubject: s\r\n\r\n..dot\r\n.", 250),
+    ("NOOP", 250),
+    ("QUIT", 221),
+];
+
+/// The codes of the replies, the first line of each.
+fn codes(replies: &str) -> Vec<u16> {
+    let last = |line: &&str| line.as_bytes().get(3) == Some(&b' ');
+    replies.lines().filter(last).map(|line| line[..3].parse().unwrap()).collect()
+}
+
+fn all(dialogue: &[(&str, u16)], ends: &str) -> String {
+    let lines = dialogue.iter().map(|(line, _)| format!("{}{ends}", line.replace("\r\n", ends)));
+    lines.collect()
+}
+
+/// Case 54.
+#[test]
+fn a_client_that_waits_for_each_reply() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    let mut command = program.named("sendmail");
+    command.arg("-bs").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut replies = BufReader::new(child.stdout.take().unwrap());
+    let mut input = child.stdin.take().unwrap();
+    let mut reply = || {
+        let mut line = String::new();
+        replies.read_line(&mut line).unwrap();
+        assert!(line.ends_with("\r\n"), "{line:?}");
+        line
+    };
+    assert!(reply().starts_with("220 "));
+    for (line, code) in DIALOGUE {
+        input.write_all(format!("{line}\r\n").as_bytes()).unwrap();
+        let said = reply();
+        assert!(said.starts_with(&format!("{code} ")), "{line}: {said}");
+    }
+    drop(input);
+    let mut rest = String::new();
+    replies.read_to_string(&mut rest).unwrap();
+    let mut errors = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+    assert_eq!((child.wait().unwrap().code(), rest.as_str(), errors.as_str()), (Some(0), "", ""));
+    let mail = relay.take().mail();
+    assert_eq!((mail.sender.as_str(), mail.recipients.as_slice()), ("a@o.test", &["b@x.test".to_owned()][..]));
+    assert!(mail.fields("Bcc").is_empty());
+    assert_eq!((mail.field("Subject").as_str(), mail.text()), ("s", ".dot\r\n"));
+    assert_eq!(mail.fields("Message-ID").len(), 1);
+}
+
+/// Case 55, with both line ends.
+#[test]
+fn a_client_that_says_everything_at_once() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    for ends in ["\n", "\r\n"] {
+        let ended = run(program.named("sendmail").args(["-bs", "-odb", "-oem"]), all(DIALOGUE, ends).as_bytes());
+        let wanted: Vec<u16> = [220].into_iter().chain(DIALOGUE.iter().map(|(_, code)| *code)).collect();
+        assert_eq!((codes(&ended.stdout), ended.code(), ended.stderr.as_str()), (wanted, 0, ""));
+        assert_eq!(relay.take().mail().text(), ".dot\r\n");
+    }
+}
+
+/// Case 55, the variant.
+#[test]
+fn an_end_of_input_inside_a_message_sends_nothing() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    let cut = all(&DIALOGUE[..4], "\r\n") + "Subject: s\r\n\r\nhalf a line";
+    let ended = run(program.named("sendmail").arg("-bs"), cut.as_bytes());
+    assert_eq!((codes(&ended.stdout), ended.code()), (vec![220, 250, 250, 250, 354], 65));
+    assert!(ended.stderr.contains("nothing of that message was sent"), "{}", ended.stderr);
+    relay.take().assert_nothing();
+}
+
+#[test]
+fn an_end_of_input_between_commands_is_a_farewell() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    for input in ["", "NOOP\r\n", "EHLO x.test\r\nMAIL FROM:<a@o.test>\r\n"] {
+        let ended = run(program.named("sendmail").arg("-bs"), input.as_bytes());
+        assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""), "{input}");
+    }
+    relay.take().assert_nothing();
+}
+
+/// What a pipe cannot have is not offered, and nothing is offered that the way to the server may not bear.
+#[test]
+fn ehlo_offers_no_tls_and_no_login() {
+    let program = Program::to((Ipv4Addr::LOCALHOST, 1).into());
+    let ended =
+        run(program.named("sendmail").arg("-bs"), b"EHLO x.test\r\nSTARTTLS\r\nAUTH PLAIN AGEAYg==\r\nQUIT\r\n");
+    for keyword in ["PIPELINING", "8BITMIME", "SIZE", "ENHANCEDSTATUSCODES"] {
+        assert!(ended.stdout.contains(&format!("250-{keyword}")) || ended.stdout.contains(&format!("250 {keyword}")));
+    }
+    assert!(!ended.stdout.contains("250-STARTTLS") && !ended.stdout.contains("250-AUTH"), "{}", ended.stdout);
+    assert_eq!(codes(&ended.stdout), [220, 250, 502, 502, 221]);
+}
+
+/// 250 means that a server has it; everything else says what the server said.
+#[test]
+fn the_reply_to_the_message_is_the_servers_verdict() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    let table: &[(&[&str], u16, &[&str])] = &[
+        (&["defer-451@x.test"], 451, &["451 4.0.0 not now"]),
+        (&["refuse-550@x.test"], 554, &["550 5.1.1 refused"]),
+        (&["data-refuse-554@x.test"], 554, &["554 5.0.0 refused"]),
+        (&["a@x.test", "refuse-550@x.test"], 554, &["1 of 2 recipients got it", "refuse-550@x.test"]),
+        (&["a@x.test", "defer-451@x.test"], 554, &["1 of 2 recipients got it", "defer-451@x.test"]),
+        (&["a@@x.test"], 554, &["a@@x.test"]),
+        (&["a@x.test", "b"], 250, &[]),
+    ];
+    for (recipients, code, words) in table {
+        let rcpt: String = recipients.iter().map(|to| format!("RCPT TO:<{to}>\r\n")).collect();
+        let input = format!("HELO x\r\nMAIL FROM:<>\r\n{rcpt}DATA\r\nSubject: s\r\n\r\nb\r\n.\r\nNOOP\r\nQUIT\r\n");
+        let ended = run(program.named("sendmail").arg("-bs"), input.as_bytes());
+        let said: Vec<&str> = ended.stdout.lines().skip(4 + recipients.len()).collect();
+        assert!(said[0].starts_with(&code.to_string()), "{recipients:?}: {said:?}");
+        assert!(words.iter().all(|word| said[0].contains(word)), "{recipients:?}: {said:?}");
+        assert_eq!((codes(&said[1..].join("\n")), ended.code()), (vec![250, 221], 0));
+        assert!(relay.take().mails.iter().all(|mail| mail.sender.is_empty()));
+    }
+}
+
+/// One process serves many messages, some of which fail.
+#[test]
+fn many_messages_in_one_session() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    let mut input = "EHLO x.test\n".to_owned();
+    for number in 0..120 {
+        let to = if number % 10 == 9 { "refuse-550" } else { "bob" };
+        input += &format!("MAIL FROM:<a@o.test>\nRCPT TO:<{to}@x.test>\nDATA\nSubject: {number}\n\nb\n.\n");
+    }
+    input += "QUIT\n";
+    let mut command = program.in_shell("ulimit -n 64; exec \"$@\"", &["-bs"]);
+    let ended = run(&mut command, input.as_bytes());
+    let count = |code: u16| codes(&ended.stdout).into_iter().filter(|it| *it == code).count();
+    assert_eq!((ended.code(), count(354), count(554), count(221)), (0, 120, 12, 1), "{}", ended.stdout);
+    let subjects: Vec<String> = relay.take().mails.iter().map(|mail| mail.field("Subject")).collect();
+    let wanted: Vec<String> = (0..120).filter(|number| number % 10 != 9).map(|number| number.to_string()).collect();
+    assert_eq!(subjects, wanted);
+}
+
+#[test]
+fn trouble_with_the_account_is_told_in_smtp() {
+    let relay = Relay::start(guarded("alice", "right"));
+    let program = Program::with(&relay.login("alice", "wrong"));
+    program.file("ca.pem", &relay.pem);
+    let ended = run(program.named("sendmail").arg("-bs"), all(DIALOGUE, "\r\n").as_bytes());
+    assert_eq!((codes(&ended.stdout), ended.code()), (vec![220, 250, 250, 250, 354, 451, 250, 221], 0));
+    assert!(ended.stdout.contains("535 "), "{}", ended.stdout);
+    let ended = run(Program::with("serve = \"x\"\n").named("sendmail").arg("-bs"), b"QUIT\r\n");
+    assert!(ended.stdout.starts_with("421 4.3.5 ") && ended.stdout.lines().count() == 1, "{}", ended.stdout);
+    assert_eq!(ended.code(), 78);
+}
