@@ -439,7 +439,7 @@ _posthaste() {
             return 0
             ;;
         posthaste__subcmd__send)
-            opts="-s -b -n -a -v -h --to --cc --bcc --from --reply-to --envelope-from --subject --body --body-file --html --html-file --attach --inline --header --dry-run --json --config --account --verbose --help"
+            opts="-s -b -n -a -v -h --to --cc --bcc --from --reply-to --envelope-from --subject --body --body-file --html --html-file --attach --inline --header --dsn-notify --dsn-return --dsn-envid --dry-run --json --config --account --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -550,6 +550,18 @@ _posthaste() {
                     return 0
                     ;;
                 --header)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dsn-notify)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dsn-return)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dsn-envid)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -84,7 +84,7 @@ pub async fn deliver(mut job: Job<'_>, witness: &mut dyn Witness) -> Result<Vec<
         let mut caution = Caution::None;
         for _ in 0..CONNECTIONS {
             let open: Vec<usize> = (0..outcomes.len()).filter(|&at| may_try(outcomes[at].as_ref())).collect();
-            let Some(envelope) = part(job.envelope, &open) else { break };
+            let Some(envelope) = job.envelope.part(&open) else { break };
             let attempt = one_session(&mut job, server, connector.as_ref(), envelope, caution, witness).await;
             for (at, verdict) in open.into_iter().zip(attempt.verdicts) {
                 let recipient = job.envelope.recipients()[at].clone();
@@ -144,11 +144,6 @@ fn may_try(outcome: Option<&Outcome>) -> bool {
         }
         Some(_) => false,
     }
-}
-
-fn part(envelope: &Envelope, at: &[usize]) -> Option<Envelope> {
-    let recipients = at.iter().map(|&at| envelope.recipients()[at].clone()).collect();
-    Envelope::new(envelope.sender().clone(), recipients).ok()
 }
 
 /// What one connection brought.

@@ -1,5 +1,11 @@
 //! The envelope: who sends, and to whom (RFC 5321 section 2.3.1). The header of the message is another thing.
 
+mod dsn;
+mod wishes;
+
+pub use dsn::{EnvelopeId, NoSuchWish, Notify, Occasion, Returned, original_recipient, xtext};
+pub use wishes::{Dsn, Wishes};
+
 use crate::address::{Address, AddressError, Fault, parse_list};
 
 /// Where bounces go: the argument of `MAIL FROM` (RFC 5321 section 4.1.1.2).
@@ -41,11 +47,12 @@ impl ReversePath {
     }
 }
 
-/// One sender and at least one recipient, without duplicates.
+/// One sender and at least one recipient, without duplicates, and what the sender wishes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
     sender: ReversePath,
     recipients: Vec<Address>,
+    wishes: Wishes,
 }
 
 /// An envelope needs at least one recipient.
@@ -63,12 +70,26 @@ impl Envelope {
         if recipients.is_empty() {
             return Err(NoRecipients);
         }
+        let wishes = Wishes::default();
         if recipients.len() == 1 {
-            return Ok(Envelope { sender, recipients });
+            return Ok(Envelope { sender, recipients, wishes });
         }
         let mut seen = std::collections::HashSet::with_capacity(recipients.len());
         let recipients = recipients.into_iter().filter(|address| seen.insert(address.key())).collect();
-        Ok(Envelope { sender, recipients })
+        Ok(Envelope { sender, recipients, wishes })
+    }
+
+    /// The same envelope with these wishes.
+    #[must_use]
+    pub fn wishing(self, wishes: Wishes) -> Self {
+        Envelope { wishes, ..self }
+    }
+
+    /// The same for some of the recipients, by their numbers; `None` where that would be nobody.
+    pub fn part(&self, numbers: &[usize]) -> Option<Self> {
+        let recipients: Vec<Address> = numbers.iter().filter_map(|&at| self.recipients.get(at).cloned()).collect();
+        let Envelope { sender, wishes, .. } = self;
+        (!recipients.is_empty()).then(|| Envelope { sender: sender.clone(), recipients, wishes: wishes.clone() })
     }
 
     /// The reverse-path.
@@ -79,5 +100,10 @@ impl Envelope {
     /// The recipients, in the order in which they were given.
     pub fn recipients(&self) -> &[Address] {
         &self.recipients
+    }
+
+    /// What the sender wishes beyond delivery.
+    pub fn wishes(&self) -> &Wishes {
+        &self.wishes
     }
 }

@@ -10,6 +10,7 @@ use crate::deliver::{Attempt, Outcome};
 use crate::failure::{self, Failure};
 use crate::hints;
 use crate::net::Notice;
+use crate::smtp::capabilities::Extension;
 use crate::smtp::outcome::Verdict;
 use crate::smtp::reply::{Reply, printable};
 
@@ -147,10 +148,23 @@ pub fn transcript_line(notice: &Notice) -> Option<String> {
         Notice::Client(line) => format!("C: {line}"),
         Notice::Server(line) => format!("S: {line}"),
         Notice::Message(size) => format!("C: [message, {size} octets]"),
+        Notice::Unserved(extension) => format!("-- {}", unserved(*extension)),
         Notice::Note(text) => format!("-- {text}"),
         Notice::Closed => "-- closed".to_owned(),
         Notice::Verdict(..) => return None,
     })
+}
+
+/// Tells a person that a wish is not fulfilled.
+pub fn warning(extension: Extension) {
+    error_text(&format!("posthaste: {}\n", unserved(extension)));
+}
+
+fn unserved(extension: Extension) -> String {
+    let consequence = match extension {
+        Extension::Dsn => "nobody asks it for notifications",
+    };
+    format!("the server does not offer {}: {consequence}", extension.keyword())
 }
 
 fn certificate_text(certificate: &CertificateReport, check: &str) -> String {

@@ -5,10 +5,11 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use posthaste::cli::submission::{
-    Aliases, BodyType, Delivery, Errors, Filter, FilterField, FilterSense, Flush, HeaderFixes, LoneDot, Notify,
-    Occasion, RecipientsFrom, Returned, Submission,
+    Aliases, BodyType, Delivery, Dsn, Errors, Filter, FilterField, FilterSense, Flush, HeaderFixes, LoneDot,
+    RecipientsFrom, Said, Submission,
 };
 use posthaste::cli::{Global, Invocation, UsageError, Verbosity, parse};
+use posthaste::envelope::{Notify, Occasion, Returned};
 
 fn call(arguments: &[&str]) -> Result<(Global, Invocation), UsageError> {
     parse(arguments.iter().map(OsString::from).collect())
@@ -224,9 +225,9 @@ fn attached_only_values_never_eat_a_recipient() {
 fn mutt_asks_for_notifications() {
     let arguments = "-oem -oi -B8BITMIME -f me@o.test -N failure,delay -R hdrs -V id1 -- a@x.test";
     let submission = submission(&arguments.split(' ').collect::<Vec<_>>());
-    assert_eq!(submission.dsn.notify, Some(Notify::On(vec![Occasion::Failure, Occasion::Delay])));
-    assert_eq!(submission.dsn.returned, Some(Returned::Headers));
-    assert_eq!(submission.dsn.envelope_id.as_deref(), Some("id1"));
+    assert_eq!(submission.dsn.notify, Said::This(Notify::On(vec![Occasion::Failure, Occasion::Delay])));
+    assert_eq!(submission.dsn.returned, Said::This(Returned::Headers));
+    assert_eq!(submission.dsn.envelope_id, "id1".parse().ok());
     assert_eq!(submission.body_type, Some(BodyType::EightBitMime));
     assert_eq!(submission.recipients, ["a@x.test"]);
 }
@@ -234,7 +235,7 @@ fn mutt_asks_for_notifications() {
 #[test]
 fn wishes_that_make_no_sense_are_ignored_with_a_warning() {
     let submission = submission(&["-Nnever,success", "-Rhalf", "-V", "\u{e9}", "-B", "9BIT", "-odx", "-oex", BOB]);
-    assert_eq!((submission.dsn.notify, submission.dsn.returned, submission.dsn.envelope_id), (None, None, None));
+    assert_eq!(submission.dsn, Dsn::default());
     assert_eq!(submission.body_type, None);
     assert_eq!(submission.warnings.len(), 6);
 }
@@ -242,10 +243,10 @@ fn wishes_that_make_no_sense_are_ignored_with_a_warning() {
 #[test]
 fn notification_words_are_read_in_any_case() {
     let notify = |words: &str| submission(&["-N", words, BOB]).dsn.notify;
-    assert_eq!(notify("NEVER"), Some(Notify::Never));
-    assert_eq!(notify("Success, success"), Some(Notify::On(vec![Occasion::Success])));
-    assert_eq!(notify("off"), None);
-    assert_eq!(submission(&["-R", "FULL", BOB]).dsn.returned, Some(Returned::Full));
+    assert_eq!(notify("NEVER"), Said::This(Notify::Never));
+    assert_eq!(notify("Success, success"), Said::This(Notify::On(vec![Occasion::Success])));
+    assert_eq!(notify("off"), Said::Off);
+    assert_eq!(submission(&["-R", "FULL", BOB]).dsn.returned, Said::This(Returned::Full));
     assert_eq!(submission(&["-B", "8bitmime", BOB]).body_type, Some(BodyType::EightBitMime));
 }
 
@@ -346,7 +347,7 @@ fn globals_in_front_of_sendmail_reach_it_and_nothing_else_is_touched() {
         assert_eq!(global.verbosity, Verbosity::Dialogue);
         let Invocation::Sendmail(submission) = invocation else { panic!("{invocation:?}") };
         assert_eq!(submission.recipients, ["-a@x.test"]);
-        assert_eq!(submission.dsn.envelope_id.as_deref(), Some("id"));
+        assert_eq!(submission.dsn.envelope_id, "id".parse().ok());
     }
     assert_eq!(invocation(&["posthaste", "-awork", "mailq"]), Invocation::QueueListing);
     assert!(call(&["posthaste", "-a", "x", "-a", "y", "sendmail", BOB]).is_err());

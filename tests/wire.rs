@@ -21,6 +21,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use dialogue::{Dialogue, Event, Item, Step, Wrong, all};
 use posthaste::address::Address;
+use posthaste::envelope::Wishes;
 use posthaste::smtp::session::{EightBit, LoginMode, Partial, Purpose, TlsMode};
 use server::{certificates, scheme, serve};
 
@@ -78,12 +79,23 @@ fn submit(dialogue: &Dialogue, port: u16, home: &Path) -> Output {
         .env("HOME", home)
         .arg("--config")
         .arg(&config)
-        .args(["sendmail", "-v", "-G", "-i", "-f", &setup.from, "--"])
+        .args(["sendmail", "-v", "-G", "-i", "-f", &setup.from])
+        .args(wishes(&setup.wishes))
+        .arg("--")
         .args(&setup.to)
         .stdin(File::open(message).unwrap())
         .stdout(Stdio::null())
         .output()
         .unwrap()
+}
+
+/// The options that ask for what the sender wishes.
+fn wishes(wishes: &Wishes) -> Vec<String> {
+    let dsn = &wishes.dsn;
+    let notify = dsn.notify.as_ref().map(|notify| format!("-N{}", notify.value()));
+    let returned = dsn.returned.map(|returned| format!("-R{}", returned.value()));
+    let id = dsn.envelope_id.as_ref().map(|id| format!("-V{}", id.as_str()));
+    [notify, returned, id].into_iter().flatten().collect()
 }
 
 fn configuration(dialogue: &Dialogue, port: u16, home: &Path) -> String {
@@ -171,6 +183,10 @@ fn check(dialogue: &Dialogue, told: &str, exit: Option<i32>) -> Result<(), Wrong
                     && text.contains(&expected.words) => {}
             _ => return says(expected.line, format!("{recipient} is {verdicts:?}")),
         }
+    }
+    let missing = |keyword: &&String| !told.contains(&format!("-- the server does not offer {keyword}: "));
+    if let Some(keyword) = dialogue.unserved.iter().find(missing) {
+        return says(1, format!("nobody is told that the server does not offer {keyword}"));
     }
     if let Some(hint) = dialogue.hint.as_ref().filter(|hint| !told.contains(*hint)) {
         return says(1, format!("nowhere is the hint `{hint}`"));

@@ -9,10 +9,12 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueHint};
 
 use super::letters::ModeKind;
+use super::submission::{Dsn, Said};
 #[cfg(feature = "sink")]
 use super::values::{self, Sink, SinkLogin, SinkTls};
 use super::values::{Body, Check, Format, HeaderField, NamedFile, Send, SendAction, Shell, Text};
 use super::{Global, Invocation, UsageError, Verbosity, sendmail};
+use crate::envelope::{EnvelopeId, Notify, Returned};
 use crate::failure::Exit;
 
 /// Reads the arguments behind the command name.
@@ -192,6 +194,15 @@ struct SendFlags {
     /// Add a field to the header, as 'Name: value'
     #[arg(long, value_name = "FIELD")]
     header: Vec<HeaderField>,
+    /// When to be notified: never, or a list of success, failure and delay; off leaves it to the server
+    #[arg(long, value_name = "WHEN")]
+    dsn_notify: Option<Said<Notify>>,
+    /// What a notification brings back: full or hdrs; off leaves it to the server
+    #[arg(long, value_name = "PART")]
+    dsn_return: Option<Said<Returned>>,
+    /// What notifications call the message
+    #[arg(long, value_name = "ID")]
+    dsn_envid: Option<EnvelopeId>,
     /// Print envelope and message, and connect to nobody
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -306,6 +317,11 @@ impl SendFlags {
             attachments: self.attach,
             inline: self.inline,
             headers: self.header,
+            dsn: Dsn {
+                notify: self.dsn_notify.unwrap_or_default(),
+                returned: self.dsn_return.unwrap_or_default(),
+                envelope_id: self.dsn_envid,
+            },
             action: if self.dry_run { SendAction::Print } else { SendAction::Submit },
             format: format(self.json),
         })

@@ -271,7 +271,7 @@ pub fn help() -> String {
         "\nLetters may be joined (-ti). A value is attached or the next argument; a value\n\
          in [brackets] is attached or left out. Options end at the first address or at\n\
          --, after which an address may begin with a dash.\n\n\
-         -B, -L, -N, -n, -R and -V are checked, and have no effect yet.\n\n\
+         -B, -L and -n are checked, and have no effect yet.\n\n\
          The manual is posthaste-sendmail(8).\n",
     );
     text

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use super::letters::{self, Effect, Letter, ModeKind, OptionEffect, Value};
 use super::submission::{
-    Aliases, BodyType, Delivery, Dsn, Errors, Filter, FilterField, FilterSense, Flush, HeaderFixes, LoneDot, Notify,
-    Occasion, RecipientsFrom, Returned, Submission,
+    Aliases, BodyType, Delivery, Dsn, Errors, Filter, FilterField, FilterSense, Flush, HeaderFixes, LoneDot,
+    RecipientsFrom, Submission,
 };
 use super::{Global, Invocation, UsageError, Verbosity};
+use crate::envelope::NoSuchWish;
 
 /// Reads the arguments behind the command name. `mode` is what the name itself asks for (`mailq` is `-bp`); a
 /// later `-b` counts more.
@@ -167,19 +168,18 @@ impl State {
             Effect::FullName => submission.full_name = Some(name(value)),
             Effect::Errors => self.option(OptionEffect::Errors, &text),
             Effect::Verbose => self.global.verbosity = Verbosity::Dialogue,
-            Effect::Notify => match notify(&text) {
+            Effect::Notify => match text.parse() {
                 Ok(notify) => submission.dsn.notify = notify,
-                Err(NotUnderstood) => self.ignore(letter, &text),
+                Err(NoSuchWish { .. }) => self.ignore(letter, &text),
             },
-            Effect::Return => match text.to_ascii_lowercase().as_str() {
-                "full" => submission.dsn.returned = Some(Returned::Full),
-                "hdrs" => submission.dsn.returned = Some(Returned::Headers),
-                "off" => submission.dsn.returned = None,
-                _ => self.ignore(letter, &text),
+            Effect::Return => match text.parse() {
+                Ok(returned) => submission.dsn.returned = returned,
+                Err(NoSuchWish { .. }) => self.ignore(letter, &text),
             },
-            Effect::EnvelopeId if is_short_and_printable(value) => {
-                submission.dsn.envelope_id = Some(text.into_owned());
-            }
+            Effect::EnvelopeId => match text.parse() {
+                Ok(id) => submission.dsn.envelope_id = Some(id),
+                Err(NoSuchWish { .. }) => self.ignore(letter, &text),
+            },
             Effect::BodyType => match text.to_ascii_uppercase().as_str() {
                 "7BIT" => submission.body_type = Some(BodyType::SevenBit),
                 "8BITMIME" => submission.body_type = Some(BodyType::EightBitMime),
@@ -189,7 +189,7 @@ impl State {
             Effect::Relay => submission.header = HeaderFixes::BccOnly,
             Effect::NoAliases => submission.aliases = Aliases::Skip,
             Effect::LogTag if is_short_and_printable(value) => submission.log_tag = Some(text.into_owned()),
-            Effect::EnvelopeId | Effect::LogTag | Effect::IgnoreAloud => self.ignore(letter, &text),
+            Effect::LogTag | Effect::IgnoreAloud => self.ignore(letter, &text),
             Effect::Ignore => {}
             Effect::IgnoreAttached if value.is_empty() => return Err(refused(&format!("-{letter}"))),
             Effect::IgnoreAttached => {}
@@ -329,32 +329,6 @@ fn name(value: &[u8]) -> String {
         Ok(text) => text.to_owned(),
         Err(_) => value.iter().map(|&octet| char::from(octet)).collect(),
     }
-}
-
-/// The value of `-N` is none of those that RFC 3461 knows.
-struct NotUnderstood;
-
-fn notify(text: &str) -> Result<Option<Notify>, NotUnderstood> {
-    let lower = text.to_ascii_lowercase();
-    match lower.as_str() {
-        "never" => return Ok(Some(Notify::Never)),
-        // msmtp's way to say that nothing is asked for.
-        "off" => return Ok(None),
-        _ => {}
-    }
-    let mut occasions = Vec::new();
-    for item in lower.split(',') {
-        let occasion = match item.trim() {
-            "success" => Occasion::Success,
-            "failure" => Occasion::Failure,
-            "delay" => Occasion::Delay,
-            _ => return Err(NotUnderstood),
-        };
-        if !occasions.contains(&occasion) {
-            occasions.push(occasion);
-        }
-    }
-    Ok(Some(Notify::On(occasions)))
 }
 
 fn is_short_and_printable(value: &[u8]) -> bool {

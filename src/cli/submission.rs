@@ -1,5 +1,9 @@
 //! What a call of sendmail asks for, as given: nothing is resolved and no address is parsed.
 
+use std::str::FromStr;
+
+use crate::envelope::{EnvelopeId, Notify, Returned};
+
 /// A message on stdin, and what is to be done with it: the flags as given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submission {
@@ -71,44 +75,46 @@ pub enum Delivery {
     Queue,
 }
 
-/// Wishes for delivery status notifications.
+/// Wishes for delivery status notifications, of which the configuration may have some too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dsn {
-    /// `-N` (RFC 3461 section 4.1).
-    pub notify: Option<Notify>,
-    /// `-R` (RFC 3461 section 4.3).
-    pub returned: Option<Returned>,
-    /// `-V`, not yet in xtext: 1 to 100 printable characters of ASCII (RFC 3461 section 4.4).
-    pub envelope_id: Option<String>,
+    /// `-N`, `--dsn-notify` (RFC 3461 section 4.1).
+    pub notify: Said<Notify>,
+    /// `-R`, `--dsn-return` (RFC 3461 section 4.3).
+    pub returned: Said<Returned>,
+    /// `-V`, `--dsn-envid` (RFC 3461 section 4.4).
+    pub envelope_id: Option<EnvelopeId>,
 }
 
-/// When a notification is wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notify {
-    /// In no case.
-    Never,
-    /// In these cases; not empty, none twice.
-    On(Vec<Occasion>),
+/// What the arguments say of something that the configuration may say as well.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Said<T> {
+    /// Nothing: the configuration counts.
+    #[default]
+    Nothing,
+    /// `off`: nothing is wished, whatever the configuration says.
+    Off,
+    /// This is wished.
+    This(T),
 }
 
-/// A case in which a notification is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Occasion {
-    /// The message was delivered.
-    Success,
-    /// It was not and will not be.
-    Failure,
-    /// It was not yet.
-    Delay,
+impl<T> Said<T> {
+    /// What is wished in the end.
+    pub fn or(self, configured: Option<T>) -> Option<T> {
+        match self {
+            Said::Nothing => configured,
+            Said::Off => None,
+            Said::This(wish) => Some(wish),
+        }
+    }
 }
 
-/// What of the message a notification brings back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Returned {
-    /// All of it.
-    Full,
-    /// The header.
-    Headers,
+impl<T: FromStr> FromStr for Said<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        if text.eq_ignore_ascii_case("off") { Ok(Said::Off) } else { text.parse().map(Said::This) }
+    }
 }
 
 /// What the caller says of the body.

@@ -6,6 +6,8 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::submission::Dsn;
+
 /// A message in the making: `posthaste send`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Send {
@@ -33,6 +35,8 @@ pub struct Send {
     pub inline: Vec<NamedFile>,
     /// `--header`, in the order given.
     pub headers: Vec<HeaderField>,
+    /// `--dsn-notify`, `--dsn-return` and `--dsn-envid`.
+    pub dsn: Dsn,
     /// `--dry-run`.
     pub action: SendAction,
     /// `--json`.

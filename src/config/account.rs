@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::envelope::Dsn;
+
 /// Settings as resolved: nothing is missing, and nothing needs to be looked up again but the secret itself.
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -34,6 +36,8 @@ pub struct Account {
     pub eight_bit: EightBit,
     /// What happens to lines of more than 998 octets.
     pub long_lines: LongLines,
+    /// What the sender wishes of notifications when the arguments say nothing else. It has no identifier.
+    pub dsn: Dsn,
     /// Where the line for each recipient and attempt goes.
     pub log: Log,
 }

@@ -11,6 +11,7 @@ use super::settings::{LogTo, Place, Roots, Set, Settings};
 use super::url::{Url, scheme_name};
 use super::value::{Auth, quoted};
 use super::{Config, Layers};
+use crate::envelope::Dsn;
 
 /// Resolves the settings of one account. `log` is where the log goes when no layer says it.
 pub(super) fn account(config: &Config, layers: Layers<'_>, log: Log) -> Result<Account, ConfigError> {
@@ -39,6 +40,11 @@ pub(super) fn account(config: &Config, layers: Layers<'_>, log: Log) -> Result<A
         partial: resolver.pick(|s| s.partial.as_ref()).copied().unwrap_or(Partial::Deliver),
         eight_bit: resolver.pick(|s| s.eight_bit.as_ref()).copied().unwrap_or(EightBit::Encode),
         long_lines: resolver.pick(|s| s.long_lines.as_ref()).copied().unwrap_or(LongLines::Encode),
+        dsn: Dsn {
+            notify: resolver.pick(|s| s.dsn_notify.as_ref()).cloned(),
+            returned: resolver.pick(|s| s.dsn_return.as_ref()).copied(),
+            envelope_id: None,
+        },
         log: resolver.log(log)?,
     })
 }

@@ -1,12 +1,14 @@
 //! The table of all settings: the one source of parser, environment and manual.
 
 use std::fmt;
+use std::str::FromStr;
 
 use secrecy::SecretString;
 
 use super::account::{EightBit, LongLines, Partial, TlsPolicy, TlsVersion};
 use super::settings::{Input, LogTo, Mistake, Roots, Settings, put, put_auth, put_list, put_number, put_size};
 use super::value::{self, Fault};
+use crate::envelope::{NoSuchWish, Returned};
 
 /// One setting as the user knows it.
 pub struct Key {
@@ -85,6 +87,10 @@ fn tls_min(text: &str) -> Result<TlsVersion, Fault> {
     }
 }
 
+fn wish<T: FromStr<Err = NoSuchWish>>(text: &str) -> Result<T, Fault> {
+    text.parse().map_err(|error| Fault::new(format!("{} cannot be wished: {error}", value::quoted(text))))
+}
+
 fn secret(text: &str) -> Result<SecretString, Fault> {
     match super::secret::check(text) {
         Ok(()) => Ok(SecretString::from(text)),
@@ -100,6 +106,7 @@ const EIGHT_BIT: &[(&str, EightBit)] =
     &[("encode", EightBit::Encode), ("send", EightBit::Send), ("refuse", EightBit::Refuse)];
 const LONG_LINES: &[(&str, LongLines)] =
     &[("encode", LongLines::Encode), ("pass", LongLines::Pass), ("refuse", LongLines::Refuse)];
+const RETURNED: &[(&str, Returned)] = &[("full", Returned::Full), ("hdrs", Returned::Headers)];
 const LOG: &[(&str, LogTo)] =
     &[("none", LogTo::None), ("syslog", LogTo::Syslog), ("journal", LogTo::Journal), ("file", LogTo::File)];
 
@@ -307,6 +314,22 @@ pub const SCHEMA: &[Key] = &[
         meaning: "what happens to lines of more than 998 octets",
         example: "\"refuse\"",
         store: |s, i| put(&mut s.long_lines, i, |text| value::word(text, LONG_LINES)),
+    },
+    Key {
+        name: "dsn-notify",
+        form: Form::Text,
+        default: "what the server does: it tells of failures",
+        meaning: "when the sender is notified: never, or a list of success, failure and delay",
+        example: "\"failure,delay\"",
+        store: |s, i| put(&mut s.dsn_notify, i, wish),
+    },
+    Key {
+        name: "dsn-return",
+        form: Form::Word(&["full", "hdrs"]),
+        default: "what the server does",
+        meaning: "what of the message a notification brings back",
+        example: "\"hdrs\"",
+        store: |s, i| put(&mut s.dsn_return, i, |text| value::word(text, RETURNED)),
     },
     Key {
         name: "log",

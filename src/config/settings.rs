@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use super::account::{EightBit, LongLines, Mechanisms, Partial, Pattern, TlsPolicy, TlsVersion};
 use super::url::Url;
 use super::value::{self, Auth, Fault};
+use crate::envelope::{Notify, Returned};
 
 /// What one layer sets.
 #[derive(Default)]
@@ -36,6 +37,8 @@ pub(super) struct Settings {
     pub partial: Option<Set<Partial>>,
     pub eight_bit: Option<Set<EightBit>>,
     pub long_lines: Option<Set<LongLines>>,
+    pub dsn_notify: Option<Set<Notify>>,
+    pub dsn_return: Option<Set<Returned>>,
     pub log: Option<Set<LogTo>>,
     pub log_file: Option<Set<String>>,
 }

@@ -155,6 +155,7 @@ impl Driver<'_, '_> {
                 Event::Server(line) => Notice::Server(line),
                 Event::Message(size) => Notice::Message(size),
                 Event::Verdict(recipient, verdict) => Notice::Verdict(recipient, verdict),
+                Event::Unserved(extension) => Notice::Unserved(extension),
             });
         }
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::smtp::capabilities::Extension;
 use crate::smtp::outcome::Verdict;
 
 /// One thing that happened.
@@ -33,6 +34,8 @@ pub enum Notice {
     Message(u64),
     /// A recipient, by the number in the envelope of this session, has its verdict.
     Verdict(usize, Verdict),
+    /// The server does not offer this, so the message goes without what the sender wished of it.
+    Unserved(Extension),
     /// Something else that a reader of the transcript should know.
     Note(String),
     /// The connection is closed.

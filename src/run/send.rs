@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::io::IsTerminal as _;
 
-use super::submit::{caller, long_lines, prepared, read_failure, reverse_path, stdin, submit, who};
+use super::submit::{caller, dsn, envelope, long_lines, prepared, read_failure, reverse_path, stdin, submit, who};
 use super::{Done, account, configuration, fail, unwritable};
 use crate::address::{Mailbox, parse_list};
 use crate::cli::Global;
 use crate::cli::values::{Body, Format, Send, SendAction, Text};
 use crate::config::account::Log;
-use crate::envelope::ReversePath;
+use crate::envelope::{ReversePath, Wishes};
 use crate::failure::{Exit, Failure};
 use crate::message::compose::{self, Attachment, ComposeError, Draft, Inline, TextError, compose};
 use crate::message::prepare::{FixUps, Recipients, Rules, Sender, local_time};
@@ -79,16 +79,17 @@ pub(super) fn send(global: &Global, call: &Send) -> Done {
         clock: local_time,
     };
     let mut message = prepared(incoming, &rules)?.message;
+    let envelope = envelope(sender, recipients)?.wishing(Wishes { dsn: dsn(&call.dsn, &account) });
     if call.action == SendAction::Submit {
         let style = match call.format {
             Format::Json => Style::Json,
             Format::Text => Style::Person,
         };
-        return submit(global, &account, sender, recipients, message, style);
+        return submit(global, &account, &envelope, message, style);
     }
     let unreadable = |error: std::io::Error| fail(Exit::Io, format!("cannot read the message again: {error}"));
-    let mut head = format!("MAIL FROM:<{}>\n", sender.as_str());
-    recipients.iter().for_each(|recipient| head.push_str(&format!("RCPT TO:<{}>\n", recipient.as_str())));
+    let mut head = format!("MAIL FROM:<{}>\n", envelope.sender().as_str());
+    envelope.recipients().iter().for_each(|recipient| head.push_str(&format!("RCPT TO:<{}>\n", recipient.as_str())));
     report::output(&format!("{head}\n")).map_err(unwritable)?;
     message.rewind().map_err(unreadable)?;
     let mut block = Vec::new();

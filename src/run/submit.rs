@@ -10,7 +10,7 @@ use crate::cli::Global;
 use crate::cli::submission::{self, HeaderFixes, RecipientsFrom, Submission};
 use crate::config::account::{self as settings, Account, Log};
 use crate::deliver::{Attempt, Job, Outcome, Witness, deliver};
-use crate::envelope::{Envelope, ReversePath};
+use crate::envelope::{Dsn, Envelope, ReversePath, Wishes};
 use crate::failure::{Exit, Failure, exit_of};
 use crate::log;
 use crate::message::Message;
@@ -19,7 +19,9 @@ use crate::message::prepare::{
     Caller, FixUps, Identity, LongLines, PrepareError, Prepared, Recipients, Rules, Sender, local_time, prepare,
 };
 use crate::net::Notice;
+use crate::net::drive::Detail;
 use crate::report::{self, Style};
+use crate::smtp::capabilities::Extension;
 use crate::system::{Machine, User};
 
 /// `sendmail`: reads all of the message before anything is opened, then submits it.
@@ -76,22 +78,32 @@ pub(super) fn sendmail(global: &Global, call: &Submission) -> Done {
     recipients.extend(from_header);
     let mut transcript = Transcript::of(global);
     call.warnings.iter().for_each(|warning| transcript.notice(Notice::Note(warning.clone())));
-    submit(global, &account, sender, recipients, message, style)
+    let envelope = envelope(sender, recipients)?.wishing(Wishes { dsn: dsn(&call.dsn, &account) });
+    submit(global, &account, &envelope, message, style)
+}
+
+/// An envelope, or why there is none.
+pub(super) fn envelope(sender: ReversePath, recipients: Vec<Address>) -> Result<Envelope, Vec<Failure>> {
+    Envelope::new(sender, recipients).map_err(|_| {
+        vec![Failure::new(Exit::Usage, "no recipients").hint("Name them as arguments, or in the header with -t.")]
+    })
+}
+
+/// What is wished of notifications in the end.
+pub(super) fn dsn(call: &submission::Dsn, account: &Account) -> Dsn {
+    let submission::Dsn { notify, returned, envelope_id } = call.clone();
+    Dsn { notify: notify.or(account.dsn.notify.clone()), returned: returned.or(account.dsn.returned), envelope_id }
 }
 
 /// Envelope and message to the account's servers, and what came of it on standard error.
 pub(super) fn submit(
     global: &Global,
     account: &Account,
-    sender: ReversePath,
-    recipients: Vec<Address>,
+    envelope: &Envelope,
     message: Message,
     style: Style,
 ) -> Done {
-    let envelope = Envelope::new(sender, recipients).map_err(|_| {
-        vec![Failure::new(Exit::Usage, "no recipients").hint("Name them as arguments, or in the header with -t.")]
-    })?;
-    let outcomes = hand_over(global, account, &envelope, message, style)?;
+    let outcomes = hand_over(global, account, envelope, message, style)?;
     // Output that cannot be written does not change what became of the message: a caller who sees a failure sends again.
     if let Err(error) = report::outcomes(&outcomes, style) {
         report::failures(&unwritable(error), style);
@@ -116,7 +128,7 @@ pub(super) fn hand_over(
     let transcript = Transcript::of(global);
     let detail = transcript.detail();
     let submission = log::Submission { account: &account.name, sender: envelope.sender(), size: facts.size };
-    let mut told = Told { transcript, log: open_log(account, style), submission, style };
+    let mut told = Told { transcript, log: open_log(account, style), submission, style, warned: Vec::new() };
     let job = Job { account, envelope, facts, detail, source: &mut message };
     block_on(deliver(job, &mut told))?.map_err(tls_failure)
 }
@@ -127,10 +139,20 @@ struct Told<'a> {
     log: log::Log,
     submission: log::Submission<'a>,
     style: Style,
+    /// What a person was told already.
+    warned: Vec<Extension>,
 }
 
 impl Witness for Told<'_> {
     fn notice(&mut self, notice: Notice) {
+        // A caller of sendmail takes any output for a failure; the transcript has the line anyway.
+        if let (Notice::Unserved(extension), Style::Person | Style::Json) = (&notice, self.style)
+            && self.transcript.detail() == Detail::Brief
+            && !self.warned.contains(extension)
+        {
+            self.warned.push(*extension);
+            report::warning(*extension);
+        }
         self.transcript.notice(notice);
     }
 

@@ -1,5 +1,6 @@
 //! Actions and events: what a session tells its caller.
 
+use super::capabilities::Extension;
 use super::outcome::Verdict;
 #[cfg(doc)]
 use super::session::Session;
@@ -52,6 +53,8 @@ pub enum Event {
     Message(u64),
     /// A recipient, by the number in the envelope, has its verdict.
     Verdict(usize, Verdict),
+    /// The server does not offer this, so the message goes without what the sender wished of it.
+    Unserved(Extension),
 }
 
 /// Whether TLS is on, and what it is worth.

@@ -15,12 +15,30 @@ pub struct Capabilities {
     pub enhanced_status_codes: bool,
     /// SIZE (RFC 1870).
     pub size: Size,
+    /// DSN (RFC 3461).
+    pub dsn: bool,
     /// Mechanisms after AUTH (RFC 4954), in upper case, without duplicates, in the server's order.
     pub auth: Vec<String>,
     /// Every line after the first as the server wrote it, for people.
     pub lines: Vec<String>,
     /// Keywords that a firewall has overwritten with X.
     pub masked: bool,
+}
+
+/// An extension that a sender may count on, beyond those that all servers have or can be done without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extension {
+    /// Delivery status notifications (RFC 3461).
+    Dsn,
+}
+
+impl Extension {
+    /// Its keyword in the reply to EHLO.
+    pub fn keyword(self) -> &'static str {
+        match self {
+            Extension::Dsn => "DSN",
+        }
+    }
 }
 
 /// What the server says of the size of messages (RFC 1870 section 4).
@@ -55,6 +73,7 @@ impl Capabilities {
                 // An SMTPUTF8 server must take 8-bit content; some list only this (Postfix reads it so).
                 "SMTPUTF8" => found.eight_bit_mime = true,
                 "ENHANCEDSTATUSCODES" => found.enhanced_status_codes = true,
+                "DSN" => found.dsn = true,
                 "SIZE" => found.size = Size::parse(words.next()),
                 "AUTH" => words.filter(|name| name.len() <= NAME_LIMIT).map(str::to_ascii_uppercase).for_each(|name| {
                     if !found.auth.contains(&name) && found.auth.len() < AUTH_LIMIT {

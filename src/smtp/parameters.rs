@@ -1,28 +1,28 @@
 //! MAIL and RCPT with their parameters: each extension adds its own here, where the capabilities allow it.
 
-use super::capabilities::Size;
+use super::action::Event;
+use super::capabilities::{Extension, Size};
 use super::core::Core;
 use super::session::{EightBit, Purpose};
-use crate::envelope::Envelope;
+use crate::envelope::{Envelope, Notify, ReversePath, original_recipient};
 use crate::message::Facts;
 
-/// A command line with its CRLF, in octets (RFC 5321 section 4.5.3.1.4). SIZE and BODY come on top.
-pub(super) const LINE_LIMIT: usize = 512;
+/// A command line with its CRLF, in octets (RFC 5321 section 4.5.3.1.4). Each extension adds the length of its own
+/// parameters, so that only the bare command is measured.
+const LINE_LIMIT: usize = 512;
 
-/// Which parameters go with MAIL.
+/// Which parameters go with MAIL and RCPT.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Parameters {
     /// All that the capabilities allow.
     All,
     /// Only what the message cannot do without, because the server refused the command as it was.
     Needed,
-    /// None at all: the bare command, for its length.
-    None,
 }
 
 /// The MAIL command (RFC 5321 section 4.1.1.2) with the parameters that are asked for.
 pub(super) fn mail(envelope: &Envelope, facts: &Facts, parameters: Parameters, core: &Core) -> String {
-    let mut line = format!("MAIL FROM:<{}>", envelope.sender().as_str());
+    let mut line = bare_mail(envelope);
     if parameters == Parameters::All && core.capabilities.size != Size::NotListed {
         line.push_str(&format!(" SIZE={}", facts.size));
     }
@@ -30,16 +30,86 @@ pub(super) fn mail(envelope: &Envelope, facts: &Facts, parameters: Parameters, c
     let declared = match parameters {
         Parameters::All => true,
         Parameters::Needed => core.settings.eight_bit == EightBit::Refuse,
-        Parameters::None => false,
     };
     if facts.eight_bit && core.capabilities.eight_bit_mime && declared {
         line.push_str(" BODY=8BITMIME");
     }
+    if parameters == Parameters::All && core.capabilities.dsn {
+        let dsn = &envelope.wishes().dsn;
+        // A bounce returns nothing (RFC 3461 section 6.1).
+        if let Some(returned) = dsn.returned.filter(|_| *envelope.sender() != ReversePath::Null) {
+            line.push_str(&format!(" RET={}", returned.value()));
+        }
+        if let Some(id) = &dsn.envelope_id {
+            line.push_str(&format!(" ENVID={}", id.value()));
+        }
+    }
     line
 }
 
-/// The RCPT command for a recipient by its number (RFC 5321 section 4.1.1.3).
+/// The RCPT command for a recipient by its number (RFC 5321 section 4.1.1.3) with its parameters.
 pub(super) fn rcpt(recipient: usize, core: &Core) -> Option<String> {
     let Purpose::Submit(envelope, _) = &core.purpose else { return None };
-    envelope.recipients().get(recipient).map(|address| format!("RCPT TO:<{}>", address.as_str()))
+    let address = envelope.recipients().get(recipient)?;
+    let mut line = format!("RCPT TO:<{}>", address.as_str());
+    if core.parameters == Parameters::All
+        && core.capabilities.dsn
+        && let Some(notify) = notify(envelope)
+    {
+        line.push_str(&format!(" NOTIFY={}", notify.value()));
+        // Some servers refuse it, so it goes only where somebody waits for a notification.
+        if let Some(original) = original_recipient(address) {
+            line.push_str(&format!(" ORCPT={original}"));
+        }
+    }
+    Some(line)
+}
+
+/// Whether MAIL is no longer than the protocol allows.
+pub(super) fn mail_fits(envelope: &Envelope) -> bool {
+    bare_mail(envelope).len() + 2 <= LINE_LIMIT
+}
+
+/// The same of RCPT.
+pub(super) fn rcpt_fits(recipient: usize, core: &Core) -> bool {
+    let Purpose::Submit(envelope, _) = &core.purpose else { return false };
+    let address = envelope.recipients().get(recipient);
+    address.is_some_and(|address| "RCPT TO:<>\r\n".len() + address.as_str().len() <= LINE_LIMIT)
+}
+
+/// Tells of the wishes that this server cannot fulfil, and that the message goes without.
+pub(super) fn tell_of_unserved(core: &mut Core) {
+    if !core.capabilities.dsn {
+        tell_of_dsn(core);
+    }
+}
+
+/// The server has refused MAIL as it was, so it goes without what is not needed.
+pub(super) fn do_with_less(core: &mut Core) {
+    if core.capabilities.dsn {
+        tell_of_dsn(core);
+    }
+    core.parameters = Parameters::Needed;
+}
+
+fn tell_of_dsn(core: &mut Core) {
+    let Purpose::Submit(envelope, _) = &core.purpose else { return };
+    let dsn = &envelope.wishes().dsn;
+    let wished = notify(envelope).is_some()
+        || (dsn.returned.is_some() && *envelope.sender() != ReversePath::Null)
+        || dsn.envelope_id.is_some();
+    if wished {
+        core.events.push_back(Event::Unserved(Extension::Dsn));
+    }
+}
+
+fn bare_mail(envelope: &Envelope) -> String {
+    format!("MAIL FROM:<{}>", envelope.sender().as_str())
+}
+
+/// When a notification is wanted. Nobody is there to get one about a bounce, and it must not cause another
+/// (RFC 3461 section 6.1).
+fn notify(envelope: &Envelope) -> Option<&Notify> {
+    let notify = envelope.wishes().dsn.notify.as_ref();
+    notify.filter(|notify| *envelope.sender() != ReversePath::Null || **notify == Notify::Never)
 }

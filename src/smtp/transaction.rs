@@ -6,7 +6,7 @@ use super::core::{Awaited, Core};
 use super::data::on_data;
 use super::lmtp;
 use super::outcome::{Cause, Trouble, Verdict};
-use super::parameters::{LINE_LIMIT, Parameters, mail, rcpt};
+use super::parameters::{Parameters, do_with_less, mail, mail_fits, rcpt, rcpt_fits, tell_of_unserved};
 use super::reply::{Class, Reply};
 use super::session::{Caution, Closing, EightBit, Partial, Protocol, Purpose, State};
 use super::stage::Stage;
@@ -76,12 +76,15 @@ pub(super) fn first(core: &mut Core) -> State {
         _ if facts.eight_bit && !core.capabilities.eight_bit_mime && core.settings.eight_bit == EightBit::Refuse => {
             Some(Cause::EightBit)
         }
-        _ if mail(envelope, facts, Parameters::None, core).len() + 2 > LINE_LIMIT => Some(Cause::LineTooLong),
+        _ if !mail_fits(envelope) => Some(Cause::LineTooLong),
         _ => None,
     };
     match hindrance {
         Some(cause) => core.give_up(Trouble { stage: Stage::Mail, cause }),
-        None => next(Before::Nothing, core),
+        None => {
+            tell_of_unserved(core);
+            next(Before::Nothing, core)
+        }
     }
 }
 
@@ -91,7 +94,7 @@ pub(super) fn next(before: Before, core: &mut Core) -> State {
     let mut members = Vec::new();
     while members.len() < limit {
         let Some(recipient) = core.pending.pop_front() else { break };
-        if rcpt(recipient, core).is_some_and(|line| line.len() + 2 <= LINE_LIMIT) {
+        if rcpt_fits(recipient, core) {
             members.push(recipient);
         } else {
             core.settle(recipient, Trouble { stage: Stage::Rcpt, cause: Cause::LineTooLong }.verdict());
@@ -259,7 +262,7 @@ fn settle_others(core: &mut Core) {
 /// good, in which case its reply is the verdict of all recipients.
 pub(super) fn mail_refused(transaction: Transaction, reply: Reply, core: &mut Core) -> State {
     if matches!(reply.code(), 455 | 500 | 501 | 504 | 555) && may_do_with_less(core) {
-        core.parameters = Parameters::Needed;
+        do_with_less(core);
         return begin(transaction.members, Before::Unfinished, core);
     }
     settle_refused_mail(reply, core);

@@ -7,6 +7,7 @@ use posthaste::config::account::{
     TlsVersion,
 };
 use posthaste::config::{Form, Key, SCHEMA, secret};
+use posthaste::envelope::{Notify, Occasion, Returned};
 
 use super::place::Place;
 
@@ -16,7 +17,7 @@ type Row = (&'static str, &'static str, &'static str, &'static str, fn(&Account)
 const SERVER: &str = "server = \"submissions://smtp.example.org\"\n";
 const PIN: &str = "\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"";
 
-const TABLE: [Row; 27] = [
+const TABLE: [Row; 29] = [
     (
         "server",
         "[\"smtp://a.example\", \"submission://b.example:26\"]",
@@ -82,6 +83,10 @@ const TABLE: [Row; 27] = [
     ("partial", "\"all-or-none\"", "all-or-none", "", |a| a.partial == Partial::AllOrNone),
     ("eight-bit", "\"refuse\"", "refuse", "", |a| a.eight_bit == EightBit::Refuse),
     ("long-lines", "\"pass\"", "pass", "", |a| a.long_lines == LongLines::Pass),
+    ("dsn-notify", "\"Delay,failure\"", "delay,failure", "", |a| {
+        a.dsn.notify == Some(Notify::On(vec![Occasion::Delay, Occasion::Failure]))
+    }),
+    ("dsn-return", "\"hdrs\"", "hdrs", "", |a| a.dsn.returned == Some(Returned::Headers)),
     ("log", "\"journal\"", "journal", "", |a| a.log == Log::Journal),
     ("log-file", "\"/var/log/posthaste\"", "/var/log/posthaste", "", |a| {
         a.log == Log::File("/var/log/posthaste".into())

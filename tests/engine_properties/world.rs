@@ -366,7 +366,7 @@ impl World {
                         body.answers += 1;
                     }
                 }
-                Event::Server(_) | Event::Message(_) => {}
+                Event::Server(_) | Event::Message(_) | Event::Unserved(_) => {}
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Calls that succeed, as programs make them. The numbers are those of the list of conformance cases.
 
-use posthaste::server::transaction::Body;
+use posthaste::server::transaction::{Body, Return};
 use posthaste::system::User;
 
 use super::program::{Program, WAYS, Way, me};
@@ -255,6 +255,13 @@ const CASES: &[Case] = &[
         sender: "me@o.test",
         recipients: &["a@x.test"],
         author: Author::Address("me@o.test"),
+        check: |mail| {
+            let dsn = |mail: &Mail| (mail.envelope.ret, mail.envelope.envid.clone());
+            assert_eq!(dsn(mail), (Some(Return::Hdrs), Some("id1".to_owned())));
+            let recipient = &mail.envelope.recipients[0];
+            assert_eq!(recipient.notify.as_deref(), Some("FAILURE,DELAY"));
+            assert_eq!(recipient.orcpt.as_deref(), Some("rfc822;a@x.test"));
+        },
         ..CASE
     },
     Case {

@@ -7,7 +7,7 @@ use std::thread;
 use posthaste::server::options::{Credential, Extension, Faults, Login, Options, Tls};
 use posthaste::server::sink::{Sink, SinkEvent, SinkOptions};
 use posthaste::server::store::{Content, Received};
-use posthaste::server::transaction::Body;
+use posthaste::server::transaction::{Body, Transaction};
 use tokio::sync::oneshot;
 
 use super::wire::{Recorded, Wire};
@@ -27,6 +27,8 @@ pub struct Mail {
     pub sender: String,
     pub recipients: Vec<String>,
     pub body_type: Option<Body>,
+    /// All that MAIL and RCPT said.
+    pub envelope: Transaction,
     pub user: Option<String>,
     pub octets: Vec<u8>,
 }
@@ -124,6 +126,7 @@ impl Mail {
             sender: received.transaction.sender.as_str().to_owned(),
             recipients: received.transaction.recipients.iter().map(|to| to.address.as_str().to_owned()).collect(),
             body_type: received.transaction.body,
+            envelope: received.transaction,
             user: received.user,
             octets,
         }

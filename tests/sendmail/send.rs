@@ -1,5 +1,8 @@
 //! `posthaste send`: people read what it says, and programs its JSON.
 
+use posthaste::server::options::{Extension, Options};
+use posthaste::server::transaction::Return;
+
 use super::program::{Ended, Program, me, run};
 use super::relay::{Relay, guarded, plain};
 
@@ -23,6 +26,37 @@ fn a_message_from_arguments_arrives() {
     assert_eq!((mail.sender.as_str(), mail.decoded().as_str()), (me().as_str(), "h\n.\ni\n"));
     assert_eq!(mail.recipients, ["bob@x.test", "c@x.test"]);
     assert!(mail.fields("Bcc").is_empty());
+}
+
+/// P-272: from the flags, else from the configuration, to the relay.
+#[test]
+fn notifications_are_asked_for() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    let asked = |args: &[&str]| {
+        let args = [&["--to", "bob@x.test", "--body", "b"], args].concat();
+        let variables = [("POSTHASTE_DSN_NOTIFY", "never"), ("POSTHASTE_DSN_RETURN", "full")];
+        let mut command = program.posthaste(&[&["send"], &args[..]].concat());
+        run(command.envs(variables), b"").assert_silent_success();
+        let envelope = relay.take().mail().envelope;
+        (envelope.recipients[0].notify.clone(), envelope.ret, envelope.envid)
+    };
+    let all = ["--dsn-notify", "success,failure", "--dsn-return", "hdrs", "--dsn-envid", "order 4711"];
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(asked(&all), (text("SUCCESS,FAILURE"), Some(Return::Hdrs), text("order+204711")));
+    assert_eq!(asked(&[]), (text("NEVER"), Some(Return::Full), None));
+    assert_eq!(asked(&["--dsn-notify", "off", "--dsn-return", "OFF"]), (None, None, None));
+}
+
+/// P-276
+#[test]
+fn a_person_is_told_that_nobody_is_asked_for_notifications() {
+    let relay = Relay::start(Options { extensions: vec![Extension::Pipelining], ..plain() });
+    let program = Program::to(relay.wire.address);
+    let ended = send(&program, &["--to", "bob@x.test", "--body", "b", "--dsn-notify", "success"]);
+    let told = "posthaste: the server does not offer DSN: nobody asks it for notifications\n";
+    assert_eq!((ended.code(), ended.stderr.as_str()), (0, told));
+    assert_eq!(relay.take().mail().envelope.recipients[0].notify, None);
 }
 
 #[test]

@@ -43,6 +43,7 @@ pub fn play(dialogue: &Dialogue, cut: Cut) -> Result<(), Wrong> {
         told: vec![0; recipients.len()],
         open: (0..recipients.len()).collect(),
         verdicts: vec![None; recipients.len()],
+        unserved: Vec::new(),
         connection: 0,
         // SYN.
         flights: 1,
@@ -92,6 +93,8 @@ struct Player<'a> {
     open: Vec<usize>,
     /// What became of all recipients.
     verdicts: Vec<Option<Verdict>>,
+    /// Keywords of wishes that the message went without.
+    unserved: Vec<String>,
     /// The number of the connection, from 0.
     connection: usize,
     flights: usize,
@@ -262,7 +265,9 @@ impl Player<'_> {
         let Purpose::Submit(envelope, facts) = purpose else { return Err(self.wrong("a probe is made once")) };
         self.open.retain(|at| matches!(self.verdicts[*at], Some(Verdict::Deferred(_))));
         let open = self.open.iter().map(|at| envelope.recipients()[*at].clone()).collect();
+        let wishes = envelope.wishes().clone();
         let envelope = Envelope::new(envelope.sender().clone(), open).map_err(|error| self.wrong(error.to_string()))?;
+        let envelope = envelope.wishing(wishes);
         let settings = Settings { caution, ..self.dialogue.setup.settings.clone() };
         self.session = Session::new(settings, Purpose::Submit(envelope, facts));
         self.told = vec![0; self.open.len()];
@@ -319,6 +324,7 @@ impl Player<'_> {
                 Told::Message(size) => self.said.push(Step::Message { size }),
                 Told::Server(line) => self.heard.push(line),
                 Told::Verdict(recipient, _) => self.told[recipient] += 1,
+                Told::Unserved(extension) => self.unserved.push(extension.keyword().to_owned()),
             }
         }
     }
@@ -386,6 +392,9 @@ impl Player<'_> {
         let dialogue = self.dialogue;
         if let Some(flights) = dialogue.flights.filter(|flights| *flights != self.flights) {
             return Err(dialogue.wrong(1, format!("{} flights, not {flights}", self.flights)));
+        }
+        if self.unserved != dialogue.unserved {
+            return Err(dialogue.wrong(1, format!("unserved are {:?}, not {:?}", self.unserved, dialogue.unserved)));
         }
         let retry = match self.session.retry() {
             Caution::None => "none",

@@ -14,6 +14,7 @@
 //! = flights 5                              the client's turns, with SYN and ClientHello (protocol list, section AN)
 //! = exit 75                                where it does not follow from the verdicts; also `= hint words`,
 //! = retry serial                           for a next connection; for a probe `= trouble words` or `= no trouble`
+//! = unserved DSN                           a wish that the message goes without
 //! ```
 //!
 //! Lines of the server know `\r`, `\n`, `\t`, `\\`, `\xNN`, and `\n` or `\c` (nothing) at the end instead of CRLF.
@@ -35,6 +36,8 @@ pub struct Dialogue {
     pub flights: Option<usize>,
     pub exit: Option<u8>,
     pub retry: Option<String>,
+    /// Keywords that the server lacks, and of which the sender is told.
+    pub unserved: Vec<String>,
     /// Words of the hint that a person gets.
     pub hint: Option<String>,
     /// What ends a probe; the outer `None` is for no word about it.
@@ -130,6 +133,7 @@ impl Dialogue {
             flights: None,
             exit: None,
             retry: None,
+            unserved: Vec::new(),
             hint: None,
             trouble: None,
         };
@@ -217,6 +221,7 @@ impl Dialogue {
             "flights" => self.flights = Some(number()?),
             "exit" => self.exit = Some(u8::try_from(number()?).map_err(|_| "no exit code".to_owned())?),
             "hint" => self.hint = Some(rest.to_owned()),
+            "unserved" => self.unserved.push(rest.to_owned()),
             "retry" => self.retry = Some(rest.to_owned()),
             "trouble" => self.trouble = Some(Some(rest.to_owned())),
             "no" if rest == "trouble" => self.trouble = Some(None),

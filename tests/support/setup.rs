@@ -16,13 +16,14 @@
 //! ! partial deliver | all-or-none
 //! ! caution none | helo | clear-text | serial
 //! ! lmtp                                          what is spoken is LMTP
+//! ! dsn notify failure,delay                      what the sender wishes of notifications; also return and envid
 //! ! probe                                         there is no message
 //! ! in one piece                                  the server's turn arrives whole: cut, it would mean something else
 //! ! only engine reason                            not through the binary
 //! ```
 
 use posthaste::address::Address;
-use posthaste::envelope::{Envelope, ReversePath};
+use posthaste::envelope::{Envelope, NoSuchWish, ReversePath, Wishes};
 use posthaste::message::Facts;
 use posthaste::smtp::sasl::{BY_STRENGTH, Mechanism};
 use posthaste::smtp::session::{
@@ -35,6 +36,7 @@ pub struct Setup {
     pub secret: String,
     pub from: String,
     pub to: Vec<String>,
+    pub wishes: Wishes,
     pub aim: Aim,
     pub pieces: Pieces,
     /// Why the binary cannot play it.
@@ -84,6 +86,7 @@ impl Default for Setup {
             secret: String::new(),
             from: "alice@example.org".to_owned(),
             to: vec!["bob@example.net".to_owned()],
+            wishes: Wishes::default(),
             aim: Aim::Submit,
             pieces: Pieces::Any,
             only_engine: None,
@@ -131,6 +134,7 @@ impl Setup {
                 self.settings.caution = all[word(&["none", "helo", "clear-text", "serial"])?];
             }
             "lmtp" => self.settings.protocol = Protocol::Lmtp,
+            "dsn" => self.dsn(value)?,
             "probe" => self.aim = Aim::Probe,
             "in" if value == "one piece" => self.pieces = Pieces::One,
             "only" => match value.strip_prefix("engine ") {
@@ -138,6 +142,19 @@ impl Setup {
                 None => return Err("`! only engine` needs a reason".to_owned()),
             },
             _ => return Err(format!("there is no setting `{text}`")),
+        }
+        Ok(())
+    }
+
+    fn dsn(&mut self, text: &str) -> Result<(), String> {
+        let (key, value) = text.split_once(' ').unwrap_or((text, ""));
+        let wrong = |error: NoSuchWish| error.to_string();
+        let dsn = &mut self.wishes.dsn;
+        match key {
+            "notify" => dsn.notify = Some(value.parse().map_err(wrong)?),
+            "return" => dsn.returned = Some(value.parse().map_err(wrong)?),
+            "envid" => dsn.envelope_id = Some(value.parse().map_err(wrong)?),
+            _ => return Err(format!("there is no `! dsn {key}`")),
         }
         Ok(())
     }
@@ -219,6 +236,6 @@ impl Setup {
         let to: Result<Vec<_>, _> = self.to.iter().map(|address| Address::parse(address)).collect();
         let envelope =
             Envelope::new(from, to.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;
-        Ok(Purpose::Submit(envelope, self.facts()))
+        Ok(Purpose::Submit(envelope.wishing(self.wishes.clone()), self.facts()))
     }
 }

@@ -1,0 +1,206 @@
+//! The values of delivery status notifications (RFC 3461 section 4), and xtext, in which they are written.
+
+use std::str::FromStr;
+
+use crate::address::Address;
+
+/// When a notification is wanted (RFC 3461 section 4.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notify {
+    /// In no case.
+    Never,
+    /// In these cases; not empty, none twice.
+    On(Vec<Occasion>),
+}
+
+/// A case in which a notification is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// The message was delivered.
+    Success,
+    /// It was not and will not be.
+    Failure,
+    /// It was not yet.
+    Delay,
+}
+
+/// What of the message a notification brings back (RFC 3461 section 4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returned {
+    /// All of it.
+    Full,
+    /// The header.
+    Headers,
+}
+
+/// What notifications call the message (RFC 3461 section 4.4): printable ASCII, in xtext 1 to 100 octets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvelopeId(String);
+
+/// A text is no wish that RFC 3461 knows; it says what would be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NoSuchWish(&'static str);
+
+/// Most octets of ENVID (RFC 3461 section 4.4).
+const ENVELOPE_ID_LIMIT: usize = 100;
+
+/// Most octets of ORCPT (RFC 3461 section 4.2).
+const ORIGINAL_RECIPIENT_LIMIT: usize = 500;
+
+impl Notify {
+    /// The value of NOTIFY.
+    pub fn value(&self) -> String {
+        match self {
+            Notify::Never => "NEVER".to_owned(),
+            Notify::On(occasions) => occasions.iter().map(|occasion| occasion.word()).collect::<Vec<_>>().join(","),
+        }
+    }
+}
+
+impl FromStr for Notify {
+    type Err = NoSuchWish;
+
+    /// Reads `never` or a list of `success`, `failure` and `delay`, in any case.
+    fn from_str(text: &str) -> Result<Self, NoSuchWish> {
+        const WISH: NoSuchWish = NoSuchWish("it is never, or a list of success, failure and delay");
+        if text.trim().eq_ignore_ascii_case("never") {
+            return Ok(Notify::Never);
+        }
+        let mut occasions = Vec::new();
+        for word in text.split(',').map(str::trim) {
+            let known = [Occasion::Success, Occasion::Failure, Occasion::Delay];
+            let named = known.into_iter().find(|occasion| occasion.word().eq_ignore_ascii_case(word));
+            let occasion = named.ok_or(WISH)?;
+            if !occasions.contains(&occasion) {
+                occasions.push(occasion);
+            }
+        }
+        Ok(Notify::On(occasions))
+    }
+}
+
+impl Occasion {
+    fn word(self) -> &'static str {
+        match self {
+            Occasion::Success => "SUCCESS",
+            Occasion::Failure => "FAILURE",
+            Occasion::Delay => "DELAY",
+        }
+    }
+}
+
+impl Returned {
+    /// The value of RET.
+    pub fn value(self) -> &'static str {
+        match self {
+            Returned::Full => "FULL",
+            Returned::Headers => "HDRS",
+        }
+    }
+}
+
+impl FromStr for Returned {
+    type Err = NoSuchWish;
+
+    /// Reads `full` or `hdrs`, in any case.
+    fn from_str(text: &str) -> Result<Self, NoSuchWish> {
+        let known = [Returned::Full, Returned::Headers];
+        let named = known.into_iter().find(|part| part.value().eq_ignore_ascii_case(text.trim()));
+        named.ok_or(NoSuchWish("it is full or hdrs"))
+    }
+}
+
+impl EnvelopeId {
+    /// The value of ENVID.
+    pub fn value(&self) -> String {
+        xtext(&self.0)
+    }
+
+    /// The identifier as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for EnvelopeId {
+    type Err = NoSuchWish;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchWish> {
+        let printable = text.bytes().all(|octet| matches!(octet, b' '..=b'~'));
+        match printable && (1..=ENVELOPE_ID_LIMIT).contains(&xtext(text).len()) {
+            true => Ok(EnvelopeId(text.to_owned())),
+            false => {
+                Err(NoSuchWish("it is 1 to 100 printable characters of ASCII, of which + = and blanks count three"))
+            }
+        }
+    }
+}
+
+/// The value of ORCPT for a recipient whose address nobody has changed: type and address (RFC 3461 section 4.2).
+/// `None` where it would be too long.
+pub fn original_recipient(address: &Address) -> Option<String> {
+    let value = format!("rfc822;{}", xtext(address.as_str()));
+    (value.len() <= ORIGINAL_RECIPIENT_LIMIT).then_some(value)
+}
+
+/// A text in xtext (RFC 3461 section 4): all but visible ASCII, `+` and `=` in hexadecimal.
+pub fn xtext(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for octet in text.bytes() {
+        match octet {
+            b'+' | b'=' => encoded.push_str(&format!("+{octet:02X}")),
+            b'!'..=b'~' => encoded.push(char::from(octet)),
+            _ => encoded.push_str(&format!("+{octet:02X}")),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// P-273
+    #[test]
+    fn xtext_leaves_visible_ascii_but_for_two_characters() {
+        assert_eq!(xtext("a+b=c d"), "a+2Bb+3Dc+20d");
+        assert_eq!(xtext("\u{7f}~!\t"), "+7F~!+09");
+        assert_eq!(xtext("k\u{f8}"), "k+C3+B8");
+    }
+
+    /// P-272
+    #[test]
+    fn words_of_wishes_are_read_in_any_case() {
+        let notify = |text: &str| text.parse::<Notify>().map(|notify| notify.value());
+        assert_eq!(notify("Never").as_deref(), Ok("NEVER"));
+        assert_eq!(notify("delay, success,DELAY").as_deref(), Ok("DELAY,SUCCESS"));
+        for bad in ["", "never,success", "success,", "sometimes", "success delay"] {
+            assert!(notify(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!("HDRS".parse(), Ok(Returned::Headers));
+        assert_eq!("full".parse(), Ok(Returned::Full));
+        assert!("half".parse::<Returned>().is_err());
+    }
+
+    /// P-275: the limit is on what is sent, where a plus has three octets.
+    #[test]
+    fn envelope_identifiers_are_short_and_printable() {
+        let value = |text: &str| text.parse::<EnvelopeId>().ok().map(|id| id.value());
+        assert_eq!(value("a+b 1").as_deref(), Some("a+2Bb+201"));
+        assert_eq!(value(&"x".repeat(100)), Some("x".repeat(100)));
+        assert_eq!(value(&"+".repeat(33)).map(|value| value.len()), Some(99));
+        for bad in [String::new(), "x".repeat(101), "+".repeat(34), "k\u{f8}".to_owned(), "a\tb".to_owned()] {
+            assert_eq!(value(&bad), None, "{bad:?}");
+        }
+    }
+
+    /// P-274
+    #[test]
+    fn the_original_recipient_is_the_recipient() {
+        let value = |text: &str| original_recipient(&Address::parse(text).unwrap());
+        assert_eq!(value("user+tag@example.com").as_deref(), Some("rfc822;user+2Btag@example.com"));
+        assert_eq!(value("\"a b\"@example.com").as_deref(), Some("rfc822;\"a+20b\"@example.com"));
+        assert_eq!(value(&format!("{}@example.com", "x".repeat(600))), None);
+    }
+}
