@@ -9,7 +9,7 @@ use crate::cli::Global;
 use crate::config::Config;
 use crate::config::account::Log;
 use crate::deliver::Outcome;
-use crate::envelope::{Envelope, ReversePath};
+use crate::envelope::{Envelope, ReversePath, Wishes};
 use crate::failure::{self, Exit, Failure};
 use crate::message::incoming::{Incoming, ReadError};
 use crate::message::prepare::{FixUps, Identity, Recipients, Rules, Sender, local_time};
@@ -161,6 +161,7 @@ impl Client<'_> {
         };
         let message = prepared(incoming, &rules)?.message;
         let envelope = Envelope::new(sender, recipients).map_err(|error| fail(Exit::Data, error.to_string()))?;
+        let envelope = envelope.wishing(Wishes { dsn: account.dsn.clone() });
         hand_over(self.global, &account, &envelope, message, Style::Quiet)
     }
 }

@@ -96,13 +96,7 @@ pub(super) fn dsn(call: &submission::Dsn, account: &Account) -> Dsn {
 }
 
 /// Envelope and message to the account's servers, and what came of it on standard error.
-pub(super) fn submit(
-    global: &Global,
-    account: &Account,
-    envelope: &Envelope,
-    message: Message,
-    style: Style,
-) -> Done {
+pub(super) fn submit(global: &Global, account: &Account, envelope: &Envelope, message: Message, style: Style) -> Done {
     let outcomes = hand_over(global, account, envelope, message, style)?;
     // Output that cannot be written does not change what became of the message: a caller who sees a failure sends again.
     if let Err(error) = report::outcomes(&outcomes, style) {
