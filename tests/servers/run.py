@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import faults  # noqa: E402
 import routes  # noqa: E402
+import sink_faults  # noqa: E402
 from client import Client  # noqa: E402
 from debian import Unavailable  # noqa: E402
 from exim_rig import Exim  # noqa: E402
@@ -34,21 +35,24 @@ def main() -> int:
     root = Path(__file__).resolve().parents[2]
     parser = argparse.ArgumentParser(description="Tests posthaste against real mail servers.")
     parser.add_argument("binary", type=lambda path: Path(path).resolve(strict=True))
-    parser.add_argument("--only", choices=[server.name for server in SERVERS], help="test this server alone")
+    parser.add_argument("--only", choices=[*(server.name for server in SERVERS), sink_faults.NAME], help="test this server alone")
     parser.add_argument("--cache", type=Path, default=root / "target/servers", help="where packages are kept")
     options = parser.parse_args()
 
     # So that the servers are stopped and their directories removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     tally = Tally()
-    for server in SERVERS:
-        if options.only in (None, server.name):
+    tests = {server.name: lambda server=server: test(server, options.cache.resolve(), options.binary, tally)
+             for server in SERVERS}
+    tests[sink_faults.NAME] = lambda: sink_faults.run(options.cache.resolve(), options.binary, tally)
+    for name, run in tests.items():
+        if options.only in (None, name):
             try:
-                test(server, options.cache.resolve(), options.binary, tally)
+                run()
             # An AssertionError is a row's; these mean that nothing more can be learnt here, and each may have cost
             # half a minute of waiting.
             except (Unavailable, RuntimeError, OSError, subprocess.SubprocessError) as trouble:
-                tally.give_up(server.name, trouble)
+                tally.give_up(name, trouble)
     return tally.close()
 
 
