@@ -7,15 +7,19 @@ use super::outcome::{Cause, Trouble, Verdict};
 use super::reply::{Class, Reply};
 use super::session::{Caution, Closing, Protocol, Purpose, State};
 use super::stage::Stage;
-use super::transaction::{Before, Transaction, is_about_pipelining, mail_refused, next, settle_accepted, shut_down};
+use super::transaction::{
+    Before, Transaction, is_about_pipelining, mail_refused, next, settle_accepted, settle_refused_mail, shut_down,
+};
 
 pub(super) fn on_data(mut transaction: Transaction, reply: Reply, core: &mut Core) -> State {
     let refused_mail = transaction.refused_mail.take();
     match reply.class() {
         // A yes to DATA is against the protocol: nothing that follows could be told apart.
         Class::Success => {
-            let (stage, reply) = refused_mail.map_or((Stage::Data, reply), |reply| (Stage::Mail, reply));
-            core.fail_all(Trouble { stage, cause: Cause::Replied(reply) });
+            match refused_mail {
+                Some(reply) => settle_refused_mail(reply, core),
+                None => core.fail_all(Trouble { stage: Stage::Data, cause: Cause::Replied(reply) }),
+            }
             State::Closed(Closing::Abruptly)
         }
         Class::Intermediate if refused_mail.is_none() && !transaction.accepted.is_empty() => State::Body(transaction),
@@ -23,7 +27,7 @@ pub(super) fn on_data(mut transaction: Transaction, reply: Reply, core: &mut Cor
         // (RFC 2920 section 3.1).
         Class::Intermediate => {
             if let Some(reply) = refused_mail {
-                core.fail_all(Trouble { stage: Stage::Mail, cause: Cause::Replied(reply) });
+                settle_refused_mail(reply, core);
             }
             match core.settings.protocol {
                 Protocol::Smtp => {

@@ -275,7 +275,8 @@ fn may_do_with_less(core: &Core) -> bool {
     mail(envelope, facts, core.parameters, core) != mail(envelope, facts, Parameters::Needed, core)
 }
 
-fn settle_refused_mail(reply: Reply, core: &mut Core) {
+/// The reply to MAIL is the verdict of all, unless it comes from a server that does not bear a group of commands.
+pub(super) fn settle_refused_mail(reply: Reply, core: &mut Core) {
     let about_pipelining = is_about_pipelining(&reply) && core.group > 1;
     let trouble = Trouble { stage: Stage::Mail, cause: Cause::Replied(reply) };
     if about_pipelining {
@@ -285,13 +286,18 @@ fn settle_refused_mail(reply: Reply, core: &mut Core) {
     core.fail_all(trouble);
 }
 
-/// "Improper use of SMTP command pipelining", "synchronization error": from servers that list it and do not bear it.
+/// "Improper use of SMTP command pipelining", "synchronization error": from servers that list it and do not bear it. Some
+/// lose their place in the group instead, and find commands out of sequence that are not; a 503 may ask for a login too.
 pub(super) fn is_about_pipelining(reply: &Reply) -> bool {
-    matches!(reply.code(), 500 | 503 | 554)
-        && reply.lines().iter().any(|line| {
-            let line = line.to_ascii_lowercase();
-            line.contains("pipelin") || line.contains("synchroni")
-        })
+    let says = |words: &[&str]| {
+        let lines = reply.lines().iter().map(|line| line.to_ascii_lowercase());
+        lines.into_iter().any(|line| words.iter().any(|word| line.contains(word)))
+    };
+    match reply.code() {
+        503 => !says(&["auth", "log in", "login"]),
+        500 | 554 => says(&["pipelin", "synchroni"]),
+        _ => false,
+    }
 }
 
 /// The session ends here, and not by a reply to what the state waits for.

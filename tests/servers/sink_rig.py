@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,22 +33,23 @@ class Kept:
 class Sink:
     """One smtp-sink with flags of its own, on a free port of 127.0.0.1, until the end of the `with` block."""
 
-    def __init__(self, root: Path, *flags: str, one_file: bool = False):
+    def __init__(self, root: Path, *flags: str):
         self.root = root
         self.flags = flags
-        self.one_file = one_file
+        self.lock = threading.Lock()
 
     def __enter__(self) -> "Sink":
         self.dir = Path(tempfile.mkdtemp(prefix="posthaste-sink-"))
         self.dir.chmod(0o777)
         (self.port,) = free_ports(1)
         libraries = f"{self.root}/usr/lib/postfix:{self.root}/usr/lib/x86_64-linux-gnu"
-        keep = ["-D", f"{self.dir}/all"] if self.one_file else ["-d", f"{self.dir}/one."]
+        # The files' names are made of what stands here; all messages go into one, if the flags say so.
+        keep = [] if "-D" in self.flags else ["-d", "one."]
         # A process namespace: the sink changes its user, and would outlive the test when that is killed.
         command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child",
                    str(self.root / "usr/sbin/smtp-sink"), "-u", "nobody", *keep, *self.flags, f"127.0.0.1:{self.port}", "64"]
         with open(self.dir / "log", "wb") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.dir,
                                             env=os.environ | {"LD_LIBRARY_PATH": libraries})
         try:
             self._wait(lambda: listens(self.port), "to listen")
@@ -61,13 +63,16 @@ class Sink:
         self.process.wait()
         shutil.rmtree(self.dir, ignore_errors=True)
 
-    def kept(self) -> list[Kept]:
-        """All that is kept, once the sink is done with every session."""
+    def take(self) -> list[Kept]:
+        """All that it has kept since the last call, once the sink is done with every session."""
         # A message is in its file before its reply is sent, and a file without a reply is removed when the sink sees
         # the end of the connection.
         if self.process.poll() is None:
             self._wait(lambda: not connected(self.port), "to close its connections")
-        texts = [path.read_bytes() for path in sorted(self.dir.iterdir()) if path.name != "log"]
+        paths = [path for path in self.dir.iterdir() if path.name != "log"]
+        texts = [path.read_bytes() for path in paths]
+        for path in paths:
+            path.unlink()
         return [kept for text in texts for kept in parse(text)]
 
     def _wait(self, happened, what: str) -> None:
