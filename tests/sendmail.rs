@@ -20,6 +20,8 @@ mod program;
 mod refused;
 #[path = "sendmail/relay.rs"]
 mod relay;
+#[path = "support/secrets.rs"]
+mod secrets;
 #[path = "sendmail/send.rs"]
 mod send;
 #[path = "sendmail/signals.rs"]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "support/certificates.rs"]
+mod certificates;
 #[path = "support/dialogue.rs"]
 mod dialogue;
 #[path = "wire/server.rs"]
@@ -19,11 +21,12 @@ use std::thread;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use certificates::certificates;
 use dialogue::{Dialogue, Event, Item, Step, Wrong, all};
 use posthaste::address::Address;
 use posthaste::envelope::Wishes;
 use posthaste::smtp::session::{EightBit, LoginMode, Partial, Purpose, TlsMode};
-use server::{certificates, scheme, serve};
+use server::{scheme, serve};
 
 /// P-197 P-241
 #[test]

@@ -6,11 +6,9 @@ use std::net::TcpStream;
 use std::process::{Child, Stdio};
 use std::thread;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-
 use super::program::{Ended, Program, run};
 use super::relay::{Relay, guarded, login};
+use super::secrets::{PASSWORD, USER, secrets};
 use super::wire::{Peer, Wire, holds};
 
 const S: &[u8] = b"Subject: s\n\nb\n";
@@ -243,22 +241,6 @@ fn controls_in_names_are_escaped() {
         let control = ended.stderr.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
         assert!(control.is_none(), "{:?}", ended.stderr);
     }
-}
-
-const USER: &str = "alice@example.org";
-const PASSWORD: &str = "Tr0ub4dor&3-horse";
-
-/// The password, and forms in which it travels.
-fn secrets() -> [Vec<u8>; 5] {
-    let plain = format!("\0{USER}\0{PASSWORD}");
-    let hex: String = PASSWORD.bytes().map(|octet| format!("{octet:02x}")).collect();
-    [
-        PASSWORD.into(),
-        BASE64.encode(PASSWORD).into(),
-        BASE64.encode(&plain).into(),
-        plain.into_bytes(),
-        hex.into_bytes(),
-    ]
 }
 
 fn assert_no_secret(ended: &Ended, octets: &[u8]) {

@@ -2,52 +2,19 @@
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use posthaste::net::tls::provider;
 use posthaste::smtp::session::{Protocol, Settings, TlsMode};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+use crate::certificates::certificates;
 use crate::dialogue::{Dialogue, Event, Item, Step, Wrong};
 
 /// Nothing here takes long; a test that hangs must end all the same.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A flight of up to so many octets is one TLS record, and one segment on the loopback interface.
 const ONE_PIECE: usize = 16 * 1024;
-
-/// The certificates of all tests: one that is trusted, and one by a stranger.
-pub struct Certificates {
-    pub authority_pem: String,
-    trusted: Arc<ServerConfig>,
-    strange: Arc<ServerConfig>,
-}
-
-pub fn certificates() -> &'static Certificates {
-    static MADE: OnceLock<Certificates> = OnceLock::new();
-    MADE.get_or_init(|| {
-        let (authority_pem, trusted) = certificate();
-        Certificates { authority_pem, trusted, strange: certificate().1 }
-    })
-}
-
-fn certificate() -> (String, Arc<ServerConfig>) {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
-    let mut config = ServerConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
-        .unwrap();
-    config.send_tls13_tickets = 0;
-    (authority.pem(), Arc::new(config))
-}
 
 /// Plays the dialogue, on as many connections as it has; another one finds nobody.
 pub fn serve(listener: TcpListener, dialogue: &Dialogue) -> Result<(), Wrong> {
