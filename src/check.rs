@@ -113,7 +113,7 @@ pub async fn check(account: &Account, witness: &mut dyn Witness) -> Result<Vec<S
         let label = server.to_string();
         let mut steps = Steps::new();
         witness.notice(Notice::Connecting { server: label.clone() });
-        let report = match socket::connect(&server.endpoint, account.timeouts.connect).await {
+        let report = match socket::connect(&server.endpoint, &account.reach, account.timeouts.connect).await {
             Err(cause) => steps.report(label, account, None, Some(Trouble { stage: Stage::Connect, cause })),
             Ok(Connection { stream, peer, local }) => {
                 let connected = Notice::Connected { peer, local };

@@ -165,7 +165,7 @@ async fn one_session(
     let recipients = envelope.recipients().to_vec();
     witness.notice(Notice::Connecting { server: server_label.clone() });
     let mut peer = None;
-    let connected = socket::connect(&server.endpoint, job.account.timeouts.connect).await;
+    let connected = socket::connect(&server.endpoint, &job.account.reach, job.account.timeouts.connect).await;
     let attempt = match connected {
         Err(cause) => {
             let verdict = Trouble { stage: Stage::Connect, cause }.verdict();
@@ -225,7 +225,7 @@ fn login(account: &Account, server: &Server) -> LoginMode {
         Mechanisms::Named(names) => names.iter().filter_map(|name| Mechanism::named(name)).collect(),
     };
     // A password without TLS stays on this machine, or is not sent (RFC 4954 section 14).
-    let clear_text = match (server.is_here(), account.tls.policy_for(server)) {
+    let clear_text = match (server.is_here(&account.reach.via), account.tls.policy_for(server)) {
         (true, TlsPolicy::None) => ClearText::Allowed,
         _ => ClearText::Never,
     };

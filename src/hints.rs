@@ -44,6 +44,9 @@ pub fn for_trouble(trouble: &Trouble, server: &str) -> Option<String> {
         }
         Cause::NoMechanism(_) => "Check the key auth, and that this is the server's port for submission.".into(),
         Cause::ClearTextLogin => "Use submission:// or submissions://, with tls = \"required\".".into(),
+        Cause::NoSuchHost(reason) | Cause::Unreachable(reason) if reason.starts_with("the proxy ") => {
+            "Check the key proxy, and what the proxy allows.".into()
+        }
         Cause::NoSuchHost(_) => "Check how the host is spelt in the key server.".into(),
         Cause::Unreachable(_) | Cause::TimedOut
             if server.ends_with(":25") && matches!(trouble.stage, Stage::Connect | Stage::Greeting) =>

@@ -7,7 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use posthaste::address::Address;
-use posthaste::config::account::{Endpoint, Host, Timeouts};
+use posthaste::config::account::{Endpoint, Family, Host, Reach, Timeouts, Via};
 use posthaste::envelope::{Envelope, ReversePath};
 use posthaste::message::{Facts, More, Source};
 use posthaste::net::drive::{Detail, Means, drive};
@@ -99,8 +99,9 @@ async fn play_over<F: Future<Output = ()> + 'static>(
                 }
             });
             let begun = Instant::now();
+            let reach = Reach { via: Via::Directly, family: Family::Any, sources: Vec::new() };
             let endpoint = Endpoint::Tcp { host: Host::Address(address.ip()), port: address.port() };
-            let connection = socket::connect(&endpoint, Duration::from_secs(30)).await.unwrap();
+            let connection = socket::connect(&endpoint, &reach, Duration::from_secs(30)).await.unwrap();
             if path == Path::Narrow {
                 rustix::net::sockopt::set_socket_send_buffer_size(&connection.stream, 4096).unwrap();
             }

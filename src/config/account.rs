@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use crate::envelope::Dsn;
 
+pub use super::reach::{Family, Proxy, ProxyKind, ProxyLogin, Reach, Via, command_for};
+
 /// Settings as resolved: nothing is missing, and nothing needs to be looked up again but the secret itself.
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -18,6 +20,8 @@ pub struct Account {
     pub login: Option<Login>,
     /// Transport security.
     pub tls: Tls,
+    /// The way to the servers.
+    pub reach: Reach,
     /// Patterns of sender addresses that choose this account.
     pub from: Vec<Pattern>,
     /// The name given with EHLO; `None` takes the machine's, or an address literal.
@@ -139,11 +143,13 @@ impl Server {
         }
     }
 
-    /// Whether the server is this machine, so that nobody between here and there can listen.
-    pub fn is_here(&self) -> bool {
-        match &self.endpoint {
-            Endpoint::Tcp { host, .. } => host.is_loopback(),
-            Endpoint::Unix(_) => true,
+    /// Whether the server is this machine, so that nobody between here and there can listen. What is loopback for a
+    /// proxy is elsewhere.
+    pub fn is_here(&self, via: &Via) -> bool {
+        match (&self.endpoint, via) {
+            (Endpoint::Tcp { host, .. }, Via::Directly) => host.is_loopback(),
+            (Endpoint::Tcp { .. }, Via::Proxy(_) | Via::Command(_)) => false,
+            (Endpoint::Unix(_), _) => true,
         }
     }
 }

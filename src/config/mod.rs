@@ -22,6 +22,8 @@ mod error;
 mod excerpt;
 mod file;
 mod parse;
+mod proxy;
+mod reach;
 mod resolve;
 mod schema;
 pub mod secret;
@@ -210,7 +212,11 @@ impl fmt::Debug for Config {
 
 impl Parsed {
     fn holds_secret(&self) -> bool {
-        self.top.password.is_some() || self.accounts.iter().any(|account| account.settings.password.is_some())
+        let holds = |settings: &Settings| {
+            let proxy = settings.proxy.as_ref().is_some_and(|set| set.value.login.is_some());
+            settings.password.is_some() || proxy
+        };
+        holds(&self.top) || self.accounts.iter().any(|account| holds(&account.settings))
     }
 }
 

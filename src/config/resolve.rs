@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::account::{Account, Log, Login, Mechanisms, Scheme, Secret, Timeouts, Tls, TlsPolicy, TlsRoots, TlsVersion};
-use super::account::{EightBit, LongLines, Partial};
+use super::account::{EightBit, Family, LongLines, Partial, Reach, Via};
 use super::error::{ConfigError, Kind};
 use super::settings::{LogTo, Place, Roots, Set, Settings};
 use super::url::{Url, scheme_name};
@@ -18,12 +18,14 @@ pub(super) fn account(config: &Config, layers: Layers<'_>, log: Log) -> Result<A
     let resolver = Resolver { config, layers };
     let (rank, servers) = resolver.servers()?;
     let login = resolver.login(rank, servers)?;
-    let tls = resolver.tls(servers, login.is_some())?;
+    let reach = resolver.reach()?;
+    let tls = resolver.tls(servers, login.is_some(), &reach)?;
     Ok(Account {
         name: resolver.layers.name.to_owned(),
         servers: servers.value.iter().map(|url| url.server.clone()).collect(),
         login,
         tls,
+        reach,
         from: resolver.pick(|s| s.from.as_ref()).cloned().unwrap_or_default(),
         hostname: resolver.pick(|s| s.hostname.as_ref()).cloned(),
         mail_domain: match resolver.pick(|s| s.mail_domain.as_ref()) {
@@ -153,7 +155,7 @@ impl<'a> Resolver<'a> {
         self.error(format!("both {} and {} are set", name(first), name(second)), place).help("Keep one of them.")
     }
 
-    fn tls(&self, servers: &Set<Vec<Url>>, login: bool) -> Result<Tls, ConfigError> {
+    fn tls(&self, servers: &Set<Vec<Url>>, login: bool, reach: &Reach) -> Result<Tls, ConfigError> {
         let mut policy = TlsPolicy::Required;
         // A socket of this machine is as good as TLS, and mostly has none.
         let on_sockets = self.pick(|s| s.tls.as_ref()).copied().unwrap_or(TlsPolicy::None);
@@ -169,7 +171,7 @@ impl<'a> Resolver<'a> {
                     .error(message, set.place)
                     .help("Write submission:// or smtp:// if the server has no TLS."));
             }
-            if login && !servers.value.iter().all(|url| url.server.is_here()) {
+            if login && !servers.value.iter().all(|url| url.server.is_here(&reach.via)) {
                 let message = format!("`tls` is `{word}`, and there is a password, which others could read on the way");
                 return Err(self
                     .error(message, set.place)
@@ -213,6 +215,34 @@ impl<'a> Resolver<'a> {
             key: key.map(|set| self.path(set)),
             min: self.pick(|s| s.tls_min.as_ref()).copied().unwrap_or(TlsVersion::Tls12),
         })
+    }
+
+    fn reach(&self) -> Result<Reach, ConfigError> {
+        let sources = match self.find(|s| s.source_address.as_ref()) {
+            None => Vec::new(),
+            Some((_, set)) => {
+                let of = |four: bool| set.value.iter().filter(|address| address.is_ipv4() == four).count();
+                if of(true) > 1 || of(false) > 1 {
+                    let error = self.error("`source-address` has two addresses of one family", set.place);
+                    return Err(error.help("Write one address, or one of IPv4 and one of IPv6."));
+                }
+                set.value.clone()
+            }
+        };
+        let family = self.pick(|s| s.ip.as_ref()).copied().unwrap_or(Family::Any);
+        Ok(Reach { via: self.via()?, family, sources })
+    }
+
+    fn via(&self) -> Result<Via, ConfigError> {
+        for layer in &self.layers.stack {
+            match (&layer.proxy, &layer.proxy_command) {
+                (None, None) => {}
+                (Some(_), Some(command)) => return Err(self.both("proxy", "proxy-command", command.place)),
+                (Some(proxy), None) => return Ok(Via::Proxy(proxy.value.clone())),
+                (None, Some(command)) => return Ok(Via::Command(command.value.clone())),
+            }
+        }
+        Ok(Via::Directly)
     }
 
     fn roots(&self) -> Result<TlsRoots, ConfigError> {

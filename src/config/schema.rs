@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use secrecy::SecretString;
 
-use super::account::{EightBit, LongLines, Partial, TlsPolicy, TlsVersion};
+use super::account::{EightBit, Family, LongLines, Partial, TlsPolicy, TlsVersion};
 use super::settings::{Input, LogTo, Mistake, Roots, Settings, put, put_auth, put_list, put_number, put_size};
 use super::value::{self, Fault};
 use crate::envelope::{NoSuchWish, Returned};
@@ -101,6 +101,7 @@ fn secret(text: &str) -> Result<SecretString, Fault> {
 const TLS: &[(&str, TlsPolicy)] =
     &[("required", TlsPolicy::Required), ("opportunistic", TlsPolicy::Opportunistic), ("none", TlsPolicy::None)];
 const ROOTS: &[(&str, Roots)] = &[("both", Roots::Both), ("system", Roots::System), ("built-in", Roots::BuiltIn)];
+const IP: &[(&str, Family)] = &[("any", Family::Any), ("4", Family::V4), ("6", Family::V6)];
 const PARTIAL: &[(&str, Partial)] = &[("deliver", Partial::Deliver), ("all-or-none", Partial::AllOrNone)];
 const EIGHT_BIT: &[(&str, EightBit)] =
     &[("encode", EightBit::Encode), ("send", EightBit::Send), ("refuse", EightBit::Refuse)];
@@ -226,6 +227,38 @@ pub const SCHEMA: &[Key] = &[
         meaning: "the lowest version of TLS that is spoken",
         example: "\"1.3\"",
         store: |s, i| put(&mut s.tls_min, i, tls_min),
+    },
+    Key {
+        name: "proxy",
+        form: Form::Text,
+        default: "none",
+        meaning: "a proxy that connects to the server: SOCKS 5, or HTTP with CONNECT",
+        example: "\"socks5://127.0.0.1:9050\"",
+        store: |s, i| put(&mut s.proxy, i, super::proxy::proxy),
+    },
+    Key {
+        name: "proxy-command",
+        form: Form::Text,
+        default: "none",
+        meaning: "a shell command that is the connection to the server; %h is the host, %p the port",
+        example: "\"ssh -W %h:%p gateway.example.org\"",
+        store: |s, i| put(&mut s.proxy_command, i, super::proxy::command),
+    },
+    Key {
+        name: "source-address",
+        form: Form::Texts,
+        default: "the system's choice",
+        meaning: "the address of this machine to connect from, or one of IPv4 and one of IPv6",
+        example: "\"192.0.2.7\"",
+        store: |s, i| put_list(&mut s.source_address, i, value::address),
+    },
+    Key {
+        name: "ip",
+        form: Form::Word(&["any", "4", "6"]),
+        default: "any",
+        meaning: "which version of IP is used",
+        example: "\"4\"",
+        store: |s, i| put(&mut s.ip, i, |text| value::word(text, IP)),
     },
     Key {
         name: "from",

@@ -1,10 +1,11 @@
 //! What one layer (the environment, an account, the top of the file) sets, and how a value found there gets in.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::account::{EightBit, LongLines, Mechanisms, Partial, Pattern, TlsPolicy, TlsVersion};
+use super::account::{EightBit, Family, LongLines, Mechanisms, Partial, Pattern, Proxy, TlsPolicy, TlsVersion};
 use super::url::Url;
 use super::value::{self, Auth, Fault};
 use crate::envelope::{Notify, Returned};
@@ -26,6 +27,10 @@ pub(super) struct Settings {
     pub tls_cert: Option<Set<String>>,
     pub tls_key: Option<Set<String>>,
     pub tls_min: Option<Set<TlsVersion>>,
+    pub proxy: Option<Set<Proxy>>,
+    pub proxy_command: Option<Set<String>>,
+    pub source_address: Option<Set<Vec<IpAddr>>>,
+    pub ip: Option<Set<Family>>,
     pub from: Option<Set<Vec<Pattern>>>,
     pub hostname: Option<Set<String>>,
     pub mail_domain: Option<Set<String>>,

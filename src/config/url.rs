@@ -190,7 +190,7 @@ fn user_named(text: &str) -> Result<String, Fault> {
 }
 
 /// Takes percent-encoding out (RFC 3986 section 2.1).
-fn decoded(text: &str) -> Result<Vec<u8>, Fault> {
+pub(super) fn decoded(text: &str) -> Result<Vec<u8>, Fault> {
     let mut octets = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(octet) = rest.next() {
@@ -210,7 +210,7 @@ fn decoded(text: &str) -> Result<Vec<u8>, Fault> {
     Ok(octets)
 }
 
-fn split_port(place: &str) -> Result<(Host, Option<u16>), Fault> {
+pub(super) fn split_port(place: &str) -> Result<(Host, Option<u16>), Fault> {
     if let Some(rest) = place.strip_prefix('[') {
         let Some((address, rest)) = rest.split_once(']') else {
             return Err(Fault::new("the `]` behind the IPv6 address is missing"));

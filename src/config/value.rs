@@ -1,5 +1,6 @@
 //! What the text of a setting means. Nothing here knows where the text stands.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -164,6 +165,12 @@ pub(super) fn server_name(text: &str) -> Result<String, Fault> {
         Host::Name(name) => name,
         Host::Address(address) => address.to_string(),
     })
+}
+
+/// Reads an address.
+pub(super) fn address(text: &str) -> Result<IpAddr, Fault> {
+    let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    text.parse().map_err(|_| Fault::new(format!("{} is not an IP address", quoted(text))))
 }
 
 /// Reads a domain.

@@ -78,6 +78,9 @@ pub async fn drive(transport: Transport, session: &mut Session, means: Means<'_>
     let mut driver =
         Driver { end, stream, flight: Vec::with_capacity(1024), end_of_data: None, broken: None, session, means, tell };
     driver.run().await;
+    if let Some(stream) = driver.stream.take() {
+        stream.finish().await;
+    }
     (driver.tell)(Notice::Closed);
 }
 
@@ -174,19 +177,27 @@ impl Driver<'_, '_> {
         let Some(stream) = &mut self.stream else { return self.session.lost("the connection is closed".to_owned()) };
         let mut octets = [0; READ];
         match timeout_at(*deadline, stream.read(&mut octets)).await {
-            Err(_) if self.broken.is_some() => self.lost(),
+            Err(_) if self.broken.is_some() => self.lost().await,
             Err(_) => self.session.timed_out(),
-            Ok(Ok(0)) => self.lost(),
+            Ok(Ok(0)) => self.lost().await,
             Ok(Ok(count)) => self.session.received(&octets[..count]),
             Ok(Err(error)) => {
                 self.broken.get_or_insert_with(|| words(&error));
-                self.lost();
+                self.lost().await;
             }
         }
     }
 
-    fn lost(&mut self) {
+    async fn lost(&mut self) {
         let reason = self.broken.take().unwrap_or_else(|| "the server closed the connection".to_owned());
+        self.lost_by(reason).await;
+    }
+
+    async fn lost_by(&mut self, reason: String) {
+        let reason = match &mut self.stream {
+            Some(stream) => stream.transport().explain(reason).await,
+            None => reason,
+        };
         self.session.lost(reason);
     }
 
@@ -360,7 +371,7 @@ impl Driver<'_, '_> {
                 return;
             }
         }
-        self.session.lost(reason);
+        self.lost_by(reason).await;
     }
 
     async fn start_tls(&mut self) {

@@ -3,9 +3,11 @@
 //! Nothing above this module opens a connection, and nothing below it knows of one.
 
 mod certificate;
+mod command;
 mod credential;
 pub mod drive;
 pub mod notice;
+mod proxy;
 pub mod socket;
 mod stream;
 pub mod tls;

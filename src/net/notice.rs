@@ -49,6 +49,10 @@ pub enum Peer {
     Address(SocketAddr),
     /// A socket of this machine, by its path.
     Socket(PathBuf),
+    /// A proxy has connected; its own address.
+    Proxy(SocketAddr),
+    /// A command has been started, and connects or not.
+    Command,
 }
 
 impl Peer {
@@ -56,7 +60,7 @@ impl Peer {
     pub fn address(&self) -> Option<SocketAddr> {
         match self {
             Peer::Address(address) => Some(*address),
-            Peer::Socket(_) => None,
+            Peer::Socket(_) | Peer::Proxy(_) | Peer::Command => None,
         }
     }
 }
@@ -66,6 +70,8 @@ impl fmt::Display for Peer {
         match self {
             Peer::Address(address) => address.fmt(f),
             Peer::Socket(path) => path.display().fmt(f),
+            Peer::Proxy(address) => write!(f, "the proxy {address}"),
+            Peer::Command => f.write_str("proxy-command"),
         }
     }
 }

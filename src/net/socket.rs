@@ -10,13 +10,15 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::command::Piped;
 use super::notice::Peer;
+use super::proxy;
 use super::transport::Transport;
-use crate::config::account::{Endpoint, Host};
+use crate::config::account::{Endpoint, Host, Proxy, Reach, Via};
 use crate::smtp::outcome::Cause;
 use crate::system::words;
 
@@ -41,11 +43,43 @@ pub struct Connection {
 /// # Errors
 /// [`Cause::NoSuchHost`] when the name does not exist, [`Cause::Unreachable`] or [`Cause::TimedOut`] when nobody
 /// answers, each in words.
-pub async fn connect(endpoint: &Endpoint, limit: Duration) -> Result<Connection, Cause> {
+pub async fn connect(endpoint: &Endpoint, reach: &Reach, limit: Duration) -> Result<Connection, Cause> {
     let deadline = Instant::now() + limit;
-    match endpoint {
-        Endpoint::Tcp { host, port } => connect_tcp(host, *port, deadline).await,
-        Endpoint::Unix(path) => connect_unix(path, deadline).await,
+    match (endpoint, &reach.via) {
+        (Endpoint::Unix(path), _) => connect_unix(path, deadline).await,
+        (Endpoint::Tcp { host, port }, Via::Directly) => {
+            let (stream, peer, local) = connect_tcp(host, *port, reach, deadline).await?;
+            Ok(Connection { stream: Transport::Tcp(stream), peer: Peer::Address(peer), local: Some(local) })
+        }
+        (Endpoint::Tcp { host, port }, Via::Proxy(proxy)) => connect_by(proxy, host, *port, reach, deadline).await,
+        (Endpoint::Tcp { host, port }, Via::Command(line)) => match Piped::start(line, host, *port) {
+            Ok(piped) => {
+                Ok(Connection { stream: Transport::Command(Box::new(piped)), peer: Peer::Command, local: None })
+            }
+            Err(error) => Err(Cause::Unreachable(format!("proxy-command cannot be run: {}", words(&error)))),
+        },
+    }
+}
+
+async fn connect_by(
+    proxy: &Proxy,
+    host: &Host,
+    port: u16,
+    reach: &Reach,
+    deadline: Instant,
+) -> Result<Connection, Cause> {
+    let trouble = |why: &str| Cause::Unreachable(format!("the proxy {proxy}: {why}"));
+    let connected = connect_tcp(&proxy.host, proxy.port, reach, deadline).await;
+    let (mut stream, peer, local) = connected.map_err(|cause| match cause {
+        Cause::Unreachable(why) => trouble(&why),
+        Cause::NoSuchHost(why) => Cause::NoSuchHost(format!("the proxy {proxy}: {why}")),
+        Cause::TimedOut => trouble("no answer in time"),
+        other => other,
+    })?;
+    match timeout_at(deadline, proxy::ask(&mut stream, proxy, host, port)).await {
+        Ok(Ok(())) => Ok(Connection { stream: Transport::Tcp(stream), peer: Peer::Proxy(peer), local: Some(local) }),
+        Ok(Err(why)) => Err(trouble(&why)),
+        Err(_) => Err(trouble("no answer in time")),
     }
 }
 
@@ -59,18 +93,38 @@ async fn connect_unix(path: &Path, deadline: Instant) -> Result<Connection, Caus
     }
 }
 
-async fn connect_tcp(host: &Host, port: u16, deadline: Instant) -> Result<Connection, Cause> {
-    let addresses = addresses(host, port, deadline).await?;
-    let (peer, stream) = race(addresses, deadline, TcpStream::connect).await?;
+/// A connection and its two ends, the other one first.
+async fn connect_tcp(
+    host: &Host,
+    port: u16,
+    reach: &Reach,
+    deadline: Instant,
+) -> Result<(TcpStream, SocketAddr, SocketAddr), Cause> {
+    let mut addresses = addresses(host, port, deadline).await?;
+    addresses.retain(|address| reach.allows(address.ip()));
+    addresses.truncate(MOST_ADDRESSES);
+    if addresses.is_empty() {
+        return Err(Cause::Unreachable("it has no address that the keys ip and source-address allow".to_owned()));
+    }
+    let (peer, stream) = race(addresses, deadline, |address| connect_from(reach.source(address.ip()), address)).await?;
     let ready = || {
         // One write is one flight: without this, Nagle and delayed acknowledgements cost 40 ms each.
         stream.set_nodelay(true)?;
         stream.local_addr()
     };
     match ready() {
-        Ok(local) => Ok(Connection { stream: Transport::Tcp(stream), peer: Peer::Address(peer), local: Some(local) }),
+        Ok(local) => Ok((stream, peer, local)),
         Err(error) => Err(Cause::Unreachable(words(&error))),
     }
+}
+
+async fn connect_from(source: Option<IpAddr>, address: SocketAddr) -> io::Result<TcpStream> {
+    let Some(source) = source else { return TcpStream::connect(address).await };
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket
+        .bind(SocketAddr::new(source, 0))
+        .map_err(|error| io::Error::new(error.kind(), format!("source-address {source}: {}", words(&error))))?;
+    socket.connect(address).await
 }
 
 async fn addresses(host: &Host, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Cause> {
@@ -129,7 +183,6 @@ fn interleave(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
         }
     }
     mixed.dedup();
-    mixed.truncate(MOST_ADDRESSES);
     mixed
 }
 

@@ -42,6 +42,22 @@ impl Stream {
         !matches!(rustix::net::recv(socket, &mut [0_u8; 1], flags), Err(rustix::io::Errno::AGAIN))
     }
 
+    /// What TLS, if it is on, lies upon.
+    pub(super) fn transport(&mut self) -> &mut Transport {
+        match self {
+            Stream::Plain(transport) => transport,
+            Stream::Tls(stream) => stream.get_mut().0,
+        }
+    }
+
+    /// Closes the connection, and leaves nothing behind.
+    pub(super) async fn finish(self) {
+        match self {
+            Stream::Plain(transport) => transport.finish().await,
+            Stream::Tls(stream) => stream.into_inner().0.finish().await,
+        }
+    }
+
     /// What the TLS connection is like; nothing under clear text.
     pub(super) fn tls_facts(&self, connector: &Connector) -> Option<TlsFacts> {
         match self {

@@ -1,4 +1,4 @@
-//! What octets go over below TLS: TCP, or a Unix socket of this machine.
+//! What octets go over below TLS: TCP, a Unix socket of this machine, or a command.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -8,6 +8,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::command::Piped;
+
 /// An open connection.
 #[derive(Debug)]
 pub enum Transport {
@@ -15,6 +17,8 @@ pub enum Transport {
     Tcp(TcpStream),
     /// Within this machine.
     Unix(UnixStream),
+    /// Into a command and out of it.
+    Command(Box<Piped>),
 }
 
 impl Transport {
@@ -26,6 +30,21 @@ impl Transport {
             let _ = rustix::net::sockopt::set_tcp_quickack(socket, true);
         }
     }
+
+    /// Why the connection was lost, in better words where there are some.
+    pub(super) async fn explain(&mut self, reason: String) -> String {
+        match self {
+            Transport::Command(piped) => piped.explain(reason).await,
+            Transport::Tcp(_) | Transport::Unix(_) => reason,
+        }
+    }
+
+    /// Closes the connection, and leaves nothing behind.
+    pub(super) async fn finish(self) {
+        if let Transport::Command(piped) = self {
+            piped.finish().await;
+        }
+    }
 }
 
 impl AsFd for Transport {
@@ -33,6 +52,7 @@ impl AsFd for Transport {
         match self {
             Transport::Tcp(socket) => socket.as_fd(),
             Transport::Unix(socket) => socket.as_fd(),
+            Transport::Command(piped) => piped.stream.as_fd(),
         }
     }
 }
@@ -42,6 +62,7 @@ impl AsyncRead for Transport {
         match self.get_mut() {
             Transport::Tcp(socket) => Pin::new(socket).poll_read(cx, buf),
             Transport::Unix(socket) => Pin::new(socket).poll_read(cx, buf),
+            Transport::Command(piped) => Pin::new(&mut piped.stream).poll_read(cx, buf),
         }
     }
 }
@@ -51,6 +72,7 @@ impl AsyncWrite for Transport {
         match self.get_mut() {
             Transport::Tcp(socket) => Pin::new(socket).poll_write(cx, octets),
             Transport::Unix(socket) => Pin::new(socket).poll_write(cx, octets),
+            Transport::Command(piped) => Pin::new(&mut piped.stream).poll_write(cx, octets),
         }
     }
 
@@ -63,6 +85,7 @@ impl AsyncWrite for Transport {
         match self.get_mut() {
             Transport::Tcp(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
             Transport::Unix(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
+            Transport::Command(piped) => Pin::new(&mut piped.stream).poll_write_vectored(cx, slices),
         }
     }
 
@@ -74,6 +97,7 @@ impl AsyncWrite for Transport {
         match self.get_mut() {
             Transport::Tcp(socket) => Pin::new(socket).poll_flush(cx),
             Transport::Unix(socket) => Pin::new(socket).poll_flush(cx),
+            Transport::Command(piped) => Pin::new(&mut piped.stream).poll_flush(cx),
         }
     }
 
@@ -81,6 +105,7 @@ impl AsyncWrite for Transport {
         match self.get_mut() {
             Transport::Tcp(socket) => Pin::new(socket).poll_shutdown(cx),
             Transport::Unix(socket) => Pin::new(socket).poll_shutdown(cx),
+            Transport::Command(piped) => Pin::new(&mut piped.stream).poll_shutdown(cx),
         }
     }
 }

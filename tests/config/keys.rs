@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use posthaste::config::account::{
-    Account, EightBit, Endpoint, Host, Log, LongLines, Mechanisms, Partial, Scheme, Secret, TlsPolicy, TlsRoots,
-    TlsVersion,
+    Account, EightBit, Endpoint, Family, Host, Log, LongLines, Mechanisms, Partial, Scheme, Secret, TlsPolicy,
+    TlsRoots, TlsVersion, Via,
 };
 use posthaste::config::{Form, Key, SCHEMA, secret};
 use posthaste::envelope::{Notify, Occasion, Returned};
@@ -17,7 +17,7 @@ type Row = (&'static str, &'static str, &'static str, &'static str, fn(&Account)
 const SERVER: &str = "server = \"submissions://smtp.example.org\"\n";
 const PIN: &str = "\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"";
 
-const TABLE: [Row; 29] = [
+const TABLE: [Row; 33] = [
     (
         "server",
         "[\"smtp://a.example\", \"submission://b.example:26\"]",
@@ -68,6 +68,24 @@ const TABLE: [Row; 29] = [
         a.tls.key.as_deref() == Some("/etc/k.pem".as_ref())
     }),
     ("tls-min", "\"1.3\"", "1.3", "", |a| a.tls.min == TlsVersion::Tls13),
+    (
+        "proxy",
+        "\"socks5://al:pw@localhost\"",
+        "socks5://al:pw@localhost",
+        "",
+        |a| matches!(&a.reach.via, Via::Proxy(proxy) if proxy.to_string() == "socks5://localhost:1080"),
+    ),
+    (
+        "proxy-command",
+        "\"ssh -W %h:%p relay\"",
+        "ssh -W %h:%p relay",
+        "",
+        |a| matches!(&a.reach.via, Via::Command(line) if line == "ssh -W %h:%p relay"),
+    ),
+    ("source-address", "[\"192.0.2.7\", \"2001:db8::7\"]", "192.0.2.7 [2001:db8::7]", "", |a| {
+        a.reach.sources.len() == 2 && a.reach.source([192, 0, 2, 9].into()) == Some([192, 0, 2, 7].into())
+    }),
+    ("ip", "\"6\"", "6", "", |a| a.reach.family == Family::V6),
     ("from", "[\"alice@example.org\", \"*@example.net\"]", "alice@example.org *@example.net", "", |a| {
         a.default_sender() == Some("alice@example.org") && a.from[1].matches("bob@example.net")
     }),
