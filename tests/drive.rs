@@ -197,7 +197,7 @@ async fn a_server_that_drips_octets_cannot_hold_us() {
     assert_eq!(ended.after.as_secs(), 300);
 }
 
-/// P-244: each reply of a group has its time from the reply before it.
+/// P-244 P-396 P-398: each reply of a group has its time from the reply before it, and the last one has ten minutes.
 #[tokio::test(start_paused = true)]
 async fn slow_replies_to_a_group_each_have_their_time() {
     let ended = play(text(10), timeouts(), |mut stream| async move {
@@ -216,7 +216,7 @@ async fn slow_replies_to_a_group_each_have_their_time() {
     assert!(matches!(ended.verdict, Verdict::Accepted(_)), "{:?}", ended.verdict);
 }
 
-/// P-089 P-422: nobody knows what became of it.
+/// P-088 P-089 P-422: nobody knows what became of it, and a short time-out of the account makes no such case.
 #[tokio::test(start_paused = true)]
 async fn no_answer_to_the_end_of_data_is_unknown_after_ten_minutes() {
     let short = Timeouts { command: Some(Duration::from_secs(1)), ..timeouts() };
@@ -413,4 +413,57 @@ async fn the_reply_to_quit_is_not_awaited() {
     .await;
     assert!(matches!(ended.verdict, Verdict::Accepted(_)));
     assert_eq!(ended.after.as_secs(), 0);
+}
+
+/// The stages of a session with a server that has no PIPELINING: what the client says, and the reply.
+const STEPS: [(Stage, &[u8], &str, u64); 6] = [
+    (Stage::Greeting, b"", "220 hello\r\n", 300),
+    (Stage::Hello, b"EHLO client.example\r\n", "250 mx\r\n", 300),
+    (Stage::Mail, b"MAIL FROM:<>\r\n", "250 ok\r\n", 300),
+    (Stage::Rcpt, b"RCPT TO:<bob@example.net>\r\n", "250 ok\r\n", 300),
+    (Stage::Data, b"DATA\r\n", "354 go\r\n", 120),
+    (Stage::EndOfData, b"Subject: sixteen\r\n.\r\n", "250 taken\r\n", 600),
+];
+
+/// P-087: each command has its own time, and an account may set it; the answer to the message has ten minutes at least.
+#[tokio::test(start_paused = true)]
+async fn silence_at_each_stage_has_its_own_limit() {
+    for (at, (stage, _, _, minimum)) in STEPS.iter().enumerate() {
+        let longer = (*stage == Stage::EndOfData).then_some(Some(700));
+        for configured in [None, Some(7)].into_iter().chain(longer) {
+            let limits = Timeouts { command: configured.map(Duration::from_secs), ..timeouts() };
+            let ended = play(text(10), limits, move |mut stream| async move {
+                for (number, (_, line, reply, _)) in STEPS.iter().enumerate() {
+                    expect(&mut stream, line).await;
+                    if number == at {
+                        return std::future::pending().await;
+                    }
+                    stream.write_all(reply.as_bytes()).await.unwrap();
+                }
+            })
+            .await;
+            assert_eq!(deferred(&ended), (*stage, Cause::TimedOut));
+            let limit = match (stage, configured) {
+                (Stage::EndOfData, Some(seconds)) => seconds.max(*minimum),
+                (_, Some(seconds)) => seconds,
+                (_, None) => *minimum,
+            };
+            assert_eq!(ended.after.as_secs(), limit, "{stage:?} {configured:?}");
+        }
+    }
+}
+
+/// P-398: a server that takes its time for each reply gets the message.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_delays_every_reply_is_waited_for() {
+    let ended = play(text(10), timeouts(), |mut stream| async move {
+        for (_, line, reply, limit) in STEPS {
+            expect(&mut stream, line).await;
+            tokio::time::sleep(Duration::from_secs(limit - 1)).await;
+            stream.write_all(reply.as_bytes()).await.unwrap();
+        }
+        std::future::pending().await
+    })
+    .await;
+    assert!(matches!(ended.verdict, Verdict::Accepted(_)), "{:?}", ended.verdict);
 }

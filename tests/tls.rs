@@ -9,13 +9,18 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::thread;
 
+#[path = "tls/handshake.rs"]
+mod handshake;
+#[path = "tls/identity.rs"]
+mod identity;
+
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType,
     date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{Accepted, Acceptor};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{AlertDescription, HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
 
 type Issuer = CertifiedIssuer<'static, KeyPair>;
 
@@ -53,6 +58,12 @@ struct Seen {
     alpn: bool,
     /// Commands under TLS.
     commands: Vec<String>,
+    /// Whether the handshake was a whole one.
+    kind: Option<HandshakeKind>,
+    /// How many certificates the client has shown.
+    certificates: usize,
+    /// What the client said instead of going on.
+    alert: Option<AlertDescription>,
 }
 
 /// Serves one connection: EHLO and QUIT, before TLS and under it.
@@ -81,6 +92,9 @@ fn under_tls(mut stream: TcpStream, config: ServerConfig, mode: Mode) -> Seen {
         server_name: hello.server_name().map(str::to_owned),
         alpn: hello.alpn().is_some(),
         commands: Vec::new(),
+        kind: None,
+        certificates: 0,
+        alert: None,
     };
     let connection: ServerConnection = match accepted.into_connection(Arc::new(config)) {
         Ok(connection) => connection,
@@ -88,14 +102,22 @@ fn under_tls(mut stream: TcpStream, config: ServerConfig, mode: Mode) -> Seen {
     };
     let mut stream = StreamOwned::new(connection, stream);
     if let Mode::Implicit = mode
-        && stream.write_all(b"220 mx\r\n").is_err()
+        && let Err(error) = stream.write_all(b"220 mx\r\n")
     {
+        seen.alert = alert(&error);
         return seen;
     }
     let mut line = Vec::new();
     let mut octet = [0];
-    while let Ok(1) = stream.read(&mut octet) {
-        line.push(octet[0]);
+    loop {
+        match stream.read(&mut octet) {
+            Ok(1) => line.push(octet[0]),
+            Ok(_) => break,
+            Err(error) => {
+                seen.alert = alert(&error);
+                break;
+            }
+        }
         if octet == *b"\n" {
             seen.commands.push(String::from_utf8(std::mem::take(&mut line)).unwrap().trim_end().to_owned());
             if stream.write_all(b"250 ok\r\n").is_err() {
@@ -103,7 +125,16 @@ fn under_tls(mut stream: TcpStream, config: ServerConfig, mode: Mode) -> Seen {
             }
         }
     }
+    seen.kind = stream.conn.handshake_kind();
+    seen.certificates = stream.conn.peer_certificates().map_or(0, <[_]>::len);
     seen
+}
+
+fn alert(error: &std::io::Error) -> Option<AlertDescription> {
+    match error.get_ref()?.downcast_ref()? {
+        rustls::Error::AlertReceived(alert) => Some(*alert),
+        _ => None,
+    }
 }
 
 fn hello(stream: &mut TcpStream) -> Accepted {
@@ -162,7 +193,7 @@ fn named(name: &str) -> CertificateParams {
 
 const MODES: [Mode; 2] = [Mode::Implicit, Mode::StartTls];
 
-/// P-138 P-143 P-196: nothing is said to a server whose certificate is not the one for the configured name.
+/// P-138 P-143 P-166 P-167 P-196: nothing is said to a server whose certificate is not the one for the configured name.
 #[test]
 fn names_are_compared_as_the_standards_say() {
     let issuer = authority("issuer");
@@ -185,6 +216,7 @@ fn names_are_compared_as_the_standards_say() {
         ("*.org", "mail.example.org"),
         ("*", NAME),
         ("m*.example.org", NAME),
+        ("*.*.org", NAME),
         ("*il.example.org", NAME),
         ("mail.*.org", NAME),
         ("mail.example.org\0.evil.test", NAME),
@@ -203,7 +235,7 @@ fn names_are_compared_as_the_standards_say() {
     }
 }
 
-/// P-138: a common name is no name of a host (RFC 9525 section 6.3), and the words say so.
+/// P-138 P-168: a common name is no name of a host (RFC 9525 section 6.3), and the words say so.
 #[test]
 fn a_common_name_does_not_count() {
     let issuer = authority("issuer");
@@ -240,7 +272,7 @@ fn dates_purpose_and_issuer_count() {
     }
 }
 
-/// P-145: an address is compared with addresses alone, and goes without a name in the ClientHello.
+/// P-145 P-169: an address is compared with addresses alone, and goes without a name in the ClientHello.
 #[test]
 fn an_address_is_no_name() {
     let issuer = authority("issuer");
@@ -351,7 +383,8 @@ fn versions_are_those_of_today() {
     }
 }
 
-/// P-145 P-146 P-147: the name that is sent, no protocol of another layer, and no data before the handshake is done.
+/// P-145 P-146 P-147 P-155: the name that is sent, no protocol of another layer, no data before the handshake is done, and
+/// nothing under TLS that was written before.
 #[test]
 fn the_hello_names_the_host_and_nothing_else() {
     let issuer = authority("issuer");

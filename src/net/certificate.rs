@@ -30,6 +30,14 @@ pub(super) fn facts(der: &CertificateDer<'_>) -> CertificateFacts {
     }
 }
 
+/// Whether a certificate names itself as its issuer.
+pub(super) fn is_self_issued(der: &CertificateDer<'_>) -> bool {
+    Certificate::from_der(der).is_ok_and(|certificate| {
+        let body = certificate.tbs_certificate();
+        body.issuer() == body.subject()
+    })
+}
+
 fn names(certificate: &Certificate) -> Vec<String> {
     let Ok(Some((_, names))) = certificate.tbs_certificate().get_extension::<SubjectAltName>() else {
         return Vec::new();

@@ -133,6 +133,21 @@ impl Connector {
         }
     }
 
+    /// Who signed the certificate that was refused, by its own word: often the name of a proxy or a virus scanner that
+    /// stands between.
+    fn issuer_of_refused(&self) -> String {
+        match self.verifier.refused() {
+            Some(refused) if super::certificate::is_self_issued(refused) => {
+                "nobody but itself has signed it".to_owned()
+            }
+            Some(refused) => {
+                let issuer = super::certificate::facts(refused).issuer;
+                format!("{issuer:.ISSUER_SHOWN$} has signed it, and nobody that this machine trusts")
+            }
+            None => "nobody that this machine trusts has signed it".to_owned(),
+        }
+    }
+
     fn explain_tls(&self, error: &Error) -> String {
         let host = &self.shown_name;
         match error {
@@ -144,8 +159,7 @@ impl Connector {
                     "the server's certificate is not valid yet (or this machine's clock is wrong)".to_owned()
                 }
                 CertificateError::UnknownIssuer => {
-                    "the server's certificate is from an unknown issuer: nobody that this machine trusts has signed it"
-                        .to_owned()
+                    format!("the server's certificate is from an unknown issuer: {}", self.issuer_of_refused())
                 }
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                     format!("the server's certificate is not for {host}{}", names_of(reason))
@@ -161,6 +175,9 @@ impl Connector {
                     "the server's certificate has a signature that its issuer did not make".to_owned()
                 }
                 CertificateError::BadEncoding => "the server's certificate cannot be read".to_owned(),
+                CertificateError::Other(other) => {
+                    format!("the server's certificate cannot be used: {}", words(&other.0))
+                }
                 other => format!("the server's certificate cannot be used: {}", words(other)),
             },
             Error::InvalidMessage(_) => "the server does not speak TLS here".to_owned(),
@@ -183,6 +200,9 @@ impl Connector {
         }
     }
 }
+
+/// Characters of an issuer's name in an error.
+const ISSUER_SHOWN: usize = 100;
 
 /// The name of a variant as words: rustls has no others for most of its reasons.
 fn words(reason: &impl std::fmt::Debug) -> String {
