@@ -193,7 +193,7 @@ fn on_recipient(transaction: &mut Transaction, recipient: usize, reply: Reply, c
         transaction.accepted.push(recipient);
         return;
     }
-    if is_full(&reply) && !transaction.accepted.is_empty() {
+    if (is_full(&reply) || wants_one_domain(&reply)) && !transaction.accepted.is_empty() {
         transaction.room = Room::Full;
         core.pending.push_back(recipient);
         return;
@@ -215,6 +215,12 @@ fn on_recipient(transaction: &mut Transaction, recipient: usize, reply: Reply, c
 fn is_full(reply: &Reply) -> bool {
     let enhanced = reply.enhanced().map(|code| (code.subject, code.detail));
     matches!(reply.code(), 452 | 552) && !matches!(enhanced, Some((3, 4) | (2, _)))
+}
+
+/// Google takes recipients of one domain in a transaction, and says so with a code that means "later" to all others.
+fn wants_one_domain(reply: &Reply) -> bool {
+    let says = |line: &String| line.to_ascii_lowercase().contains("multiple destination domains");
+    reply.code() == 451 && reply.lines().iter().any(says)
 }
 
 /// All replies to a group are there.
