@@ -211,6 +211,10 @@ fn place(span: Range<usize>) -> Place {
     Place::File(span.start, span.end)
 }
 
+/// A certificate that nobody checks protects nothing.
+const CHECKED: &str =
+    "Certificates are always checked: name the CA with `tls-ca-file`, or the key of the server with `tls-pin`.";
+
 /// Keys of other programs, and what to write here.
 const FOREIGN: &[(&str, &str)] = &[
     ("host", "Write the host into the URL: server = \"submissions://USER@HOST\""),
@@ -225,5 +229,8 @@ const FOREIGN: &[(&str, &str)] = &[
     ("tls-starttls", "The scheme of the URL says it: submission:// is STARTTLS, submissions:// is TLS at once."),
     ("tls-trust-file", "Did you mean `tls-ca-file`?"),
     ("tls-fingerprint", "Did you mean `tls-pin` (of the public key, not of the certificate)?"),
+    ("tls-certcheck", CHECKED),
+    ("tls-verify", CHECKED),
+    ("insecure", CHECKED),
     ("domain", "Set `hostname` for EHLO, or `mail-domain` for addresses."),
 ];

@@ -194,6 +194,10 @@ pub(super) fn hello(text: &str) -> Result<String, Fault> {
                 .help("Write [192.0.2.1] or [IPv6:2001:db8::1].")),
         };
     }
+    if !text.is_ascii() {
+        return Err(Fault::new(format!("{} is not ASCII", quoted(text)))
+            .help("Write an internationalised name in its ASCII form, xn--…"));
+    }
     match crate::system::is_full_name(text) {
         true => Ok(text.to_owned()),
         false => Err(Fault::new(format!("{} is not a full host name", quoted(text)))
@@ -324,10 +328,10 @@ mod tests {
         assert_eq!(auth("xoauth2").unwrap_err().message, "XOAUTH2 is not supported yet");
     }
 
-    /// P-033
+    /// P-033 P-036
     #[test]
     fn ehlo_argument_is_a_full_name_or_a_literal() {
-        for text in ["mail.example.org", "[192.0.2.1]", "[IPv6:2001:db8::1]"] {
+        for text in ["mail.example.org", "xn--bcher-kva.example", "[192.0.2.1]", "[IPv6:2001:db8::1]"] {
             assert_eq!(hello(text).as_deref(), Ok(text));
         }
         for text in
@@ -335,5 +339,8 @@ mod tests {
         {
             assert!(hello(text).is_err(), "{text}");
         }
+        let fault = hello("b\u{fc}cher.example").unwrap_err();
+        assert_eq!(fault.message, "`b\u{fc}cher.example` is not ASCII");
+        assert!(fault.help.unwrap().contains("xn--"));
     }
 }

@@ -152,6 +152,18 @@ fn a_pin_and_a_way_around_it_do_not_go_together() {
     assert!(error.kind() == Kind::Invalid && error.message().contains("clear text"), "{error}");
 }
 
+/// P-173: there is no key for it, whatever it is called elsewhere. What there is instead is named.
+#[test]
+fn the_check_of_certificates_cannot_be_turned_off() {
+    let place = Place::new();
+    for (key, value) in [("tls-verify", "false"), ("tls_certcheck", "\"off\""), ("insecure", "true")] {
+        let error = place.account(&format!("{WITHOUT}{key} = {value}\n"), &[]).unwrap_err();
+        assert_eq!((error.kind(), error.message()), (Kind::Invalid, format!("unknown key `{key}`").as_str()));
+        assert!(error.hint().unwrap().contains("tls-ca-file"), "{error}");
+    }
+}
+
+/// P-173: nor is a password given to a server whose certificate nobody checks, unless it is this machine.
 #[test]
 fn a_password_goes_over_clear_text_to_this_machine_only() {
     let place = Place::new();
