@@ -94,7 +94,7 @@ proptest! {
         play(settings, fate, &mut Octets { octets, pieces, turn: 0 })?;
     }
 
-    /// P-089 P-138 P-143 P-154 P-243: a server that mostly does what it should.
+    /// P-045 P-089 P-138 P-143 P-154 P-243: a server that mostly does what it should.
     #[test]
     fn a_faulty_server_never_makes_a_yes(
         settings in settings(), fate in fate(), answers in vec(answer(), 1..30), rotation in vec(select(vec![0, 0, 0, 0, 0, 1, 2, 3]), 1..6),

@@ -10,6 +10,8 @@
 mod bad_input;
 #[path = "sendmail/cases.rs"]
 mod cases;
+#[path = "sendmail/duties.rs"]
+mod duties;
 #[path = "sendmail/exits.rs"]
 mod exits;
 #[path = "sendmail/hostile.rs"]

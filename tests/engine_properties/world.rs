@@ -186,6 +186,7 @@ pub fn play(settings: Settings, fate: Fate, server: &mut dyn Server) -> Result<u
     let facts = Facts { size: 20, ..Facts::default() };
     let mut world = World {
         session: Session::new(settings.clone(), Purpose::Submit(envelope, facts)),
+        mail: false,
         secure: false,
         clear: Vec::new(),
         answer: Vec::new(),
@@ -262,6 +263,8 @@ pub fn play(settings: Settings, fate: Fate, server: &mut dyn Server) -> Result<u
 
 struct World {
     session: Session,
+    /// Whether a transaction was begun.
+    mail: bool,
     secure: bool,
     /// What went over the wire in the clear.
     clear: Vec<u8>,
@@ -317,6 +320,11 @@ impl World {
         }
         if !flight.is_empty() {
             self.answer.clear();
+        }
+        for line in flight.split(|octet| *octet == b'\n') {
+            self.mail |= line.starts_with(b"MAIL");
+            let hello = line.starts_with(b"EHLO") || line.starts_with(b"HELO");
+            prop_assert!(!(hello && self.mail), "a greeting would end the transaction: {}", text);
         }
         if self.secure {
             return Ok(flight);
