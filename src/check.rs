@@ -147,13 +147,22 @@ struct Steps {
     steps: Vec<Step>,
     since: Instant,
     last_client: String,
+    /// The last one that was tried.
+    mechanism: Option<String>,
     tls: Option<TlsFacts>,
     refused: Option<CertificateFacts>,
 }
 
 impl Steps {
     fn new() -> Self {
-        Steps { steps: Vec::new(), since: Instant::now(), last_client: String::new(), tls: None, refused: None }
+        Steps {
+            steps: Vec::new(),
+            since: Instant::now(),
+            last_client: String::new(),
+            mechanism: None,
+            tls: None,
+            refused: None,
+        }
     }
 
     fn finish(&mut self, step: &'static str, result: String) {
@@ -171,7 +180,12 @@ impl Steps {
             }
             Notice::Refused(facts) => self.refused = Some(facts.clone()),
             // The secret is masked in the line already; the mechanism is all that is shown of it.
-            Notice::Client(line) => self.last_client.clone_from(line),
+            Notice::Client(line) => {
+                if let Some(rest) = line.strip_prefix("AUTH ") {
+                    self.mechanism = rest.split(' ').next().map(str::to_owned);
+                }
+                self.last_client.clone_from(line);
+            }
             // Only the last line of a reply ends a step.
             Notice::Server(line) if line.as_bytes().get(3) != Some(&b'-') => {
                 let step = match self.last_client.split(' ').next() {
@@ -184,6 +198,7 @@ impl Steps {
                 };
                 let result = match step {
                     "ehlo" => self.last_client.clone(),
+                    "login" => format!("{}: {line}", self.mechanism.as_deref().unwrap_or_default()),
                     _ => line.clone(),
                 };
                 self.finish(step, result);

@@ -14,7 +14,7 @@ use crate::net::drive::{Detail, Means, drive};
 use crate::net::socket::{self, Connection};
 use crate::net::tls::{Connector, UnusableTls};
 use crate::smtp::outcome::{Cause, Trouble, Verdict};
-use crate::smtp::sasl::{BY_STRENGTH, Mechanism};
+use crate::smtp::sasl::{BY_STRENGTH, Mechanism, Nonce};
 use crate::smtp::session::{
     Caution, ClearText, EightBit, LoginMode, Partial, Protocol, Purpose, Session, Settings, TlsMode,
 };
@@ -218,6 +218,13 @@ fn literal(address: IpAddr) -> String {
     }
 }
 
+/// What a login by SCRAM must have of its own; nothing where the system gives no random numbers.
+fn nonce() -> Option<Nonce> {
+    let mut octets = [0; 24];
+    getrandom::fill(&mut octets).ok()?;
+    Some(Nonce::from_octets(&octets))
+}
+
 fn login(account: &Account, server: &Server) -> LoginMode {
     let Some(login) = &account.login else { return LoginMode::None };
     let mechanisms = match &login.mechanisms {
@@ -229,7 +236,7 @@ fn login(account: &Account, server: &Server) -> LoginMode {
         (true, TlsPolicy::None) => ClearText::Allowed,
         _ => ClearText::Never,
     };
-    LoginMode::As { user: login.user.clone(), mechanisms, clear_text }
+    LoginMode::As { user: login.user.clone(), mechanisms, clear_text, nonce: nonce() }
 }
 
 #[cfg(test)]

@@ -164,7 +164,12 @@ pub fn exit_of_verdict(verdict: &Verdict) -> Exit {
 fn exit_of_trouble(trouble: &Trouble) -> Exit {
     match &trouble.cause {
         Cause::Replied(reply) => exit_of_reply(trouble.stage, reply),
-        Cause::NoMechanism(_) | Cause::ClearTextLogin | Cause::NoPassword(_) => Exit::NoPermission,
+        Cause::NoMechanism(_)
+        | Cause::ClearTextLogin
+        | Cause::LoginRefused(_)
+        | Cause::FalseServer
+        | Cause::Unpreparable
+        | Cause::NoPassword(_) => Exit::NoPermission,
         Cause::NoSuchHost(_) => Exit::Config,
         Cause::TooLarge { .. } | Cause::EightBit | Cause::LineTooLong => Exit::Data,
         Cause::OthersRefused => Exit::Unavailable,
@@ -278,6 +283,15 @@ pub fn what(trouble: &Trouble, server: &str) -> String {
             format!("no login to {server}: the connection is not protected, so the password is not sent")
         }
         Cause::Challenge(reason) => format!("login to {server} given up: {reason}"),
+        Cause::LoginRefused(word) => format!("login refused by {server}: {word}"),
+        Cause::FalseServer => {
+            format!(
+                "{server} did not prove that it knows the password, so it may be another server; nothing was sent to it"
+            )
+        }
+        Cause::Unpreparable => format!(
+            "no login to {server}: the user name or the password has a character that the mechanism cannot carry"
+        ),
         Cause::NoPassword(reason) => format!("no login to {server}: no password: {reason}"),
         Cause::TooLarge { size, limit } => {
             format!("the message has {size} octets, and {server} takes no more than {limit} (5.3.4)")

@@ -42,6 +42,18 @@ pub fn for_trouble(trouble: &Trouble, server: &str) -> Option<String> {
             "Try submissions:// (usually port 465). Only where the connection is trusted, tls = \"none\" allows clear text."
                 .into()
         }
+        Cause::LoginRefused(word) if word.contains("channel-binding") => {
+            "Somebody between this machine and the server ends TLS: a proxy, or somebody who should not be there. Where it \
+             is the server's own proxy, auth = [\"SCRAM-SHA-256\", \"PLAIN\"] logs in without the bond."
+                .into()
+        }
+        Cause::LoginRefused(_) => CHECK_THE_PASSWORD.into(),
+        Cause::FalseServer => {
+            "Do not send your password elsewhere before the server's owner has explained it; a server with broken SCRAM \
+             takes auth = \"PLAIN\"."
+                .into()
+        }
+        Cause::Unpreparable => "Try auth = \"PLAIN\", or change the password.".into(),
         Cause::NoMechanism(_) => "Check the key auth, and that this is the server's port for submission.".into(),
         Cause::ClearTextLogin => "Use submission:// or submissions://, with tls = \"required\".".into(),
         Cause::NoSuchHost(reason) | Cause::Unreachable(reason) if reason.starts_with("the proxy ") => {
@@ -68,6 +80,9 @@ pub fn for_trouble(trouble: &Trouble, server: &str) -> Option<String> {
     };
     Some(hint)
 }
+
+const CHECK_THE_PASSWORD: &str = "Check the user name and the password; some providers want an app password. If both are right, the server may know \
+     them for another mechanism only: try auth = \"PLAIN\".";
 
 /// What stands in a reply: a part of its text in lower case, and the hint.
 const TEXTS: &[(&str, &str)] = &[
@@ -106,7 +121,7 @@ fn for_reply(stage: Stage, reply: &Reply) -> Option<&'static str> {
     let about = reply.enhanced().map(|code| (code.subject, code.detail));
     match (stage, reply.code()) {
         (Stage::Auth, 535) => {
-            return Some("Check the user name and the password; some providers want an app password.");
+            return Some(CHECK_THE_PASSWORD);
         }
         (Stage::Auth, 534) => return Some("The server wants another mechanism or a stronger one: check the key auth."),
         (Stage::Auth, 538) => return Some("The server wants TLS before the login."),

@@ -75,7 +75,7 @@ fn a_refused_certificate_is_shown_with_the_pin_that_cures_it() {
     assert!(text(&mistaken.stdout).contains(pin));
 }
 
-/// P-162: a login that fails is told from all other trouble.
+/// P-162 P-178: a login that fails is told from all other trouble.
 #[test]
 fn the_authority_of_a_sink_is_trusted_and_its_login_is_tried() {
     let directory = tempfile::tempdir().unwrap();
@@ -95,6 +95,9 @@ fn the_authority_of_a_sink_is_trusted_and_its_login_is_tried() {
     let steps: Vec<&str> =
         report["steps"].as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap()).collect();
     assert_eq!(steps, ["connect", "greeting", "ehlo", "starttls", "tls", "ehlo", "login"]);
+    // The sink knows one password, so it can speak SCRAM; it does not bind.
+    let login = report["steps"][6]["result"].as_str().unwrap();
+    assert!(login.starts_with("SCRAM-SHA-256: 235 "), "{login}");
 
     let wrong = [trusting, ("POSTHASTE_PASSWORD", "hunter2")];
     let checked = check(directory.path(), &sink, "alice@", &wrong, &[]);

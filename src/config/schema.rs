@@ -159,7 +159,7 @@ pub const SCHEMA: &[Key] = &[
     Key {
         name: "auth",
         form: Form::Texts,
-        default: "auto: the first of PLAIN, LOGIN and CRAM-MD5 that the server offers",
+        default: "auto: the first of SCRAM, PLAIN, LOGIN and CRAM-MD5 that the server offers",
         meaning: "the mechanisms for the login: auto, none, or names in the order of preference",
         example: "\"PLAIN\"",
         store: |s, i| put_auth(&mut s.auth, i),

@@ -237,21 +237,10 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Mechanisms that the engine knows, the strongest first.
-const MECHANISMS: [&str; 3] = ["CRAM-MD5", "PLAIN", "LOGIN"];
+const MECHANISMS: [&str; 7] =
+    ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5"];
 /// Mechanisms that exist, and that the engine does not know.
-const LATER: [&str; 11] = [
-    "SCRAM-SHA-1",
-    "SCRAM-SHA-1-PLUS",
-    "SCRAM-SHA-256",
-    "SCRAM-SHA-256-PLUS",
-    "SCRAM-SHA-512",
-    "XOAUTH2",
-    "OAUTHBEARER",
-    "EXTERNAL",
-    "DIGEST-MD5",
-    "GSSAPI",
-    "NTLM",
-];
+const LATER: [&str; 7] = ["SCRAM-SHA-512", "XOAUTH2", "OAUTHBEARER", "EXTERNAL", "DIGEST-MD5", "GSSAPI", "NTLM"];
 /// A day in milliseconds.
 const DAY: u64 = 86_400_000;
 /// Characters of a wrong value that a message repeats.

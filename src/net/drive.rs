@@ -156,6 +156,7 @@ impl Driver<'_, '_> {
             (self.tell)(match event {
                 Event::Client(line) => Notice::Client(line),
                 Event::Server(line) => Notice::Server(line),
+                Event::Note(text) => Notice::Note(text),
                 Event::Message(size) => Notice::Message(size),
                 Event::Verdict(recipient, verdict) => Notice::Verdict(recipient, verdict),
                 Event::Unserved(extension) => Notice::Unserved(extension),
@@ -386,8 +387,9 @@ impl Driver<'_, '_> {
                 {
                     (self.tell)(Notice::Secured(facts));
                 }
+                let binding = self.means.secret.and_then(|_| stream.channel_binding());
                 self.stream = Some(stream);
-                self.session.tls_started(connector.protection());
+                self.session.tls_started(connector.protection(), binding);
             }
             Ok(Err(error)) => {
                 if self.means.detail == Detail::Full

@@ -2,6 +2,7 @@
 //!
 //! Nothing above this module opens a connection, and nothing below it knows of one.
 
+mod binding;
 mod certificate;
 mod command;
 mod credential;

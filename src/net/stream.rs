@@ -9,9 +9,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::binding;
 use super::notice::TlsFacts;
 use super::tls::Connector;
 use super::transport::Transport;
+use crate::smtp::sasl::ChannelBinding;
 
 /// The two ends of the wire that octets can go over.
 pub(super) enum Stream {
@@ -47,6 +49,14 @@ impl Stream {
         match self {
             Stream::Plain(transport) => transport,
             Stream::Tls(stream) => stream.get_mut().0,
+        }
+    }
+
+    /// What a login can be bound to; nothing under clear text.
+    pub(super) fn channel_binding(&self) -> Option<ChannelBinding> {
+        match self {
+            Stream::Plain(_) => None,
+            Stream::Tls(stream) => binding::of(stream.get_ref().1),
         }
     }
 

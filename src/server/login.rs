@@ -1,4 +1,4 @@
-//! SASL from the server's side: PLAIN, LOGIN and CRAM-MD5 (RFC 4954, RFC 4616, RFC 2195).
+//! SASL from the server's side: SCRAM-SHA-256, PLAIN, LOGIN and CRAM-MD5 (RFC 4954, RFC 7677, RFC 4616, RFC 2195).
 
 use std::hint::black_box;
 
@@ -8,7 +8,8 @@ use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
 use super::options::Credential;
-use crate::smtp::sasl::{Exchange, Mechanism};
+use super::scram::{self, Asked, Refusal};
+use crate::smtp::sasl::{Client, Exchange, Mechanism};
 
 /// An authentication that waits for a response.
 #[derive(Debug)]
@@ -22,6 +23,9 @@ enum Step {
     LoginUser,
     LoginPassword { user: String },
     CramMd5 { challenge: String },
+    ScramFirst { fresh: String },
+    ScramLast(Asked),
+    ScramDone { user: String },
 }
 
 /// What is said next.
@@ -37,7 +41,16 @@ pub(super) enum Turn {
     Malformed(&'static str),
 }
 
-/// Begins an exchange. `challenge` is what CRAM-MD5 gives; it must never have been given before.
+/// Whether the mechanism is spoken here. SCRAM needs to know the password, and knows none where any will do.
+pub(super) fn speaks(mechanism: Mechanism, credential: &Credential) -> bool {
+    match mechanism {
+        Mechanism::Plain | Mechanism::Login | Mechanism::CramMd5 => true,
+        Mechanism::ScramSha256 => matches!(credential, Credential::Only { .. }),
+        Mechanism::ScramSha256Plus | Mechanism::ScramSha1Plus | Mechanism::ScramSha1 => false,
+    }
+}
+
+/// Begins an exchange. `challenge` is what CRAM-MD5 and SCRAM give; it must never have been given before.
 pub(super) fn begin(mechanism: Mechanism, initial: Option<&str>, challenge: String, credential: &Credential) -> Turn {
     let waiting = |step| Waiting { step };
     match (mechanism, initial) {
@@ -47,6 +60,16 @@ pub(super) fn begin(mechanism: Mechanism, initial: Option<&str>, challenge: Stri
         (Mechanism::Login, Some(initial)) => waiting(Step::LoginUser).respond(initial_response(initial), credential),
         (Mechanism::CramMd5, None) => Turn::Challenge(BASE64.encode(&challenge), waiting(Step::CramMd5 { challenge })),
         (Mechanism::CramMd5, Some(_)) => Turn::Malformed("CRAM-MD5 has no initial response"),
+        (Mechanism::ScramSha256, initial) => {
+            let waiting = waiting(Step::ScramFirst { fresh: challenge });
+            match initial {
+                None => Turn::Challenge(String::new(), waiting),
+                Some(initial) => waiting.respond(initial_response(initial), credential),
+            }
+        }
+        (Mechanism::ScramSha256Plus | Mechanism::ScramSha1Plus | Mechanism::ScramSha1, _) => {
+            Turn::Malformed("this mechanism is not spoken here")
+        }
     }
 }
 
@@ -77,6 +100,30 @@ impl Waiting {
             ),
             Step::LoginPassword { user } => check(&user, text, credential),
             Step::CramMd5 { challenge } => digest(text, &challenge, credential),
+            Step::ScramFirst { fresh } => match scram::ask(text, &fresh) {
+                Ok((asked, answer)) => Turn::Challenge(BASE64.encode(answer), Waiting { step: Step::ScramLast(asked) }),
+                Err(refusal) => refusal.into(),
+            },
+            Step::ScramLast(asked) => {
+                let Credential::Only { user, password } = credential else { return Turn::Wrong };
+                match asked.conclude(text, user, password.expose_secret()) {
+                    Ok((user, answer)) => {
+                        Turn::Challenge(BASE64.encode(answer), Waiting { step: Step::ScramDone { user } })
+                    }
+                    Err(refusal) => refusal.into(),
+                }
+            }
+            Step::ScramDone { user } if text.is_empty() => Turn::Welcome(user),
+            Step::ScramDone { .. } => Turn::Malformed("SCRAM has an empty line at its end"),
+        }
+    }
+}
+
+impl From<Refusal> for Turn {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Malformed(text) => Turn::Malformed(text),
+            Refusal::Wrong => Turn::Wrong,
         }
     }
 }
@@ -102,14 +149,15 @@ fn digest(response: &str, challenge: &str, credential: &Credential) -> Turn {
     }
     let Credential::Only { user: known, password } = credential else { return check(user, "", credential) };
     let password = Zeroizing::new(password.expose_secret().to_owned());
-    let (mut exchange, _) = Exchange::begin(Mechanism::CramMd5, known.clone(), password);
+    let client = Client { user: known, password, scram: None };
+    let Ok((mut exchange, _)) = Exchange::begin(Mechanism::CramMd5, client) else { return Turn::Wrong };
     let Ok(right) = exchange.answer(&BASE64.encode(challenge)) else { return Turn::Wrong };
     let given = BASE64.encode(format!("{user} {}", digest.to_ascii_lowercase()));
     if same(given.as_bytes(), right.as_bytes()) { Turn::Welcome(user.to_owned()) } else { Turn::Wrong }
 }
 
 /// Compares in a time that depends on the lengths alone.
-fn same(given: &[u8], right: &[u8]) -> bool {
+pub(super) fn same(given: &[u8], right: &[u8]) -> bool {
     let mut difference = u8::from(given.len() != right.len());
     for (at, octet) in given.iter().enumerate() {
         difference |= black_box(octet ^ right.get(at).copied().unwrap_or(0));

@@ -4,6 +4,7 @@
 //! other face that receives mail. With the feature `sink`, [`sink`] puts it on sockets with TLS, on one thread.
 
 pub mod options;
+mod scram;
 pub mod session;
 pub mod transaction;
 

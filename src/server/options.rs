@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 
 use super::action::Security;
+use super::login;
 use crate::smtp::sasl::{BY_STRENGTH, Mechanism};
 
 /// Holds the rules of a session; one value serves many sessions.
@@ -137,14 +138,14 @@ pub enum Login {
     Absent,
     /// Who logs in may, and so may who does not.
     Offered {
-        /// What EHLO lists, in this order.
+        /// What EHLO lists, in this order, but for those that are not spoken here.
         mechanisms: Vec<Mechanism>,
         /// Who may log in.
         credential: Credential,
     },
     /// MAIL without a login gets 530.
     Required {
-        /// What EHLO lists, in this order.
+        /// What EHLO lists, in this order, but for those that are not spoken here.
         mechanisms: Vec<Mechanism>,
         /// Who may log in.
         credential: Credential,
@@ -152,10 +153,13 @@ pub enum Login {
 }
 
 impl Login {
-    pub(super) fn mechanisms(&self) -> &[Mechanism] {
+    /// What EHLO lists: what is wished, as far as it is spoken here.
+    pub(super) fn mechanisms(&self) -> Vec<Mechanism> {
         match self {
-            Login::Absent => &[],
-            Login::Offered { mechanisms, .. } | Login::Required { mechanisms, .. } => mechanisms,
+            Login::Absent => Vec::new(),
+            Login::Offered { mechanisms, credential } | Login::Required { mechanisms, credential } => {
+                mechanisms.iter().copied().filter(|mechanism| login::speaks(*mechanism, credential)).collect()
+            }
         }
     }
 

@@ -49,6 +49,8 @@ pub enum Event {
     Client(String),
     /// The server said a line (controls escaped).
     Server(String),
+    /// Something that a reader should know, in our words.
+    Note(String),
     /// The message went out, with so many octets.
     Message(u64),
     /// A recipient, by the number in the envelope, has its verdict.

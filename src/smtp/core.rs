@@ -9,7 +9,7 @@ use super::capabilities::Capabilities;
 use super::outcome::{Cause, Trouble, Verdict};
 use super::parameters::Parameters;
 use super::reply::Reply;
-use super::sasl::Mechanism;
+use super::sasl::{ChannelBinding, Mechanism};
 use super::session::State;
 use super::settings::{Caution, Purpose, Settings};
 use super::stage::Stage;
@@ -49,6 +49,10 @@ pub(super) struct Core {
     pub(super) group: usize,
     /// Mechanisms that the server refused as such.
     pub(super) refused: Vec<Mechanism>,
+    /// What names the TLS connection, until a login is bound to it.
+    pub(super) binding: Option<ChannelBinding>,
+    /// How many nonces were used.
+    pub(super) nonces: usize,
     pub(super) outgoing: Vec<u8>,
     pub(super) retry: Caution,
     pub(super) events: VecDeque<Event>,
@@ -120,6 +124,8 @@ impl Core {
             in_flight: VecDeque::new(),
             group: 0,
             refused: Vec::new(),
+            binding: None,
+            nonces: 0,
             outgoing: Vec::new(),
             retry: Caution::None,
             events: VecDeque::new(),

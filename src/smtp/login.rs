@@ -2,16 +2,21 @@
 
 use zeroize::Zeroizing;
 
+use super::action::{Closing, Event, Protection};
 use super::core::{Awaited, Core};
 use super::outcome::{Cause, Trouble};
 use super::reply::{Class, Reply};
-use super::sasl::{Exchange, Mechanism};
-use super::session::{ClearText, LoginMode, Protection, Purpose, State};
+use super::sasl::{BY_STRENGTH, Bond, Client, Exchange, Gs2, Mechanism, Scram, Shelter, Stop, Unpreparable};
+use super::session::State;
+use super::settings::{ClearText, LoginMode, Purpose};
 use super::stage::Stage;
 use super::transaction;
 
 /// A command line with its CRLF, in octets (RFC 5321 section 4.5.3.1.4); AUTH has no longer one (RFC 4954 section 4).
 const LINE_LIMIT: usize = 512;
+
+/// A response with its CRLF, in octets (RFC 4954 section 4).
+const RESPONSE_LIMIT: usize = 12_288;
 
 /// So many names of mechanisms are quoted when none of them will do.
 const QUOTED: usize = 12;
@@ -21,44 +26,80 @@ pub(super) fn enter(core: &mut Core) -> State {
     if core.settings.login == LoginMode::None {
         return logged_in(core);
     }
-    if let Some(mechanism) = usable(core).find(|mechanism| !mechanism.reveals_password() || may_reveal(core)) {
+    if let Some(mechanism) = next(core) {
         return State::Password(mechanism);
     }
-    let cause = match usable(core).next() {
-        Some(_) => Cause::ClearTextLogin,
-        None => Cause::NoMechanism(core.capabilities.auth.iter().take(QUOTED).cloned().collect()),
+    let cause = match listed(core).any(|mechanism| has_what_it_needs(mechanism, core)) {
+        true => Cause::ClearTextLogin,
+        false => Cause::NoMechanism(core.capabilities.auth.iter().take(QUOTED).cloned().collect()),
     };
     core.give_up(Trouble { stage: Stage::Auth, cause })
 }
 
+/// The mechanism to try next: the first that both sides want and that may be used on this connection.
+fn next(core: &Core) -> Option<Mechanism> {
+    listed(core).find(|mechanism| has_what_it_needs(*mechanism, core) && is_sheltered(*mechanism, core))
+}
+
 /// Mechanisms that both sides want, in our order.
-fn usable(core: &Core) -> impl Iterator<Item = Mechanism> {
-    let wanted: &[Mechanism] = match &core.settings.login {
-        LoginMode::None => &[],
-        LoginMode::As { mechanisms, .. } => mechanisms,
-    };
-    wanted.iter().copied().filter(|mechanism| {
+fn listed(core: &Core) -> impl Iterator<Item = Mechanism> {
+    wanted(core).iter().copied().filter(|mechanism| {
         core.capabilities.auth.iter().any(|name| name == mechanism.name()) && !core.refused.contains(mechanism)
     })
 }
 
-/// Whether a mechanism may be used that shows the password to whoever reads along.
-fn may_reveal(core: &Core) -> bool {
+fn wanted(core: &Core) -> &[Mechanism] {
+    match &core.settings.login {
+        LoginMode::None => &[],
+        LoginMode::As { mechanisms, .. } => mechanisms,
+    }
+}
+
+/// Whether a mechanism is not shown to somebody who could use what he sees.
+fn is_sheltered(mechanism: Mechanism, core: &Core) -> bool {
     let allowed = matches!(core.settings.login, LoginMode::As { clear_text: ClearText::Allowed, .. });
-    core.protection == Protection::Verified || allowed
+    match mechanism.shelter() {
+        Shelter::None => true,
+        Shelter::Secrecy => core.protection == Protection::Verified || allowed,
+    }
+}
+
+fn has_what_it_needs(mechanism: Mechanism, core: &Core) -> bool {
+    let has_nonce = matches!(core.settings.login, LoginMode::As { nonce: Some(_), .. });
+    match mechanism.scram() {
+        None => true,
+        Some((_, Bond::Free)) => has_nonce,
+        Some((_, Bond::Bound)) => has_nonce && core.binding.is_some(),
+    }
 }
 
 /// The password is there: AUTH, with an initial response where there is one and it fits in the line.
 pub(super) fn begin(mechanism: Mechanism, password: Zeroizing<String>, core: &mut Core) -> State {
     let LoginMode::As { user, .. } = &core.settings.login else { return logged_in(core) };
-    let (mut exchange, initial) = Exchange::begin(mechanism, user.clone(), password);
-    let command = format!("AUTH {}", mechanism.name());
+    let user = user.clone();
+    let client = Client { user: &user, password: password.clone(), scram: scram(mechanism, core) };
+    let (exchange, initial) = match Exchange::begin(mechanism, client) {
+        Ok(begun) => begun,
+        // Nothing was said yet, so the next one does no harm.
+        Err(Unpreparable) => {
+            core.refused.push(mechanism);
+            return match next(core) {
+                Some(another) => begin(another, password, core),
+                None => core.give_up(Trouble { stage: Stage::Auth, cause: Cause::Unpreparable }),
+            };
+        }
+    };
+    send(exchange, initial, core)
+}
+
+fn send(mut exchange: Exchange, initial: Option<Zeroizing<String>>, core: &mut Core) -> State {
+    let command = format!("AUTH {}", exchange.mechanism().name());
     match initial {
         Some(initial) if command.len() + 1 + initial.len() + 2 <= LINE_LIMIT => {
             core.send_secret(&format!("{command} "), initial, Awaited::Auth);
         }
-        Some(_) => {
-            exchange.defer_initial_response();
+        Some(initial) => {
+            exchange.defer(initial);
             core.send(&command, Awaited::Auth);
         }
         None => core.send(&command, Awaited::Auth),
@@ -66,34 +107,86 @@ pub(super) fn begin(mechanism: Mechanism, password: Zeroizing<String>, core: &mu
     State::Login(exchange)
 }
 
-pub(super) fn on_reply(mut exchange: Exchange, reply: Reply, core: &mut Core) -> State {
+/// What SCRAM mixes in. A binding serves one exchange (RFC 9266 section 3), and a nonce too.
+fn scram(mechanism: Mechanism, core: &mut Core) -> Option<Scram> {
+    let (_, bond) = mechanism.scram()?;
+    let gs2 = match bond {
+        Bond::Bound => Gs2::Bound(core.binding.take()?),
+        Bond::Free if would_bind(core) => Gs2::NotOffered,
+        Bond::Free => Gs2::Unbound,
+    };
+    let LoginMode::As { nonce: Some(nonce), .. } = &core.settings.login else { return None };
+    let nonce = nonce.number(core.nonces);
+    core.nonces += 1;
+    Some(Scram { nonce, gs2 })
+}
+
+/// Whether we would bind, and only the server cannot, by its list.
+fn would_bind(core: &Core) -> bool {
+    let is_bound = |mechanism: Mechanism| matches!(mechanism.scram(), Some((_, Bond::Bound)));
+    let listed = |name: &String| Mechanism::named(name).is_some_and(is_bound);
+    core.binding.is_some() && wanted(core).iter().copied().any(is_bound) && !core.capabilities.auth.iter().any(listed)
+}
+
+pub(super) fn on_reply(exchange: Exchange, reply: Reply, core: &mut Core) -> State {
     match reply.class() {
-        Class::Success => logged_in(core),
-        Class::Intermediate => match exchange.answer(reply.text()) {
-            Ok(response) => {
-                core.send_secret("", response, Awaited::Auth);
-                State::Login(exchange)
-            }
-            Err(unanswerable) => {
-                core.fail_all(Trouble { stage: Stage::Auth, cause: Cause::Challenge(unanswerable.0) });
-                core.send("*", Awaited::Auth);
-                State::Leaving
-            }
+        Class::Success => match exchange.succeed(reply.text()) {
+            Ok(()) => logged_in(core),
+            Err(stop) => stopped(stop, core),
         },
+        Class::Intermediate => respond(exchange, &reply, core),
         Class::Temporary | Class::Permanent => {
-            forget_mechanisms(exchange.mechanism(), &reply, core);
-            let another = usable(core).find(|mechanism| !mechanism.reveals_password() || may_reveal(core));
-            match another {
-                Some(mechanism) if core.refused.contains(&exchange.mechanism()) => State::Password(mechanism),
-                _ => core.give_up(Trouble { stage: Stage::Auth, cause: Cause::Replied(reply) }),
+            let tried = exchange.mechanism();
+            strike_out(tried, &reply, core);
+            match next(core).filter(|_| core.refused.contains(&tried)) {
+                Some(mechanism) => State::Password(mechanism),
+                None => core.give_up(Trouble { stage: Stage::Auth, cause: Cause::Replied(reply) }),
             }
         }
     }
 }
 
+fn respond(mut exchange: Exchange, reply: &Reply, core: &mut Core) -> State {
+    let response = exchange.answer(reply.text()).and_then(|response| match response.len() + 2 <= RESPONSE_LIMIT {
+        true => Ok(response),
+        false => Err(Stop::Unanswerable("the answer would be longer than the protocol allows (12288 octets)")),
+    });
+    let warning = exchange.warning();
+    if let Some(warning) = warning {
+        core.events.push_back(Event::Note(warning.to_owned()));
+    }
+    match response {
+        // Somebody in between could try all passwords on what he gets.
+        Ok(_) if warning.is_some() && core.protection != Protection::Verified => {
+            stopped(Stop::Unanswerable("it asks for too few rounds, on a connection that is not protected"), core)
+        }
+        Ok(response) => {
+            core.send_secret("", response, Awaited::Auth);
+            State::Login(exchange)
+        }
+        Err(stop) => stopped(stop, core),
+    }
+}
+
+/// The exchange cannot go on. It is cancelled in good manners, but not with somebody who only pretends to be the
+/// server: he gets nothing more.
+fn stopped(stop: Stop, core: &mut Core) -> State {
+    let (cause, polite) = match stop {
+        Stop::Unanswerable(why) => (Cause::Challenge(why), true),
+        Stop::Refused(word) => (Cause::LoginRefused(word), true),
+        Stop::FalseServer => (Cause::FalseServer, false),
+    };
+    core.fail_all(Trouble { stage: Stage::Auth, cause });
+    if !polite {
+        return State::Closed(Closing::Abruptly);
+    }
+    core.send("*", Awaited::Auth);
+    State::Leaving
+}
+
 /// Strikes out the mechanism where it was at fault and not the password: another one may do. After a 535 none is
 /// tried, because each attempt counts towards a lock-out.
-fn forget_mechanisms(tried: Mechanism, reply: &Reply, core: &mut Core) {
+fn strike_out(tried: Mechanism, reply: &Reply, core: &mut Core) {
     let says_password = reply.lines().iter().any(|line| line.to_ascii_lowercase().contains("password"));
     match reply.code() {
         501 | 504 => core.refused.push(tried),
@@ -101,9 +194,14 @@ fn forget_mechanisms(tried: Mechanism, reply: &Reply, core: &mut Core) {
         534 if !says_password => core.refused.push(tried),
         // "A password transition is needed": PLAIN once, and the server knows what it lacks (RFC 4954 section 6).
         432 if reply.enhanced().is_some_and(|code| (code.subject, code.detail) == (7, 12)) => {
-            core.refused.extend([Mechanism::CramMd5, Mechanism::Login]);
+            core.refused.extend(BY_STRENGTH.into_iter().filter(|mechanism| *mechanism != Mechanism::Plain));
         }
         _ => {}
+    }
+    // Who stands in between, with a certificate that nobody has checked, must not get a login without its bond by
+    // refusing the one with it.
+    if matches!(tried.scram(), Some((_, Bond::Bound))) && core.protection != Protection::Verified {
+        core.refused.extend(BY_STRENGTH);
     }
 }
 

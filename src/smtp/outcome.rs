@@ -57,6 +57,12 @@ pub enum Cause {
     ClearTextLogin,
     /// The server gave challenges that the mechanism cannot answer.
     Challenge(&'static str),
+    /// The mechanism's own error: the server's word for it (`e=` of SCRAM).
+    LoginRefused(String),
+    /// The server says yes to a login in which it must prove that it knows the password, and has not.
+    FalseServer,
+    /// No mechanism that may be used can carry this user name or password: SASLprep forbids one of their characters.
+    Unpreparable,
     /// The password could not be had: the reason.
     NoPassword(String),
     /// The message has more octets than the server takes.

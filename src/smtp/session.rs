@@ -16,7 +16,7 @@ use super::login;
 use super::opening::{self, Opening};
 use super::outcome::{Cause, Trouble, Verdict};
 use super::reply::{Class, Reader, Reply};
-use super::sasl::{Exchange, Mechanism};
+use super::sasl::{ChannelBinding, Exchange, Mechanism};
 use super::stage::Stage;
 use super::transaction::{self, Transaction};
 
@@ -111,11 +111,13 @@ impl Session {
         }
     }
 
-    /// TLS is on. Everything learnt before is forgotten (RFC 3207 section 4.2).
-    pub fn tls_started(&mut self, protection: Protection) {
+    /// TLS is on, and what names the connection, where something does. Everything learnt before is forgotten
+    /// (RFC 3207 section 4.2).
+    pub fn tls_started(&mut self, protection: Protection, binding: Option<ChannelBinding>) {
         self.step(|state, core| {
             let State::Handshake = state else { return state };
             core.protection = protection;
+            core.binding = binding;
             core.capabilities = Capabilities::default();
             core.firewall = super::core::Firewall::Unseen;
             match core.settings.tls {

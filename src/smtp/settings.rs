@@ -1,6 +1,6 @@
 //! Settings: what a session is told by its caller.
 
-use super::sasl::Mechanism;
+use super::sasl::{Mechanism, Nonce};
 use crate::envelope::Envelope;
 use crate::message::Facts;
 
@@ -60,6 +60,8 @@ pub enum LoginMode {
         mechanisms: Vec<Mechanism>,
         /// Whether a mechanism that reveals the password may be used without verified TLS.
         clear_text: ClearText,
+        /// For SCRAM, which is not used without. It must be made of random octets for this session.
+        nonce: Option<Nonce>,
     },
 }
 

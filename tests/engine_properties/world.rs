@@ -235,10 +235,11 @@ pub fn play(settings: Settings, fate: Fate, server: &mut dyn Server) -> Result<u
                 world.check_nothing_injected(&settings)?;
                 if fate.tls_works {
                     world.secure = true;
-                    world.session.tls_started(match settings.tls {
+                    let protection = match settings.tls {
                         TlsMode::Opportunistic => Protection::Unverified,
                         _ => Protection::Verified,
-                    });
+                    };
+                    world.session.tls_started(protection, None);
                 } else {
                     world.session.tls_failed("no".to_owned());
                 }
@@ -374,7 +375,7 @@ impl World {
                         body.answers += 1;
                     }
                 }
-                Event::Server(_) | Event::Message(_) | Event::Unserved(_) => {}
+                Event::Server(_) | Event::Message(_) | Event::Unserved(_) | Event::Note(_) => {}
             }
         }
         Ok(())

@@ -255,14 +255,15 @@ fn logins_by_each_mechanism() {
 
 #[test]
 fn cram_md5_answers_its_own_challenge_and_no_other() {
-    use posthaste::smtp::sasl::Exchange;
+    use posthaste::smtp::sasl::{Client, Exchange};
     let mut peer = Peer::new(with_login("1234"), Security::Clear);
     let mut answers = Vec::new();
     for expected in ["535", "235"] {
         peer.feed(if answers.is_empty() { b"EHLO me\r\nAUTH CRAM-MD5\r\n" } else { b"AUTH CRAM-MD5\r\n" });
         let challenge = peer.heard.last().strip_prefix("334 ").unwrap().to_owned();
         let password = if expected == "235" { "1234" } else { "12345" };
-        let (mut exchange, _) = Exchange::begin(Mechanism::CramMd5, "test".to_owned(), password.to_owned().into());
+        let client = Client { user: "test", password: password.to_owned().into(), scram: None };
+        let (mut exchange, _) = Exchange::begin(Mechanism::CramMd5, client).unwrap();
         let answer = exchange.answer(&challenge).unwrap().to_string();
         peer.feed(format!("{answer}\r\n").as_bytes());
         assert!(peer.heard.last().starts_with(expected), "{}", peer.heard.replies);

@@ -185,7 +185,7 @@ impl Player<'_> {
                     TlsMode::Opportunistic => Protection::Unverified,
                     _ => Protection::Verified,
                 };
-                self.session.tls_started(protection);
+                self.session.tls_started(protection, self.dialogue.setup.binding.clone());
                 self.flights += 1;
                 self.fresh = true;
             }
@@ -321,6 +321,7 @@ impl Player<'_> {
         while let Some(told) = self.session.next_event() {
             match told {
                 Told::Client(shown) => self.said.push(Step::Client { shown, wire: Vec::new() }),
+                Told::Note(_) => {}
                 Told::Message(size) => self.said.push(Step::Message { size }),
                 Told::Server(line) => self.heard.push(line),
                 Told::Verdict(recipient, _) => self.told[recipient] += 1,

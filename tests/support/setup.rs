@@ -3,6 +3,8 @@
 //! ```text
 //! ! tls none | required | opportunistic | implicit
 //! ! login alice/secret PLAIN LOGIN clear-text     mechanisms (all, if none is named), and whether without TLS
+//! ! nonce rOprNGfwEbeRWgbNEkqO                    of SCRAM; this is the usual one
+//! ! binding exporter | end-point                  what names the TLS connection, 32 octets of zero; nothing, if none is named
 //! ! from alice@example.org                        <> is the null reverse-path
 //! ! to bob@example.net, carol@example.net
 //! ! recipients 250                                r1@example.net to r250@example.net
@@ -25,7 +27,7 @@
 use posthaste::address::Address;
 use posthaste::envelope::{Envelope, NoSuchWish, ReversePath, Wishes};
 use posthaste::message::Facts;
-use posthaste::smtp::sasl::{BY_STRENGTH, Mechanism};
+use posthaste::smtp::sasl::{BY_STRENGTH, ChannelBinding, Mechanism, Nonce};
 use posthaste::smtp::session::{
     Caution, ClearText, EightBit, LoginMode, Partial, Protocol, Purpose, Settings, TlsMode,
 };
@@ -34,6 +36,8 @@ use posthaste::smtp::session::{
 pub struct Setup {
     pub settings: Settings,
     pub secret: String,
+    pub nonce: Nonce,
+    pub binding: Option<ChannelBinding>,
     pub from: String,
     pub to: Vec<String>,
     pub wishes: Wishes,
@@ -84,6 +88,8 @@ impl Default for Setup {
                 caution: Caution::None,
             },
             secret: String::new(),
+            nonce: Nonce::parse("rOprNGfwEbeRWgbNEkqO").unwrap(),
+            binding: None,
             from: "alice@example.org".to_owned(),
             to: vec!["bob@example.net".to_owned()],
             wishes: Wishes::default(),
@@ -108,6 +114,11 @@ impl Setup {
                 self.settings.tls = modes[word(&["none", "required", "opportunistic", "implicit"])?];
             }
             "login" => self.login(value)?,
+            "nonce" => self.nonce = Nonce::parse(value).ok_or("`! nonce` stands before `! login`")?,
+            "binding" => {
+                let all = [ChannelBinding::Exporter([0; 32]), ChannelBinding::ServerEndPoint(vec![0; 32])];
+                self.binding = Some(all[word(&["exporter", "end-point"])?].clone());
+            }
             "from" => self.from = value.to_owned(),
             "to" => self.to = value.split(", ").map(str::to_owned).collect(),
             "recipients" => self.to = (1..=number()?).map(|number| format!("r{number}@example.net")).collect(),
@@ -176,7 +187,8 @@ impl Setup {
             mechanisms = BY_STRENGTH.to_vec();
         }
         self.secret = secret.to_owned();
-        self.settings.login = LoginMode::As { user: user.to_owned(), mechanisms, clear_text };
+        self.settings.login =
+            LoginMode::As { user: user.to_owned(), mechanisms, clear_text, nonce: Some(self.nonce.clone()) };
         Ok(())
     }
 

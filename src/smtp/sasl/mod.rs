@@ -1,67 +1,67 @@
 //! SASL mechanisms (RFC 4422) in the profile of SMTP (RFC 4954). Own code: no crate has CRAM-MD5 beside the rest.
 
+mod binding;
 mod cram_md5;
+mod crypto;
+mod mechanism;
+mod prepare;
+pub mod scram;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use zeroize::Zeroizing;
 
-/// A mechanism that we speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mechanism {
-    /// RFC 4616.
-    Plain,
-    /// draft-murchison-sasl-login.
-    Login,
-    /// RFC 2195.
-    CramMd5,
+pub use binding::{ChannelBinding, Gs2};
+pub use crypto::Hash;
+pub(crate) use crypto::xor;
+pub use mechanism::{BY_STRENGTH, Bond, Mechanism, Shelter};
+pub use prepare::Unpreparable;
+pub(crate) use prepare::prepare;
+pub use scram::Nonce;
+
+use super::reply::printable;
+use prepare::prepare_or_keep;
+
+/// Who logs in with a password.
+pub struct Client<'a> {
+    /// The user name.
+    pub user: &'a str,
+    /// The password.
+    pub password: Zeroizing<String>,
+    /// What SCRAM needs.
+    pub scram: Option<Scram>,
 }
 
-/// In the order in which they are chosen when TLS is verified: PLAIN and LOGIN reveal the password to the
-/// server only, which knows it, while CRAM-MD5 asks the server to store it in the clear.
-pub const BY_STRENGTH: [Mechanism; 3] = [Mechanism::Plain, Mechanism::Login, Mechanism::CramMd5];
-
-impl Mechanism {
-    /// The IANA name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Mechanism::Plain => "PLAIN",
-            Mechanism::Login => "LOGIN",
-            Mechanism::CramMd5 => "CRAM-MD5",
-        }
-    }
-
-    /// The mechanism of that name, in any case.
-    pub fn named(name: &str) -> Option<Self> {
-        BY_STRENGTH.into_iter().find(|mechanism| mechanism.name().eq_ignore_ascii_case(name))
-    }
-
-    /// Whether somebody who reads the dialogue learns the password.
-    pub fn reveals_password(self) -> bool {
-        self != Mechanism::CramMd5
-    }
+/// What SCRAM needs besides.
+pub struct Scram {
+    /// It must never have been used before.
+    pub nonce: Nonce,
+    /// What is said of channel binding.
+    pub gs2: Gs2,
 }
 
 /// One authentication, from its first line to the server's verdict.
 pub struct Exchange {
     mechanism: Mechanism,
-    user: String,
-    password: Zeroizing<String>,
     step: Step,
     rounds: u32,
+    warning: Option<&'static str>,
 }
 
 /// What is sent next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     /// The initial response, which was too long for the AUTH line; an empty challenge asks for it.
-    Deferred,
+    Deferred(Zeroizing<String>, Box<Step>),
     /// LOGIN: the user name.
-    User,
+    User { user: String, password: Zeroizing<String> },
     /// LOGIN: the password.
-    Password,
+    Password(Zeroizing<String>),
     /// CRAM-MD5: the answer to the challenge.
-    Answer,
+    Answer { user: String, password: Zeroizing<String> },
+    /// SCRAM: the proof.
+    Prove(scram::First),
+    /// SCRAM: an empty line, when the server's proof is right.
+    Check(scram::Final),
     /// Nothing more: the verdict must come.
     Done,
 }
@@ -71,18 +71,50 @@ enum Step {
 #[error("{0}")]
 pub struct Unanswerable(pub &'static str);
 
+/// Why an exchange goes no further.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The challenge cannot be answered.
+    Unanswerable(&'static str),
+    /// The mechanism's own error, in the server's word.
+    Refused(String),
+    /// The server does not prove that it knows the password. It may be another one.
+    FalseServer,
+}
+
+impl From<Unanswerable> for Stop {
+    fn from(unanswerable: Unanswerable) -> Self {
+        Stop::Unanswerable(unanswerable.0)
+    }
+}
+
 /// Most challenges in one exchange: no mechanism has more than four; Postfix stops at this number.
 const ROUNDS: u32 = 100;
 
+/// So many characters are shown of what a server says within a mechanism.
+const SHOWN: usize = 200;
+
 impl Exchange {
     /// Begins. What comes back goes behind `AUTH`, in base64, as the initial response where the mechanism has one.
-    pub fn begin(mechanism: Mechanism, user: String, password: Zeroizing<String>) -> (Self, Option<Zeroizing<String>>) {
+    ///
+    /// # Errors
+    /// [`Unpreparable`] when the mechanism cannot carry this user name or password, or something that it needs is not
+    /// there.
+    pub fn begin(mechanism: Mechanism, client: Client<'_>) -> Result<(Self, Option<Zeroizing<String>>), Unpreparable> {
+        let Client { user, password, scram } = client;
         let (step, initial) = match mechanism {
-            Mechanism::Plain => (Step::Done, Some(plain(&user, &password))),
-            Mechanism::Login => (Step::User, None),
-            Mechanism::CramMd5 => (Step::Answer, None),
+            Mechanism::ScramSha256Plus | Mechanism::ScramSha256 | Mechanism::ScramSha1Plus | Mechanism::ScramSha1 => {
+                let (Some((hash, _)), Some(Scram { nonce, gs2 })) = (mechanism.scram(), scram) else {
+                    return Err(Unpreparable);
+                };
+                let (first, message) = scram::First::new(hash, gs2, user, &password, nonce)?;
+                (Step::Prove(first), Some(encode(message.as_bytes())))
+            }
+            Mechanism::Plain => (Step::Done, Some(plain(user, &password))),
+            Mechanism::Login => (Step::User { user: user.to_owned(), password }, None),
+            Mechanism::CramMd5 => (Step::Answer { user: user.to_owned(), password }, None),
         };
-        (Exchange { mechanism, user, password, step, rounds: 0 }, initial)
+        Ok((Exchange { mechanism, step, rounds: 0, warning: None }, initial))
     }
 
     /// The mechanism.
@@ -90,47 +122,72 @@ impl Exchange {
         self.mechanism
     }
 
+    /// What a person should know about the exchange; told once.
+    pub fn warning(&mut self) -> Option<&'static str> {
+        self.warning.take()
+    }
+
     /// The initial response did not fit in the AUTH line; the server will ask for it.
-    pub fn defer_initial_response(&mut self) {
-        self.step = Step::Deferred;
+    pub fn defer(&mut self, initial: Zeroizing<String>) {
+        let step = std::mem::replace(&mut self.step, Step::Done);
+        self.step = Step::Deferred(initial, Box::new(step));
     }
 
     /// Answers a challenge (the text behind `334`), in base64.
     ///
     /// # Errors
-    /// [`Unanswerable`] when the challenge is not one that the mechanism can have.
-    pub fn answer(&mut self, challenge: &str) -> Result<Zeroizing<String>, Unanswerable> {
+    /// [`Stop`] when the challenge is not one that the mechanism can have, or says that the login is refused.
+    pub fn answer(&mut self, challenge: &str) -> Result<Zeroizing<String>, Stop> {
         self.rounds += 1;
         if self.rounds > ROUNDS {
-            return Err(Unanswerable("it gives challenges without end"));
+            return Err(Unanswerable("it gives challenges without end").into());
         }
-        match self.step {
-            Step::Deferred if challenge.is_empty() => {
-                self.step = Step::Done;
-                Ok(plain(&self.user, &self.password))
+        match std::mem::replace(&mut self.step, Step::Done) {
+            Step::Deferred(initial, next) if challenge.is_empty() => {
+                self.step = *next;
+                Ok(initial)
             }
-            Step::Deferred => Err(Unanswerable("it gives a challenge where PLAIN has none")),
+            Step::Deferred(..) => Err(Unanswerable("it gives a challenge where there is none yet").into()),
             // Prompts are "Username:", "User Name", translated, empty, or no base64 at all: the order decides.
-            Step::User => {
-                self.step = Step::Password;
-                Ok(encode(self.user.as_bytes()))
+            Step::User { user, password } => {
+                self.step = Step::Password(password);
+                Ok(encode(user.as_bytes()))
             }
-            Step::Password => {
-                self.step = Step::Done;
-                Ok(encode(self.password.as_bytes()))
+            Step::Password(password) => Ok(encode(password.as_bytes())),
+            Step::Answer { user, password } => Ok(encode(&cram_md5::response(&user, &password, &decode(challenge)?))),
+            Step::Prove(first) => {
+                let (last, proof, rounds) = first.prove(&decode(challenge)?)?;
+                if rounds == scram::Rounds::Few {
+                    self.warning = Some("the server asks for fewer than 4096 rounds of SCRAM, which is weak");
+                }
+                self.step = Step::Check(last);
+                Ok(encode(proof.as_bytes()))
             }
-            Step::Answer => {
-                let challenge = BASE64.decode(challenge).map_err(|_| Unanswerable("its challenge is not base64"))?;
-                self.step = Step::Done;
-                Ok(encode(&cram_md5::response(&self.user, &self.password, &challenge)))
+            Step::Check(last) => {
+                last.check(&decode(challenge)?)?;
+                Ok(Zeroizing::default())
             }
-            Step::Done => Err(Unanswerable("it gives a challenge after the last response")),
+            Step::Done => Err(Unanswerable("it gives a challenge after the last response").into()),
+        }
+    }
+
+    /// The server says that the login has succeeded, with this text.
+    ///
+    /// # Errors
+    /// [`Stop::FalseServer`] when it has not proved what the mechanism asks it to prove.
+    pub fn succeed(&self, text: &str) -> Result<(), Stop> {
+        match &self.step {
+            Step::Prove(_) => Err(Stop::FalseServer),
+            Step::Check(last) if !last.is_proved_in(text) => Err(Stop::FalseServer),
+            Step::Deferred(_, next) if matches!(**next, Step::Prove(_)) => Err(Stop::FalseServer),
+            _ => Ok(()),
         }
     }
 }
 
 /// `NUL user NUL password` (RFC 4616 section 2), in base64.
 fn plain(user: &str, password: &str) -> Zeroizing<String> {
+    let (user, password) = (prepare_or_keep(user), prepare_or_keep(password));
     let mut message = Zeroizing::new(Vec::with_capacity(user.len() + password.len() + 2));
     message.push(0);
     message.extend_from_slice(user.as_bytes());
@@ -143,6 +200,15 @@ fn encode(octets: &[u8]) -> Zeroizing<String> {
     Zeroizing::new(BASE64.encode(octets))
 }
 
+fn decode(challenge: &str) -> Result<Vec<u8>, Unanswerable> {
+    BASE64.decode(challenge).map_err(|_| Unanswerable("its challenge is not base64"))
+}
+
+/// Words of a server for a person: short, and without controls.
+fn shown(text: &str) -> String {
+    printable(text.as_bytes()).chars().take(SHOWN).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,7 +216,7 @@ mod tests {
     fn begin(mechanism: Mechanism) -> (Exchange, Option<Zeroizing<String>>) {
         let (user, password) =
             if mechanism == Mechanism::CramMd5 { ("tim", "tanstaaftanstaaf") } else { ("test", "1234") };
-        Exchange::begin(mechanism, user.to_owned(), Zeroizing::new(password.to_owned()))
+        Exchange::begin(mechanism, Client { user, password: Zeroizing::new(password.to_owned()), scram: None }).unwrap()
     }
 
     /// P-201
@@ -164,12 +230,19 @@ mod tests {
     /// P-180 P-181
     #[test]
     fn a_deferred_response_wants_an_empty_challenge() {
-        let (mut exchange, _) = begin(Mechanism::Plain);
-        exchange.defer_initial_response();
-        assert!(exchange.answer("Z28=").is_err());
-        let (mut exchange, _) = begin(Mechanism::Plain);
-        exchange.defer_initial_response();
-        assert_eq!(exchange.answer("").unwrap().as_str(), "AHRlc3QAMTIzNA==");
+        for (challenge, works) in [("Z28=", false), ("", true)] {
+            let (mut exchange, initial) = begin(Mechanism::Plain);
+            exchange.defer(initial.unwrap());
+            assert_eq!(exchange.answer(challenge).is_ok(), works);
+            assert!(exchange.answer("").is_err());
+        }
+    }
+
+    /// P-192: PLAIN carries what SASLprep makes of it, and the rest as it is.
+    #[test]
+    fn plain_is_prepared() {
+        assert_eq!(*plain("\u{2168}", "\u{aa}\u{ad}"), BASE64.encode("\0IX\0a"));
+        assert_eq!(*plain("alice", "\u{1f600}"), BASE64.encode("\0alice\0\u{1f600}"));
     }
 
     /// P-202
@@ -195,12 +268,5 @@ mod tests {
         assert_eq!(answer.as_str(), "dGltIGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw");
         let (mut exchange, _) = begin(Mechanism::CramMd5);
         assert!(exchange.answer("!!!").is_err());
-    }
-
-    /// P-225
-    #[test]
-    fn historic_mechanisms_do_not_exist() {
-        assert_eq!(Mechanism::named("DIGEST-MD5"), None);
-        assert_eq!(Mechanism::named("cram-md5"), Some(Mechanism::CramMd5));
     }
 }
