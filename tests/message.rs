@@ -4,6 +4,8 @@
 
 #[path = "message/compose.rs"]
 mod compose;
+#[path = "message/downgrade/mod.rs"]
+mod downgrade;
 #[path = "message/prepare.rs"]
 mod prepare;
 #[path = "message/read.rs"]

@@ -2,7 +2,7 @@
 
 mod error;
 mod list;
-mod token;
+pub(crate) mod token;
 
 pub use error::{AddressError, Fault};
 pub use list::parse_list;

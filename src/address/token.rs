@@ -5,14 +5,14 @@ use std::ops::Range;
 
 /// A token and where it stands.
 #[derive(Clone, Debug)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
-    pub(super) at: Range<usize>,
+pub(crate) struct Token {
+    pub(crate) kind: Kind,
+    pub(crate) at: Range<usize>,
 }
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Blanks and folds.
     Blank,
     /// A comment, with its parentheses.
@@ -28,7 +28,7 @@ pub(super) enum Kind {
 }
 
 /// The token that begins at `at`, which is less than the length of `text`.
-pub(super) fn next(text: &[u8], at: usize) -> Result<Token, AddressError> {
+pub(crate) fn next(text: &[u8], at: usize) -> Result<Token, AddressError> {
     let rest = &text[at..];
     let (kind, length) = match rest[0] {
         b' ' | b'\t' | b'\r' | b'\n' => (Kind::Blank, blank(rest)?),

@@ -8,6 +8,17 @@ pub(super) enum Charset {
     Unknown,
 }
 
+impl Charset {
+    /// The field that calls text so.
+    pub(super) fn content_type(self) -> &'static str {
+        match self {
+            Charset::Ascii => "Content-Type: text/plain; charset=us-ascii\r\n",
+            Charset::Utf8 => "Content-Type: text/plain; charset=utf-8\r\n",
+            Charset::Unknown => "Content-Type: text/plain; charset=unknown-8bit\r\n",
+        }
+    }
+}
+
 /// Whether octets that come block by block are UTF-8.
 #[derive(Debug, Default)]
 pub(super) struct Utf8 {

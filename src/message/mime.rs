@@ -86,12 +86,7 @@ impl Labels {
             fields.push_str("MIME-Version: 1.0\r\n");
         }
         if self.content == Content::Unlabelled {
-            fields.push_str("Content-Type: text/plain; charset=");
-            fields.push_str(match charset {
-                Charset::Ascii => "us-ascii\r\n",
-                Charset::Utf8 => "utf-8\r\n",
-                Charset::Unknown => "unknown-8bit\r\n",
-            });
+            fields.push_str(charset.content_type());
         }
         fields.push_str("Content-Transfer-Encoding: ");
         fields.push_str(encoding);

@@ -5,9 +5,11 @@
 //! Draft → compose::compose ↗
 //! ```
 
+mod base64;
 mod body;
 mod charset;
 pub mod compose;
+pub mod downgrade;
 mod edit;
 pub mod header;
 pub mod incoming;

@@ -1,6 +1,7 @@
 //! The fix-ups between what a caller wrote and what is sent: fields added, taken away and mended, and the recipients
 //! in the header.
 
+use super::downgrade::{DowngradeError, Goal, Reencoder};
 use super::edit::{push_folded, qualify};
 use super::header::{Field, fields};
 use super::incoming::Incoming;
@@ -96,7 +97,8 @@ pub enum FixUps {
 /// What happens to lines of more than 998 octets in the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LongLines {
-    /// The body is made quoted-printable if it is one part of text without an encoding; else the message is refused.
+    /// Parts of text that have them and no encoding become quoted-printable; where that is not enough, the message is
+    /// refused.
     Encode,
     /// They are sent.
     Pass,
@@ -158,15 +160,17 @@ pub fn prepare(incoming: Incoming, rules: &Rules<'_>) -> Result<Prepared, Prepar
     };
     let labels = Labels::of(header.octets, &header.fields);
     let is_too_long = facts.longest_line > tally::LINE_LIMIT && rules.long_lines != LongLines::Pass;
-    if is_too_long && (rules.long_lines == LongLines::Refuse || !labels.allow_encoding()) {
+    if is_too_long && rules.long_lines == LongLines::Refuse {
         return Err(PrepareError::LongLine(facts.longest_line));
     }
+    // One part is encoded as it is; of several only those that need it are.
+    let is_whole = is_too_long && labels.allow_encoding();
     let mut head = Vec::with_capacity(header.octets.len() + 512);
     if rules.fix_ups == FixUps::All {
         header.push_missing(&mut head)?;
     }
     let mut replaced: &[Field] = &[];
-    let (body, facts) = if is_too_long {
+    let (body, body_facts) = if is_whole {
         head.extend_from_slice(labels.missing(charset, "quoted-printable").as_bytes());
         replaced = &labels.encodings;
         mime::encode(body).map_err(PrepareError::Encode)?
@@ -180,7 +184,19 @@ pub fn prepare(incoming: Incoming, rules: &Rules<'_>) -> Result<Prepared, Prepar
         header.push_field(field, &mut head);
     }
     head.extend_from_slice(b"\r\n");
-    Ok(Prepared { message: Message::new(head, body, facts), recipients })
+    let mut message = Message::new(head, body, body_facts);
+    if is_too_long && !is_whole {
+        message = shorten(&mut message, facts.longest_line)?;
+    }
+    Ok(Prepared { message, recipients })
+}
+
+fn shorten(message: &mut Message, longest_line: u64) -> Result<Message, PrepareError> {
+    let reencoded = Reencoder::new(message, Goal::ShortLines).map_err(PrepareError::Encode)?.run();
+    reencoded.map(|reencoded| reencoded.message).map_err(|error| match error {
+        DowngradeError::Refused(_) => PrepareError::LongLine(longest_line),
+        DowngradeError::Io(error) => PrepareError::Encode(error),
+    })
 }
 
 /// A header in work.

@@ -3,7 +3,7 @@
 /// Encodes text that comes in blocks with any line ends; the result has CRLF.
 ///
 /// Line ends and NULs are treated as `smtp::framing` does, so that the reader sees what would have been sent. No line
-/// of the result has more than 76 octets or begins with a dot or with `From `.
+/// of the result has more than 76 octets or begins with a dot, with `From ` or, as delimiters do, with two hyphens.
 #[derive(Debug, Default)]
 pub(super) struct Encoder {
     /// Octets in the line that is being written.
@@ -41,6 +41,13 @@ impl Encoder {
         }
     }
 
+    /// Ends a text whose last line has no end of its own: that in front of a delimiter belongs to the delimiter
+    /// (RFC 2046 section 5.1.1).
+    pub(super) fn finish_open(&mut self, out: &mut Vec<u8>) {
+        self.end_lines(out);
+        self.put_blank(out);
+    }
+
     fn text(&mut self, octet: u8, behind: &[u8], out: &mut Vec<u8>) {
         if let Some(blank) = self.blank.take() {
             self.put_plain(blank, out);
@@ -51,6 +58,9 @@ impl Encoder {
             // Where a soft line break comes first, a later line begins with it.
             b'.' if self.begins_line() => self.put_encoded(octet, out),
             b'F' if self.begins_line() && may_be_from(behind) => self.put_encoded(octet, out),
+            b'-' if self.begins_line() && behind.first().is_none_or(|next| *next == b'-') => {
+                self.put_encoded(octet, out);
+            }
             b'!'..=b'~' => self.put_plain(octet, out),
             _ => self.put_encoded(octet, out),
         }
@@ -86,11 +96,16 @@ impl Encoder {
     }
 
     fn end_line(&mut self, out: &mut Vec<u8>) {
+        self.put_blank(out);
+        out.extend_from_slice(b"\r\n");
+        self.column = 0;
+    }
+
+    /// A blank at the end of a line.
+    fn put_blank(&mut self, out: &mut Vec<u8>) {
         if let Some(blank) = self.blank.take() {
             self.put_encoded(blank, out);
         }
-        out.extend_from_slice(b"\r\n");
-        self.column = 0;
     }
 }
 
@@ -142,11 +157,13 @@ mod tests {
             ("a b = c\n", "a b =3D c\r\n".to_owned()),
             (".\n..a\n", "=2E\r\n=2E.a\r\n".to_owned()),
             ("From x\nFrodo\n", "=46rom x\r\nFrodo\r\n".to_owned()),
+            ("-- \n-a\n---\n", "=2D-=20\r\n-a\r\n=2D--\r\n".to_owned()),
             ("é\n", "=C3=A9\r\n".to_owned()),
             ("a\rb\r\r\nc\0d", "a\r\nb\r\ncd\r\n".to_owned()),
             (&"x".repeat(75), format!("{}\r\n", "x".repeat(75))),
             (&"x".repeat(76), format!("{}=\r\nx\r\n", "x".repeat(75))),
             (&format!("{}.", "x".repeat(75)), format!("{}=\r\n=2E\r\n", "x".repeat(75))),
+            (&format!("{}--b", "x".repeat(75)), format!("{}=\r\n=2D-b\r\n", "x".repeat(75))),
             (&format!("{}From ", "x".repeat(75)), format!("{}=\r\n=46rom=20\r\n", "x".repeat(75))),
         ] {
             assert_eq!(String::from_utf8(encode(text.as_bytes(), 1000)).unwrap(), encoded, "{text:?}");
@@ -157,7 +174,7 @@ mod tests {
         /// P-355
         #[test]
         fn decoding_gives_the_text_back(pieces in prop::collection::vec(prop_oneof![
-            prop::sample::select(vec![" ", "\t", "=", ".", "From ", "\n", "a", "é", "\u{7f}", "\u{1}"]).prop_map(str::to_owned),
+            prop::sample::select(vec![" ", "\t", "=", ".", "-", "From ", "\n", "a", "é", "\u{7f}", "\u{1}"]).prop_map(str::to_owned),
             (60usize..90).prop_map(|length| "x".repeat(length)),
         ], 0..40), block in 1usize..200) {
             let text = pieces.concat();
@@ -169,6 +186,7 @@ mod tests {
             prop_assert_eq!(decode(&encoded), lines.into_bytes());
             for line in String::from_utf8(encoded).unwrap().split("\r\n") {
                 prop_assert!(line.len() <= 76 && !line.starts_with('.') && !line.starts_with("From "), "{line:?}");
+                prop_assert!(!line.starts_with("--"), "{line:?}");
                 prop_assert!(!line.ends_with([' ', '\t']) && line.bytes().all(|octet| matches!(octet, b'\t' | b' '..=b'~')));
             }
         }

@@ -267,3 +267,23 @@ proptest! {
         }
     }
 }
+
+/// P-082 P-357: of several parts, those that need it are encoded.
+#[test]
+fn long_lines_are_encoded_in_the_parts_that_have_them() {
+    let long = "0123456789".repeat(300);
+    let text = format!(
+        "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=x\n\n--x\n\nshort\n--x\nContent-Type: text/html\n\n{long}\n--x--\n"
+    );
+    let mut prepared = prepared(text.as_bytes(), |_| {});
+    assert!(prepared.message.facts().longest_line <= 998);
+    let (header, body) = wire(&mut prepared.message);
+    assert!(
+        header.ends_with("\r\nContent-Type: multipart/mixed; boundary=x") && header.starts_with("Date: "),
+        "{header}"
+    );
+    assert!(body.starts_with(
+        "--x\r\n\r\nshort\r\n--x\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    ));
+    assert_eq!(body.replace("=\r\n", "").lines().filter(|line| *line == long).count(), 1);
+}

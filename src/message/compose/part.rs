@@ -1,14 +1,13 @@
 //! The parts of a message, written one behind the other.
 
 use super::{Attachment, ComposeError, Inline, LongText, Text, check};
+use crate::message::base64;
 use crate::message::body::Body;
 use crate::message::charset::{Charset, Utf8};
 use crate::message::incoming::BLOCK;
 use crate::message::spool::Spool;
 use crate::message::tally::{Content, Tally};
 use crate::message::{Facts, More};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use mail_builder::headers::content_type::ContentType;
 use mail_builder::mime::{BodyPart, MimePart, make_boundary};
 use std::fs::File;
@@ -111,7 +110,7 @@ impl Octets {
         match self {
             Octets::File { mut file, path } => {
                 let failed = |error| ComposeError::File { path: path.clone(), error };
-                let mut encoder = Base64::default();
+                let mut encoder = base64::Encoder::default();
                 let mut block = vec![0; BLOCK];
                 loop {
                     match file.read(&mut block) {
@@ -124,7 +123,7 @@ impl Octets {
                 Ok(encoder.finish(out)?)
             }
             Octets::Read(body) => {
-                let mut encoder = Base64::default();
+                let mut encoder = base64::Encoder::default();
                 each_block(body, |block| encoder.push(block, out))?;
                 Ok(encoder.finish(out)?)
             }
@@ -223,59 +222,6 @@ fn write_part(part: MimePart<'_>, out: &mut Spool) -> io::Result<()> {
     part.write_part(&mut octets);
     out.write_all(&octets)
 }
-
-/// Base64 in lines of 76 (RFC 2045 section 6.8), without a line end behind the last one.
-#[derive(Default)]
-struct Base64 {
-    /// Octets of a line that is not full.
-    rest: Vec<u8>,
-    /// The encoded lines of a block.
-    lines: Vec<u8>,
-    place: Place,
-}
-
-/// Whether a line was written.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Place {
-    #[default]
-    Start,
-    BehindLine,
-}
-
-impl Base64 {
-    fn push(&mut self, block: &[u8], out: &mut Spool) -> io::Result<()> {
-        self.rest.extend_from_slice(block);
-        let whole = self.rest.len() - self.rest.len() % LINE;
-        for line in self.rest[..whole].chunks_exact(LINE) {
-            encode_line(line, &mut self.place, &mut self.lines)?;
-        }
-        self.rest.drain(..whole);
-        out.write_all(&self.lines)?;
-        self.lines.clear();
-        Ok(())
-    }
-
-    fn finish(mut self, out: &mut Spool) -> io::Result<()> {
-        if !self.rest.is_empty() {
-            encode_line(&self.rest, &mut self.place, &mut self.lines)?;
-        }
-        out.write_all(&self.lines)
-    }
-}
-
-fn encode_line(octets: &[u8], place: &mut Place, lines: &mut Vec<u8>) -> io::Result<()> {
-    if *place == Place::BehindLine {
-        lines.extend_from_slice(b"\r\n");
-    }
-    *place = Place::BehindLine;
-    let at = lines.len();
-    lines.resize(at + octets.len().div_ceil(3) * 4, 0);
-    STANDARD.encode_slice(octets, &mut lines[at..]).map_err(io::Error::other)?;
-    Ok(())
-}
-
-/// So many octets make a line.
-const LINE: usize = 57;
 
 /// A longer line of text has to be encoded (RFC 5321 section 4.5.3.1.6).
 const LINE_LIMIT: u64 = 998;

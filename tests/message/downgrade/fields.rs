@@ -1,0 +1,112 @@
+//! Header fields with octets above 127.
+
+use super::{Refusal, refusal, seven_bit};
+use mail_parser::MessageParser;
+use proptest::prelude::*;
+
+/// The field in the message that is sent.
+fn field(field: &[u8]) -> String {
+    let text = seven_bit(&[field, b"\n\nb\n"].concat());
+    text.strip_suffix("\n\nb\n").unwrap_or_else(|| panic!("{text}")).to_owned()
+}
+
+/// P-253 P-359
+#[test]
+fn text_becomes_encoded_words() {
+    for (before, after) in [
+        ("Subject: Grüße", "Subject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?="),
+        ("Subject:Grüße aus Köln und so", "Subject:=?utf-8?Q?Gr=C3=BC=C3=9Fe_aus_K=C3=B6ln?= und so"),
+        ("Subject: [list] Grüße\n aus Köln", "Subject: [list] =?utf-8?Q?Gr=C3=BC=C3=9Fe_aus_K=C3=B6ln?="),
+        ("X-Something: ö", "X-Something: =?utf-8?Q?=C3=B6?="),
+        // A blank between encoded words is none.
+        ("Subject: =?utf-8?Q?a?= ö", "Subject: =?utf-8?Q?a?= =?utf-8?Q?_=C3=B6?="),
+        ("Subject: ö =?utf-8?Q?a?= b", "Subject: =?utf-8?Q?=C3=B6_?= =?utf-8?Q?a?= b"),
+        ("Subject: ö =?utf-8?Q?a?= ö", "Subject: =?utf-8?Q?=C3=B6_?= =?utf-8?Q?a?=\n =?utf-8?Q?_=C3=B6?="),
+        ("Subject: Привет", "Subject: =?utf-8?B?0J/RgNC40LLQtdGC?="),
+        (
+            "From: Jörg Müller <j@x.test>, \"M\\\"ü, x\" (Köln) <m@x.test>,\n plain <p@x.test>",
+            "From: =?utf-8?Q?J=C3=B6rg_M=C3=BCller?= <j@x.test>,\n =?utf-8?Q?M=22=C3=BC=2C_x?= (=?utf-8?Q?K=C3=B6ln?=) <m@x.test>,\n plain <p@x.test>",
+        ),
+        ("To: Größe: a@x.test, b@x.test;", "To: =?utf-8?Q?Gr=C3=B6=C3=9Fe?=: a@x.test,\n b@x.test;"),
+        ("Cc: a@x.test (ö)", "Cc: a@x.test (=?utf-8?Q?=C3=B6?=)"),
+        (
+            "Content-Disposition: attachment; filename=\"Grüße aus.txt\"; size=3",
+            "Content-Disposition: attachment;\n filename*=utf-8''Gr%C3%BC%C3%9Fe%20aus.txt; size=3",
+        ),
+        (
+            "Content-Disposition: attachment; filename=ö; filename*=utf-8''%C3%B6",
+            "Content-Disposition: attachment; filename=\"__\"; filename*=utf-8''%C3%B6",
+        ),
+    ] {
+        assert_eq!(field(before.as_bytes()), after);
+    }
+    assert_eq!(field(b"Subject: Gr\xfc\xdfe"), "Subject: =?unknown-8bit?Q?Gr=FC=DFe?=");
+    let declared = b"Subject: Gr\xfc\xdfe\nContent-Type: text/plain; charset=ISO-8859-1; x=\"\xfc\"";
+    assert_eq!(
+        field(declared),
+        "Subject: =?iso-8859-1?Q?Gr=FC=DFe?=\nContent-Type: text/plain; charset=ISO-8859-1;\n x*=iso-8859-1''%FC"
+    );
+}
+
+/// P-253 P-359
+#[test]
+fn what_has_no_place_for_encoded_words_is_refused() {
+    for text in
+        ["Message-ID: <ö@x.test>", "References: <ö@x>", "Received: from ö", "List-Unsubscribe: <mailto:ö@x>", "Date: ö"]
+    {
+        assert!(matches!(refusal(format!("{text}\n\nb\n").as_bytes()), Refusal::Field(_)), "{text}");
+    }
+    for text in ["To: ö@x.test", "From: A <a@ö.test>", "Cc: \"ö\"@x.test, b@x.test", "Reply-To: <ö>"] {
+        assert!(matches!(refusal(format!("{text}\n\nb\n").as_bytes()), Refusal::Address(_)), "{text}");
+    }
+    for text in ["From: (ö", "To: \"ö <a@x.test>", "Content-Type: ö/x", "Content-Disposition: attachment; filename=a ö"]
+    {
+        assert!(matches!(refusal(format!("{text}\n\nb\n").as_bytes()), Refusal::Field(_)), "{text}");
+    }
+    assert!(matches!(refusal("A: b\n\n".replace("b", "b\n \n ö").as_bytes()), Refusal::Unclear(_)));
+}
+
+/// P-360
+#[test]
+fn long_parameters_are_continued() {
+    let name = "日本語".repeat(30);
+    let sent = field(format!("Content-Disposition: attachment; filename=\"{name}.txt\"").as_bytes());
+    assert!(sent.lines().all(|line| line.len() <= 76), "{sent}");
+    let parts = format!("Content-Type: multipart/mixed; boundary=b\n\n--b\n{sent}\n\nx\n--b--\n");
+    let parsed = MessageParser::new().parse(parts.as_bytes()).unwrap();
+    use mail_parser::MimeHeaders;
+    assert_eq!(parsed.attachment(0).unwrap().attachment_name(), Some(format!("{name}.txt").as_str()));
+}
+
+proptest! {
+    /// P-253 P-359
+    #[test]
+    fn a_subject_reads_the_same(words in prop::collection::vec(prop::sample::select(vec![
+        "a", "Grüße", "日本語日本語日本語日本語", "=?utf-8?Q?e=C3=A9?=", "=?utf-8?B?w6k=?=", "=", "?", "_", "(x)", "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz",
+    ]), 1..14)) {
+        let before = format!("Subject: {}\nX: ö\n\nb\n", words.join(" "));
+        let after = seven_bit(before.as_bytes());
+        let subject = |text: &str| MessageParser::new().parse(text.as_bytes()).unwrap().subject().map(str::to_owned);
+        prop_assert_eq!(subject(&after), subject(&before), "{}", after);
+        if words.iter().any(|word| !word.is_ascii()) {
+            prop_assert!(after.lines().all(|line| line.len() <= 76), "{}", after);
+        }
+    }
+
+    /// P-253 P-359
+    #[test]
+    fn mailboxes_read_the_same(names in prop::collection::vec(prop::sample::select(vec![
+        "Jörg", "Joe Q", "\"ü, x\"", "日本語 日本語日本語日本語日本語日本語 x", "",
+    ]), 1..6)) {
+        let list: Vec<_> = names.iter().enumerate().map(|(n, name)| format!("{name} <user{n}@x.test>")).collect();
+        let before = format!("To: {}\nX: ö\n\nb\n", list.join(", "));
+        let after = seven_bit(before.as_bytes());
+        let found = |text: &str| {
+            let parsed = MessageParser::new().parse(text.as_bytes()).unwrap();
+            let list: Vec<_> = parsed.to().unwrap().iter().map(|one| (one.name().unwrap_or("").to_owned(), one.address().unwrap_or("").to_owned())).collect();
+            list
+        };
+        prop_assert_eq!(found(&after), found(&before), "{}", after);
+        prop_assert!(after.lines().all(|line| line.len() <= 76 || !line.contains("=?")), "{}", after);
+    }
+}
