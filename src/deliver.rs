@@ -14,6 +14,7 @@ use crate::net::drive::{Detail, Means, drive};
 use crate::net::socket::{self, Connection};
 use crate::net::tls::{Connector, UnusableTls};
 use crate::smtp::outcome::{Cause, Trouble, Verdict};
+use crate::smtp::reply::Class;
 use crate::smtp::sasl::{BY_STRENGTH, Mechanism, Nonce};
 use crate::smtp::session::{
     Caution, ClearText, EightBit, LoginMode, Partial, Protocol, Purpose, Session, Settings, TlsMode,
@@ -73,22 +74,35 @@ pub struct Job<'a> {
 const CONNECTIONS: usize = 2;
 
 /// Submits a message: each server of the account in turn, until every recipient is accepted or refused for good.
-/// A recipient that may have got the message already is never tried again here, so nothing is doubled.
+/// A recipient whose message was sent whole is never tried again here, so nothing is doubled.
 ///
 /// # Errors
 /// [`UnusableTls`] when the account's TLS files cannot be used; nothing was sent then.
 pub async fn deliver(mut job: Job<'_>, witness: &mut dyn Witness) -> Result<Vec<Outcome>, UnusableTls> {
     let mut outcomes: Vec<Option<Outcome>> = vec![None; job.envelope.recipients().len()];
+    // Each attempt with a wrong password counts towards a lock-out.
+    let mut refused: Vec<&str> = Vec::new();
     for server in &job.account.servers {
+        let user = user(job.account, server);
+        if user.is_some_and(|user| refused.contains(&user)) {
+            continue;
+        }
         let connector = Connector::for_server(&job.account.tls, server)?;
         let mut caution = Caution::None;
         for _ in 0..CONNECTIONS {
             let open: Vec<usize> = (0..outcomes.len()).filter(|&at| may_try(outcomes[at].as_ref())).collect();
             let Some(envelope) = job.envelope.part(&open) else { break };
             let attempt = one_session(&mut job, server, connector.as_ref(), envelope, caution, witness).await;
+            if attempt.verdicts.iter().any(is_login_refused) {
+                refused.extend(user);
+            }
             for (at, verdict) in open.into_iter().zip(attempt.verdicts) {
                 let recipient = job.envelope.recipients()[at].clone();
-                outcomes[at] = Some(Outcome { recipient, verdict, server: server.to_string() });
+                let outcome = Outcome { recipient, verdict, server: server.to_string() };
+                outcomes[at] = Some(match outcomes[at].take() {
+                    Some(before) if is_better(&before.verdict, &outcome.verdict) => before,
+                    _ => outcome,
+                });
             }
             if attempt.retry == Caution::None {
                 break;
@@ -132,18 +146,41 @@ pub fn settings(account: &Account, server: &Server, local: Option<IpAddr>, cauti
     }
 }
 
-/// What is left to do for a recipient: nothing is, once it is accepted, refused, or perhaps delivered; and a login
-/// that one server refused is not tried on the next, because each attempt counts towards a lock-out.
+/// Whether there is something left to do for a recipient: not once it is accepted, refused, or perhaps delivered, and
+/// not when the server has judged the message itself. The refusal of a server to speak to us is none of the recipient
+/// (RFC 5321 section 4.2.1).
 fn may_try(outcome: Option<&Outcome>) -> bool {
     match outcome.map(|outcome| &outcome.verdict) {
         None => true,
+        Some(Verdict::Accepted(_)) => false,
+        Some(Verdict::Failed(trouble)) => is_about_host(trouble),
         Some(Verdict::Deferred(trouble)) => {
-            !trouble.may_be_delivered()
-                && trouble.stage != Stage::Auth
-                && !matches!(trouble.cause, Cause::Unreadable(_) | Cause::Injected)
+            trouble.stage != Stage::EndOfData
+                && !matches!(trouble.cause, Cause::Unreadable(_) | Cause::Injected | Cause::NoPassword(_))
         }
-        Some(_) => false,
     }
+}
+
+fn is_about_host(trouble: &Trouble) -> bool {
+    matches!(trouble.stage, Stage::Greeting | Stage::Hello)
+}
+
+fn is_login_refused(verdict: &Verdict) -> bool {
+    let (Verdict::Deferred(trouble) | Verdict::Failed(trouble)) = verdict else { return false };
+    let refused = trouble.reply().is_some_and(|reply| reply.class() == Class::Permanent);
+    trouble.stage == Stage::Auth && refused
+}
+
+/// Whether an earlier verdict is to be kept: where one server may still take the message, the refusal of another to
+/// speak to us is not the end.
+fn is_better(before: &Verdict, after: &Verdict) -> bool {
+    matches!((before, after), (Verdict::Deferred(_), Verdict::Failed(trouble)) if is_about_host(trouble))
+}
+
+/// Who logs in to a server.
+fn user<'a>(account: &'a Account, server: &'a Server) -> Option<&'a str> {
+    let login = account.login.as_ref()?;
+    Some(server.user.as_ref().unwrap_or(&login.user))
 }
 
 /// What one connection brought.
@@ -236,7 +273,8 @@ fn login(account: &Account, server: &Server) -> LoginMode {
         (true, TlsPolicy::None) => ClearText::Allowed,
         _ => ClearText::Never,
     };
-    LoginMode::As { user: login.user.clone(), mechanisms, clear_text, nonce: nonce() }
+    let user = server.user.as_ref().unwrap_or(&login.user).clone();
+    LoginMode::As { user, mechanisms, clear_text, nonce: nonce() }
 }
 
 #[cfg(test)]

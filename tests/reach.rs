@@ -5,6 +5,8 @@
 
 #[path = "reach/commands.rs"]
 mod commands;
+#[path = "reach/failover.rs"]
+mod failover;
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "sendmail/program.rs"]
 mod program;

@@ -118,6 +118,8 @@ pub struct Server {
     pub scheme: Scheme,
     /// Where it is.
     pub endpoint: Endpoint,
+    /// Who logs in there, where that is not the user of the account's login.
+    pub user: Option<String>,
 }
 
 /// Where a server is.

@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::account::{Account, Log, Login, Mechanisms, Scheme, Secret, Timeouts, Tls, TlsPolicy, TlsRoots, TlsVersion};
+use super::account::{
+    Account, Log, Login, Mechanisms, Scheme, Secret, Server, Timeouts, Tls, TlsPolicy, TlsRoots, TlsVersion,
+};
 use super::account::{EightBit, Family, LongLines, Partial, Reach, Via};
 use super::error::{ConfigError, Kind};
 use super::settings::{LogTo, Place, Roots, Set, Settings};
@@ -22,7 +24,7 @@ pub(super) fn account(config: &Config, layers: Layers<'_>, log: Log) -> Result<A
     let tls = resolver.tls(servers, login.is_some(), &reach)?;
     Ok(Account {
         name: resolver.layers.name.to_owned(),
-        servers: servers.value.iter().map(|url| url.server.clone()).collect(),
+        servers: resolver.with_users(rank, servers),
         login,
         tls,
         reach,
@@ -106,26 +108,28 @@ impl<'a> Resolver<'a> {
     }
 
     fn user(&self, rank: usize, servers: &'a Set<Vec<Url>>) -> Result<Option<(&'a str, Place)>, ConfigError> {
-        let mut users = servers.value.iter().filter_map(|url| url.user.as_deref());
-        let in_url = users.next();
-        if let Some(first) = in_url
-            && let Some(other) = users.find(|other| *other != first)
-        {
-            let message = format!("the servers name two users, {} and {}", quoted(first), quoted(other));
-            return Err(self.error(message, servers.place).help("An account has one login; make two accounts."));
-        }
+        let mut in_urls = servers.value.iter().filter_map(|url| url.user.as_deref());
         let key = self.find(|s| s.user.as_ref());
-        Ok(match (in_url, key) {
-            (Some(in_url), Some((other, key))) if rank == other && in_url != key.value => {
-                let message =
-                    format!("the URL names the user {}, and `user` is {}", quoted(in_url), quoted(&key.value));
-                return Err(self.error(message, key.place).help("Remove one of them."));
-            }
+        if let Some((other, key)) = key
+            && rank == other
+            && let Some(in_url) = in_urls.clone().find(|user| *user != key.value)
+        {
+            let message = format!("the URL names the user {}, and `user` is {}", quoted(in_url), quoted(&key.value));
+            return Err(self.error(message, key.place).help("Remove one of them."));
+        }
+        Ok(match (in_urls.next(), key) {
             (Some(in_url), Some((other, _))) if rank <= other => Some((in_url, servers.place)),
             (_, Some((_, key))) => Some((key.value.as_str(), key.place)),
             (Some(in_url), None) => Some((in_url, servers.place)),
             (None, None) => None,
         })
+    }
+
+    /// The servers, each with the user of its URL unless the key `user` stands above them.
+    fn with_users(&self, rank: usize, servers: &Set<Vec<Url>>) -> Vec<Server> {
+        let above = self.find(|s| s.user.as_ref()).is_some_and(|(other, _)| other < rank);
+        let of = |url: &Url| Server { user: url.user.clone().filter(|_| !above), ..url.server.clone() };
+        servers.value.iter().map(of).collect()
     }
 
     fn secret(&self) -> Result<Option<(Secret, Place)>, ConfigError> {

@@ -13,6 +13,7 @@ use super::value::{Fault, quoted};
 /// What a `server` URL says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Url {
+    /// The user of it is not set.
     pub server: Server,
     pub user: Option<String>,
 }
@@ -27,7 +28,10 @@ pub(super) fn parse(text: &str) -> Result<Url, Fault> {
     };
     if let Some((user, path)) = socket(rest) {
         let user = user.map(user_named).transpose()?;
-        return Ok(Url { server: Server { scheme, endpoint: Endpoint::Unix(socket_path(scheme, path)?) }, user });
+        return Ok(Url {
+            server: Server { scheme, endpoint: Endpoint::Unix(socket_path(scheme, path)?), user: None },
+            user,
+        });
     }
     let (user, place) = match rest.rsplit_once('@') {
         Some((user, place)) => (Some(user), place),
@@ -45,7 +49,7 @@ pub(super) fn parse(text: &str) -> Result<Url, Fault> {
         return Err(Fault::new("LMTP is never spoken on port 25 (RFC 2033 section 5)")
             .help("Write the port of the server's LMTP, often 24; or smtp:// if it speaks SMTP."));
     }
-    Ok(Url { server: Server { scheme, endpoint: Endpoint::Tcp { host, port } }, user })
+    Ok(Url { server: Server { scheme, endpoint: Endpoint::Tcp { host, port }, user: None }, user })
 }
 
 /// User and path of a URL without a host. An `@` in the path is a part of it.
