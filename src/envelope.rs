@@ -3,7 +3,7 @@
 mod dsn;
 mod wishes;
 
-pub use dsn::{EnvelopeId, NoSuchWish, Notify, Occasion, Returned, original_recipient, xtext};
+pub use dsn::{EnvelopeId, NoSuchWish, Notify, Occasion, Returned, Utf8, original_recipient, xtext};
 pub use wishes::{Dsn, Wishes};
 
 use crate::address::{Address, AddressError, Fault, parse_list};

@@ -171,7 +171,7 @@ fn exit_of_trouble(trouble: &Trouble) -> Exit {
         | Cause::Unpreparable
         | Cause::NoPassword(_) => Exit::NoPermission,
         Cause::NoSuchHost(_) => Exit::Config,
-        Cause::TooLarge { .. } | Cause::EightBit | Cause::LineTooLong => Exit::Data,
+        Cause::TooLarge { .. } | Cause::EightBit | Cause::Utf8Address | Cause::LineTooLong => Exit::Data,
         Cause::OthersRefused => Exit::Unavailable,
         Cause::Malformed(_)
         | Cause::Unsolicited(_)
@@ -297,6 +297,10 @@ pub fn what(trouble: &Trouble, server: &str) -> String {
             format!("the message has {size} octets, and {server} takes no more than {limit} (5.3.4)")
         }
         Cause::EightBit => format!("the message has 8-bit content, and {server} does not take it (5.6.3)"),
+        Cause::Utf8Address => {
+            let whose = if trouble.stage == Stage::Mail { "sender's" } else { "recipient's" };
+            format!("the {whose} address is not ASCII, and {server} does not offer SMTPUTF8 (5.6.7)")
+        }
         Cause::LineTooLong => "the address is too long for a command line (5.1.3)".to_owned(),
         Cause::Unreadable(reason) => format!("the message cannot be read to its end: {reason}"),
         Cause::OthersRefused => "not sent because another recipient was refused (partial = \"all-or-none\")".to_owned(),

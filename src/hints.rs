@@ -75,6 +75,9 @@ pub fn for_trouble(trouble: &Trouble, server: &str) -> Option<String> {
                 .into()
         }
         Cause::EightBit => "Set eight-bit = \"send\" to send it all the same.".into(),
+        Cause::Utf8Address => {
+            "Only what stands before the @ matters: use an address whose name is ASCII, or a server with SMTPUTF8.".into()
+        }
         Cause::Injected => "Use submissions:// on port 465, where TLS begins before anything is said.".into(),
         _ => return None,
     };
@@ -146,7 +149,10 @@ fn for_reply(stage: Stage, reply: &Reply) -> Option<&'static str> {
         (4, (3, 2)) => "The server takes no mail at the moment.",
         (_, (4, 6)) => "The mail runs in a circle.",
         (_, (5, 3)) => "Too many recipients at once: lower max-recipients.",
-        (_, (6, 7..=10)) => "The server does not take addresses outside ASCII.",
+        (_, (6, 7)) => "The server does not take this address, which is not ASCII.",
+        (_, (6, 8)) => "The server's answer would need UTF-8.",
+        (_, (6, 9)) => "The header has UTF-8, which the server cannot pass on: write it in ASCII (RFC 2047).",
+        (_, (6, 10)) => "The message needs UTF-8 somewhere, which the server cannot pass on.",
         (_, (7, 20..=22)) => "The server wants a valid DKIM signature.",
         (_, (7, 23 | 24)) => "SPF does not allow this machine to send for the sender's domain.",
         (_, (7, 25)) => "This machine's address has no name in DNS that leads back to it.",
@@ -196,6 +202,20 @@ mod tests {
         assert_eq!(hint(Stage::Rcpt, "452 4.2.2 x").as_deref(), Some("The mailbox is full."));
         assert_eq!(hint(Stage::Rcpt, "550 5.99.99 x"), None);
         assert_eq!(hint(Stage::Rcpt, "550 x"), None);
+    }
+
+    /// P-290
+    #[test]
+    fn codes_about_utf8_are_told_apart() {
+        for (stage, text, word) in [
+            (Stage::Rcpt, "550 5.6.7 x", "address"),
+            (Stage::Mail, "553 5.6.7 x", "address"),
+            (Stage::Rcpt, "553 5.6.8 x", "answer"),
+            (Stage::EndOfData, "554 5.6.9 x", "header"),
+            (Stage::EndOfData, "550 5.6.9 x", "header"),
+        ] {
+            assert!(hint(stage, text).unwrap().contains(word), "{text}");
+        }
     }
 
     /// P-130 P-162

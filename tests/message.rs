@@ -98,6 +98,7 @@ fn framed(octets: &[u8]) -> (Vec<u8>, Facts) {
         size: wire.len() as u64,
         eight_bit: !wire.is_ascii(),
         eight_bit_header: !wire[..header].is_ascii(),
+        utf8_header: !wire[..header].is_ascii() && std::str::from_utf8(&wire[..header]).is_ok(),
         longest_line: longest.unwrap_or(0) as u64,
     };
     (wire, facts)

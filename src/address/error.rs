@@ -42,12 +42,12 @@ pub enum Fault {
     /// A line break that is not a fold.
     #[error("a line break in an address list")]
     LineBreak,
-    /// The local part needs SMTPUTF8 (RFC 6531).
-    #[error("a local part that is not ASCII needs SMTPUTF8, which is not supported")]
-    NonAsciiLocal,
-    /// The domain is no ASCII.
-    #[error("the domain is not ASCII; write its A-label form (xn--…)")]
-    NonAsciiDomain,
+    /// The local part is in another charset.
+    #[error("the local part is neither ASCII nor UTF-8")]
+    NotUtf8,
+    /// The domain is not ASCII, or says that it is an A-label, and IDNA does not know it (RFC 5891).
+    #[error("this is no internationalised domain name")]
+    NotIdn,
     /// More octets than any server takes.
     #[error("the address is too long")]
     TooLong,

@@ -83,6 +83,11 @@ impl Found<'_> {
         self.domain.is_none()
     }
 
+    /// Whether the domain is what is not ASCII in the address, so that another form of it is.
+    pub(crate) fn is_foreign_by_domain_alone(&self) -> bool {
+        self.local.is_ascii() && self.domain.as_ref().is_some_and(|domain| !domain.is_ascii())
+    }
+
     /// The address, with `mail_domain` where it has no domain.
     pub(crate) fn address(&self, mail_domain: &str) -> Result<Address, AddressError> {
         let default = (!mail_domain.is_empty()).then_some(mail_domain.as_bytes());

@@ -1,9 +1,11 @@
 //! Addresses: addr-spec and mailbox lists. An [`Address`] holds no CR, LF, NUL or other control by construction.
 
+mod domain;
 mod error;
 mod list;
 pub(crate) mod token;
 
+pub use domain::to_ascii;
 pub use error::{AddressError, Fault};
 pub use list::parse_list;
 pub(crate) use list::{Separator, find};
@@ -11,7 +13,8 @@ pub(crate) use list::{Separator, find};
 /// A mailbox address as it goes on the wire, without angle brackets: `local-part@domain`, or a bare
 /// `Postmaster` (RFC 5321 section 4.1.1.3). The local part is quoted where it must be.
 ///
-/// All of it is ASCII: addresses that need SMTPUTF8 or A-labels are refused.
+/// The domain is in ASCII, with internationalised labels as A-labels (RFC 5890). The local part may be UTF-8, and goes
+/// on the wire octet by octet as it was given (RFC 6532 section 3.1); such an address needs SMTPUTF8 (RFC 6531).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
     text: String,
@@ -54,7 +57,7 @@ impl Address {
             }
             return Err(Fault::Unqualified);
         };
-        let domain = wire_domain(domain)?;
+        let domain = domain::wire(domain)?;
         if local.len() + 1 + domain.len() > PATH_LIMIT {
             return Err(Fault::TooLong);
         }
@@ -69,6 +72,11 @@ impl Address {
     /// The local part as it goes on the wire, with its quotes.
     pub fn local(&self) -> &str {
         &self.text[..self.at.unwrap_or(self.text.len())]
+    }
+
+    /// Whether no more is needed than SMTP has always had. If not, it needs SMTPUTF8.
+    pub fn is_ascii(&self) -> bool {
+        self.text.is_ascii()
     }
 
     /// What stands behind the `@`: a domain name, or a literal in brackets; nothing for a bare `Postmaster`.
@@ -94,57 +102,29 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// The local part with quotes where it needs them (RFC 5321 section 4.1.2).
+/// The local part with quotes where it needs them (RFC 5321 section 4.1.2, RFC 6531 section 3.3).
 fn wire_local(local: &[u8]) -> Result<String, Fault> {
-    match local.iter().find(|octet| !matches!(octet, b' '..=b'~')) {
-        Some(128..) => return Err(Fault::NonAsciiLocal),
-        Some(_) => return Err(Fault::Control),
-        None => {}
+    let local = std::str::from_utf8(local).map_err(|_| Fault::NotUtf8)?;
+    if local.chars().any(char::is_control) {
+        return Err(Fault::Control);
     }
     // Quotes keep a leading `|` from being taken for a command by whoever reads the address next.
-    let is_dot_atom = !local.starts_with(b"|")
-        && local.split(|octet| *octet == b'.').all(|atom| !atom.is_empty() && atom.iter().all(is_atext));
-    let mut text = String::with_capacity(local.len() + 2);
+    let is_atom = |octet: u8| is_atext(&octet) || !octet.is_ascii();
+    let is_dot_atom =
+        !local.starts_with('|') && local.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(is_atom));
     if is_dot_atom {
-        text.extend(local.iter().map(|octet| char::from(*octet)));
-        return Ok(text);
+        return Ok(local.to_owned());
     }
+    let mut text = String::with_capacity(local.len() + 2);
     text.push('"');
-    for octet in local {
-        if matches!(octet, b'"' | b'\\') {
+    for c in local.chars() {
+        if matches!(c, '"' | '\\') {
             text.push('\\');
         }
-        text.push(char::from(*octet));
+        text.push(c);
     }
     text.push('"');
     Ok(text)
-}
-
-/// The domain as it goes on the wire: a dot at its end is dropped.
-fn wire_domain(domain: &[u8]) -> Result<String, Fault> {
-    if !domain.is_ascii() {
-        return Err(Fault::NonAsciiDomain);
-    }
-    let is_good = match domain {
-        [b'[', literal @ .., b']'] => {
-            !literal.is_empty() && literal.iter().all(|octet| matches!(octet, b'!'..=b'Z' | b'^'..=b'~'))
-        }
-        _ => labels(domain).split(|octet| *octet == b'.').all(is_label),
-    };
-    if !is_good || domain.len() > DOMAIN_LIMIT {
-        return Err(Fault::BadDomain);
-    }
-    Ok(labels(domain).iter().map(|octet| char::from(*octet)).collect())
-}
-
-fn labels(domain: &[u8]) -> &[u8] {
-    domain.strip_suffix(b".").unwrap_or(domain)
-}
-
-/// A label; underscores are borne, because hosts that have them exist.
-fn is_label(label: &[u8]) -> bool {
-    (1..=63).contains(&label.len())
-        && label.iter().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'))
 }
 
 /// The octets of an atom (RFC 5322 section 3.2.3).
@@ -154,6 +134,3 @@ pub(crate) fn is_atext(octet: &u8) -> bool {
 
 /// The most octets in an address. RFC 5321 section 4.5.3.1.3 allows 256; servers that take more exist.
 const PATH_LIMIT: usize = 1000;
-
-/// The most octets in a domain (RFC 5321 section 4.5.3.1.2).
-const DOMAIN_LIMIT: usize = 255;

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use super::account::{Endpoint, Host, Scheme, Server};
 use super::suggest::nearest;
 use super::value::{Fault, quoted};
+use crate::address::to_ascii;
 
 /// What a `server` URL says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,10 +85,14 @@ pub(super) fn host(text: &str) -> Result<Host, Fault> {
     if name.is_empty() {
         return Err(Fault::new("the host is missing"));
     }
-    if !name.is_ascii() {
-        return Err(Fault::new(format!("the host {} is not ASCII", quoted(name)))
-            .help("Write an internationalised name in its ASCII form, xn--…"));
-    }
+    let ascii = match name.is_ascii() {
+        true => None,
+        false => Some(
+            to_ascii(name.as_bytes())
+                .ok_or_else(|| Fault::new(format!("the host {} is no internationalised domain name", quoted(name))))?,
+        ),
+    };
+    let name = ascii.as_deref().unwrap_or(name);
     let legal = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_')
@@ -303,6 +308,14 @@ mod tests {
         }
     }
 
+    /// P-285: what DNS is asked for is in ASCII.
+    #[test]
+    fn internationalised_hosts_are_known_by_their_ascii_form() {
+        assert_eq!(host("smtp.Jürgen.example").unwrap(), Host::Name("smtp.xn--jrgen-kva.example".to_owned()));
+        let fault = host("jürgen..example").unwrap_err();
+        assert!(fault.message.contains("no internationalised domain name"), "{}", fault.message);
+    }
+
     #[test]
     fn wrong_url_is_told_what_was_probably_meant() {
         let table = [
@@ -328,7 +341,6 @@ mod tests {
             ),
             ("smtp://::1", "an IPv6 address in a URL stands in brackets", "[2001:db8::1]:587"),
             ("smtp://al:pw@a.example", "a server URL must not hold a password", "`password-command`"),
-            ("smtp://jürgen.example", "the host `jürgen.example` is not ASCII", "xn--"),
             ("smtp://a.example/x", "a server URL ends with the host or the port", "smtp://USER@HOST:PORT"),
         ];
         for (text, message, help) in table {

@@ -137,11 +137,36 @@ impl FromStr for EnvelopeId {
     }
 }
 
-/// The value of ORCPT for a recipient whose address nobody has changed: type and address (RFC 3461 section 4.2).
-/// `None` where it would be too long.
-pub fn original_recipient(address: &Address) -> Option<String> {
-    let value = format!("rfc822;{}", xtext(address.as_str()));
+/// How characters outside ASCII are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Utf8 {
+    /// As they are, for a server with SMTPUTF8.
+    Native,
+    /// By their numbers.
+    Escaped,
+}
+
+/// The value of ORCPT for a recipient whose address nobody has changed: type and address (RFC 3461 section 4.2,
+/// RFC 6533 section 3). `None` where it would be too long.
+pub fn original_recipient(address: &Address, utf8: Utf8) -> Option<String> {
+    let value = match address.is_ascii() {
+        true => format!("rfc822;{}", xtext(address.as_str())),
+        false => format!("utf-8;{}", utf8_address(address.as_str(), utf8)),
+    };
     (value.len() <= ORIGINAL_RECIPIENT_LIMIT).then_some(value)
+}
+
+fn utf8_address(text: &str, utf8: Utf8) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '+' | '=' | '\\' => encoded.push_str(&format!("\\x{{{:X}}}", u32::from(c))),
+            '!'..='~' => encoded.push(c),
+            c if !c.is_ascii() && utf8 == Utf8::Native => encoded.push(c),
+            c => encoded.push_str(&format!("\\x{{{:X}}}", u32::from(c))),
+        }
+    }
+    encoded
 }
 
 /// A text in xtext (RFC 3461 section 4): all but visible ASCII, `+` and `=` in hexadecimal.
@@ -198,9 +223,18 @@ mod tests {
     /// P-274
     #[test]
     fn the_original_recipient_is_the_recipient() {
-        let value = |text: &str| original_recipient(&Address::parse(text).unwrap());
+        let value = |text: &str| original_recipient(&Address::parse(text).unwrap(), Utf8::Native);
         assert_eq!(value("user+tag@example.com").as_deref(), Some("rfc822;user+2Btag@example.com"));
         assert_eq!(value("\"a b\"@example.com").as_deref(), Some("rfc822;\"a+20b\"@example.com"));
         assert_eq!(value(&format!("{}@example.com", "x".repeat(600))), None);
+    }
+
+    /// P-292
+    #[test]
+    fn an_original_recipient_outside_ascii_is_escaped_unless_the_server_has_smtputf8() {
+        let value =
+            |utf8| original_recipient(&Address::parse("\"\u{3b4}+ =\\\\\"@example.com").unwrap(), utf8).unwrap();
+        assert_eq!(value(Utf8::Native), "utf-8;\"\u{3b4}\\x{2B}\\x{20}\\x{3D}\\x{5C}\\x{5C}\"@example.com");
+        assert_eq!(value(Utf8::Escaped), "utf-8;\"\\x{3B4}\\x{2B}\\x{20}\\x{3D}\\x{5C}\\x{5C}\"@example.com");
     }
 }

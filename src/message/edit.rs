@@ -2,14 +2,15 @@
 
 use crate::address::{Separator, find};
 
-/// The value of an address field with `mail_domain` behind each name that has no domain, and a comma where only blanks
-/// separate two addresses; `None` when nothing is to be changed, or when the field cannot be read.
+/// The value of an address field with `mail_domain` behind each name that has no domain, domains in ASCII where that
+/// makes the address ASCII, and a comma where only blanks separate two addresses; `None` when nothing is to be changed,
+/// or when the field cannot be read.
 pub(super) fn qualify(value: &[u8], mail_domain: &str) -> Option<Vec<u8>> {
     let found = find(value).ok()?;
     let mut edited = Vec::with_capacity(value.len() + 32);
     let mut at = 0;
     for one in &found {
-        if one.is_unqualified() {
+        if one.is_unqualified() || one.is_foreign_by_domain_alone() {
             edited.extend_from_slice(&value[at..one.at.start]);
             edited.extend_from_slice(one.address(mail_domain).ok()?.as_str().as_bytes());
             at = one.at.end;
@@ -84,11 +85,26 @@ mod tests {
             (" a@@x.test, bob\n", None),
             (" Joe Public\n", None),
             (" undisclosed-recipients:;\n", None),
+            (" Bob <bob@b\u{fc}cher.test>, c@x.test\n", Some(" Bob <bob@xn--bcher-kva.test>, c@x.test\n")),
+            (" j\u{f6}s@b\u{fc}cher.test\n", None),
             ("\n", None),
         ] {
             let result = qualify(value.as_bytes(), "d.test").map(|value| String::from_utf8(value).unwrap());
             assert_eq!(result.as_deref(), edited, "{value:?}");
         }
+    }
+
+    /// P-293: octets are counted, and not characters.
+    #[test]
+    fn long_lines_of_utf8_are_folded_too() {
+        let word = "\u{3042}".repeat(9);
+        let field = format!("Subject:{}\r\n", format!(" {word}").repeat(40));
+        assert!(field.chars().count() < 500 && field.len() > 1100);
+        let mut out = Vec::new();
+        push_folded(field.as_bytes(), &mut out);
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.split("\r\n").all(|line| line.len() <= 998), "{out}");
+        assert_eq!(out.replace("\r\n", ""), field.trim_end());
     }
 
     /// P-345 P-346, and case 51 of the sendmail face.

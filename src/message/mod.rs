@@ -33,6 +33,8 @@ pub struct Facts {
     pub eight_bit: bool,
     /// Whether an octet of the header is above 127.
     pub eight_bit_header: bool,
+    /// Whether the header is UTF-8 and not ASCII alone (RFC 6532). An 8-bit header in another charset is not.
+    pub utf8_header: bool,
     /// The longest line in octets without CRLF (exact where it matters: above 998).
     pub longest_line: u64,
 }
@@ -86,6 +88,7 @@ impl Message {
             size: head_facts.size + body_facts.size,
             eight_bit: head_facts.eight_bit || body_facts.eight_bit,
             eight_bit_header: head_facts.eight_bit,
+            utf8_header: head_facts.eight_bit && std::str::from_utf8(&head).is_ok(),
             longest_line: head_facts.longest_line.max(body_facts.longest_line),
         };
         Message { head, at: 0, body, facts }

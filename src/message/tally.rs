@@ -71,6 +71,7 @@ impl Tally {
             size: self.size,
             eight_bit: self.content == Content::EightBit,
             eight_bit_header: false,
+            utf8_header: false,
             longest_line: self.longest,
         }
     }

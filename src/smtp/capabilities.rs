@@ -17,6 +17,8 @@ pub struct Capabilities {
     pub size: Size,
     /// DSN (RFC 3461).
     pub dsn: bool,
+    /// SMTPUTF8 (RFC 6531).
+    pub smtp_utf8: bool,
     /// Mechanisms after AUTH (RFC 4954), in upper case, without duplicates, in the server's order.
     pub auth: Vec<String>,
     /// Every line after the first as the server wrote it, for people.
@@ -71,7 +73,10 @@ impl Capabilities {
                 "PIPELINING" => found.pipelining = true,
                 "8BITMIME" => found.eight_bit_mime = true,
                 // An SMTPUTF8 server must take 8-bit content; some list only this (Postfix reads it so).
-                "SMTPUTF8" => found.eight_bit_mime = true,
+                "SMTPUTF8" => {
+                    found.smtp_utf8 = true;
+                    found.eight_bit_mime = true;
+                }
                 "ENHANCEDSTATUSCODES" => found.enhanced_status_codes = true,
                 "DSN" => found.dsn = true,
                 "SIZE" => found.size = Size::parse(words.next()),

@@ -74,6 +74,8 @@ pub enum Cause {
     },
     /// The message has 8-bit content and the server does not list 8BITMIME.
     EightBit,
+    /// An address is not ASCII, and the server does not list SMTPUTF8.
+    Utf8Address,
     /// A command line would be longer than the protocol allows.
     LineTooLong,
     /// The message could not be read to its end: the reason.
@@ -114,7 +116,11 @@ impl Trouble {
                     && !matches!(self.stage, Stage::Auth | Stage::StartTls | Stage::Reset)
                     && reply.code() != 530
             }
-            Cause::TooLarge { .. } | Cause::EightBit | Cause::LineTooLong | Cause::OthersRefused => true,
+            Cause::TooLarge { .. }
+            | Cause::EightBit
+            | Cause::Utf8Address
+            | Cause::LineTooLong
+            | Cause::OthersRefused => true,
             _ => false,
         };
         if permanent { Verdict::Failed(self) } else { Verdict::Deferred(self) }

@@ -3,8 +3,10 @@
 use super::action::Event;
 use super::capabilities::{Extension, Size};
 use super::core::Core;
+use super::outcome::Cause;
 use super::session::{EightBit, Purpose};
-use crate::envelope::{Envelope, Notify, ReversePath, original_recipient};
+use crate::address::Address;
+use crate::envelope::{Envelope, Notify, ReversePath, Utf8, original_recipient};
 use crate::message::Facts;
 
 /// A command line with its CRLF, in octets (RFC 5321 section 4.5.3.1.4). Each extension adds the length of its own
@@ -34,6 +36,10 @@ pub(super) fn mail(envelope: &Envelope, facts: &Facts, parameters: Parameters, c
     if facts.eight_bit && core.capabilities.eight_bit_mime && declared {
         line.push_str(" BODY=8BITMIME");
     }
+    // Nobody passes such a message on who was not told, so it is said only of those that need it (RFC 6531 section 3.4).
+    if core.capabilities.smtp_utf8 && (facts.utf8_header || !is_ascii(envelope)) {
+        line.push_str(" SMTPUTF8");
+    }
     if parameters == Parameters::All && core.capabilities.dsn {
         let dsn = &envelope.wishes().dsn;
         // A bounce returns nothing (RFC 3461 section 6.1).
@@ -58,23 +64,38 @@ pub(super) fn rcpt(recipient: usize, core: &Core) -> Option<String> {
     {
         line.push_str(&format!(" NOTIFY={}", notify.value()));
         // Some servers refuse it, so it goes only where somebody waits for a notification.
-        if let Some(original) = original_recipient(address) {
+        let utf8 = if core.capabilities.smtp_utf8 { Utf8::Native } else { Utf8::Escaped };
+        if let Some(original) = original_recipient(address, utf8) {
             line.push_str(&format!(" ORCPT={original}"));
         }
     }
     Some(line)
 }
 
-/// Whether MAIL is no longer than the protocol allows.
-pub(super) fn mail_fits(envelope: &Envelope) -> bool {
-    bare_mail(envelope).len() + 2 <= LINE_LIMIT
+/// Why MAIL cannot be sent to this server.
+pub(super) fn mail_hindrance(envelope: &Envelope, core: &Core) -> Option<Cause> {
+    match envelope.sender() {
+        _ if bare_mail(envelope).len() + 2 > LINE_LIMIT => Some(Cause::LineTooLong),
+        ReversePath::Address(address) => utf8_hindrance(address, core),
+        ReversePath::Null => None,
+    }
 }
 
 /// The same of RCPT.
-pub(super) fn rcpt_fits(recipient: usize, core: &Core) -> bool {
-    let Purpose::Submit(envelope, _) = &core.purpose else { return false };
-    let address = envelope.recipients().get(recipient);
-    address.is_some_and(|address| "RCPT TO:<>\r\n".len() + address.as_str().len() <= LINE_LIMIT)
+pub(super) fn rcpt_hindrance(recipient: usize, core: &Core) -> Option<Cause> {
+    let Purpose::Submit(envelope, _) = &core.purpose else { return None };
+    let address = envelope.recipients().get(recipient)?;
+    let too_long = "RCPT TO:<>\r\n".len() + address.as_str().len() > LINE_LIMIT;
+    if too_long { Some(Cause::LineTooLong) } else { utf8_hindrance(address, core) }
+}
+
+fn utf8_hindrance(address: &Address, core: &Core) -> Option<Cause> {
+    (!core.capabilities.smtp_utf8 && !address.is_ascii()).then_some(Cause::Utf8Address)
+}
+
+/// Whether all addresses are ASCII.
+fn is_ascii(envelope: &Envelope) -> bool {
+    envelope.sender().as_str().is_ascii() && envelope.recipients().iter().all(Address::is_ascii)
 }
 
 /// Tells of the wishes that this server cannot fulfil, and that the message goes without.

@@ -6,7 +6,7 @@ use super::core::{Awaited, Core};
 use super::data::on_data;
 use super::lmtp;
 use super::outcome::{Cause, Trouble, Verdict};
-use super::parameters::{Parameters, do_with_less, mail, mail_fits, rcpt, rcpt_fits, tell_of_unserved};
+use super::parameters::{Parameters, do_with_less, mail, mail_hindrance, rcpt, rcpt_hindrance, tell_of_unserved};
 use super::reply::{Class, Reply};
 use super::session::{Caution, Closing, EightBit, Partial, Protocol, Purpose, State};
 use super::stage::Stage;
@@ -70,20 +70,33 @@ impl Transaction {
 
 /// The first transaction of a session, if the server can take the message at all.
 pub(super) fn first(core: &mut Core) -> State {
+    settle_hindered(core);
     let Purpose::Submit(envelope, facts) = &core.purpose else { return core.quit() };
-    let hindrance = match core.capabilities.size {
+    let hindrance = mail_hindrance(envelope, core).or(match core.capabilities.size {
         Size::Limit(limit) if facts.size > limit => Some(Cause::TooLarge { size: facts.size, limit }),
         _ if facts.eight_bit && !core.capabilities.eight_bit_mime && core.settings.eight_bit == EightBit::Refuse => {
             Some(Cause::EightBit)
         }
-        _ if !mail_fits(envelope) => Some(Cause::LineTooLong),
         _ => None,
-    };
+    });
     match hindrance {
+        // Each has a reason of its own already.
+        _ if core.pending.is_empty() => core.quit(),
         Some(cause) => core.give_up(Trouble { stage: Stage::Mail, cause }),
         None => {
             tell_of_unserved(core);
             next(Before::Nothing, core)
+        }
+    }
+}
+
+/// Settles those whose address this server cannot be told.
+fn settle_hindered(core: &mut Core) {
+    for _ in 0..core.pending.len() {
+        let Some(recipient) = core.pending.pop_front() else { break };
+        match rcpt_hindrance(recipient, core) {
+            None => core.pending.push_back(recipient),
+            Some(cause) => core.settle(recipient, Trouble { stage: Stage::Rcpt, cause }.verdict()),
         }
     }
 }
@@ -94,11 +107,7 @@ pub(super) fn next(before: Before, core: &mut Core) -> State {
     let mut members = Vec::new();
     while members.len() < limit {
         let Some(recipient) = core.pending.pop_front() else { break };
-        if rcpt_fits(recipient, core) {
-            members.push(recipient);
-        } else {
-            core.settle(recipient, Trouble { stage: Stage::Rcpt, cause: Cause::LineTooLong }.verdict());
-        }
+        members.push(recipient);
     }
     if members.is_empty() {
         return core.quit();

@@ -31,6 +31,21 @@ fn recipients(text: &str) -> Result<Vec<String>, PrepareError> {
     Ok(prepared.recipients.iter().map(Address::to_string).collect())
 }
 
+/// P-283: a header in another charset is none that SMTPUTF8 is for, nor is a body.
+#[test]
+fn headers_in_utf8_are_told_from_others() {
+    for (text, utf8) in [
+        (&b"Subject: s\n\n\xc3\xbc\n"[..], false),
+        (b"Subject: \xc3\xbc\n\nb\n", true),
+        (b"Subject: \xfc\n\nb\n", false),
+        (b"To: bob@b\xc3\xbccher.test\n\nb\n", false),
+        (b"To: \xc3\xbc@b\xc3\xbccher.test\n\nb\n", true),
+    ] {
+        let prepared = prepared(text, |_| ());
+        assert_eq!(prepared.message.facts().utf8_header, utf8, "{}", text.escape_ascii());
+    }
+}
+
 /// Cases 1, 40, 41, 44, 46, 49 and 50 of the sendmail face; P-342 P-343 P-344 P-349 P-351
 #[test]
 fn fields_are_added_taken_away_and_mended() {

@@ -48,6 +48,36 @@ fn notifications_are_asked_for() {
     assert_eq!(asked(&["--dsn-notify", "off", "--dsn-return", "OFF"]), (None, None, None));
 }
 
+/// P-283 P-284 P-285: an address goes in UTF-8 only where its name needs it, and to nobody who does not take it.
+#[test]
+fn addresses_outside_ascii_are_sent_where_they_are_taken() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    let args = |to: &'static str| ["--from", "j\u{f6}@b\u{fc}cher.test", "--to", to, "--body", "b"];
+    send(&program, &args("J\u{f6}s <\u{3b4}@x.test>")).assert_silent_success();
+    let seen = relay.take();
+    assert!(
+        seen.wire.has("SMTPUTF8\r\nRCPT TO:<\u{3b4}@x.test>\r\n".as_bytes()),
+        "{}",
+        seen.wire.octets.escape_ascii()
+    );
+    let mail = seen.mail();
+    assert_eq!((mail.sender.as_str(), mail.recipients[0].as_str()), ("j\u{f6}@xn--bcher-kva.test", "\u{3b4}@x.test"));
+    assert_eq!(mail.field("To"), "=?utf-8?B?SsO2cw==?= <\u{3b4}@x.test>");
+    let args = ["--from", "bob@b\u{fc}cher.test", "--to", "\"\u{fc}\" <a@b\u{fc}cher.test>", "--body", "b"];
+    send(&program, &args).assert_silent_success();
+    let seen = relay.take();
+    assert!(seen.wire.octets.is_ascii() && !seen.wire.has(b" SMTPUTF8\r\nRCPT"));
+
+    let relay = Relay::start(Options { extensions: vec![Extension::Pipelining], ..plain() });
+    let program = Program::to(relay.wire.address);
+    let ended = send(&program, &["--to", "\u{3b4}@x.test", "--body", "b"]);
+    assert_eq!(ended.code(), 65);
+    assert!(ended.stderr.contains("\u{3b4}@x.test: the recipient's address is not ASCII"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("SMTPUTF8 (5.6.7)\n  hint: "), "{}", ended.stderr);
+    relay.take().assert_nothing();
+}
+
 /// P-276
 #[test]
 fn a_person_is_told_that_nobody_is_asked_for_notifications() {

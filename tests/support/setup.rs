@@ -9,6 +9,7 @@
 //! ! to bob@example.net, carol@example.net
 //! ! recipients 250                                r1@example.net to r250@example.net
 //! ! hello client.example
+//! ! subject text                                  instead of the usual one
 //! ! line .a line of the body                      instead of the usual body; it may have `\r`, `\n` and `\x00`
 //! ! no newline at the end                         of the message
 //! ! size 12345                                    the body is padded until the message has so many octets
@@ -45,6 +46,7 @@ pub struct Setup {
     pub pieces: Pieces,
     /// Why the binary cannot play it.
     pub only_engine: Option<String>,
+    subject: String,
     lines: Vec<String>,
     size: Option<usize>,
     end: End,
@@ -69,9 +71,9 @@ pub enum Pieces {
     One,
 }
 
-/// The header of all messages. With `BODY` it has 200 octets on the wire.
+/// The header of all messages, but for the subject. With that and `BODY` it has 200 octets on the wire.
 const HEADER: &str = "From: alice@example.org\nTo: bob@example.net\nDate: Thu, 1 Jan 2026 00:00:00 +0000\n\
-                      Message-ID: <1@example.org>\nSubject: test\n\n";
+                      Message-ID: <1@example.org>\n";
 const BODY: &str = "A message of two hundred octets precisely, give or take none at all.";
 
 impl Default for Setup {
@@ -96,6 +98,7 @@ impl Default for Setup {
             aim: Aim::Submit,
             pieces: Pieces::Any,
             only_engine: None,
+            subject: "test".to_owned(),
             lines: vec![BODY.to_owned()],
             size: None,
             end: End::Line,
@@ -123,6 +126,7 @@ impl Setup {
             "to" => self.to = value.split(", ").map(str::to_owned).collect(),
             "recipients" => self.to = (1..=number()?).map(|number| format!("r{number}@example.net")).collect(),
             "hello" => self.settings.hello = value.to_owned(),
+            "subject" => self.subject = value.to_owned(),
             "line" => {
                 if self.lines == [BODY] {
                     self.lines.clear();
@@ -194,7 +198,7 @@ impl Setup {
 
     /// The message as a caller gives it: lines end in LF, where no other end was asked for.
     pub fn message(&self) -> Vec<u8> {
-        let mut text = format!("{HEADER}{}\n", self.lines.join("\n"));
+        let mut text = format!("{HEADER}Subject: {}\n\n{}\n", self.subject, self.lines.join("\n"));
         let size = text.len() + text.matches('\n').count();
         let mut missing = self.size.map_or(0, |wanted| wanted.saturating_sub(size));
         while missing > 0 {
@@ -224,7 +228,14 @@ impl Setup {
     pub fn facts(&self) -> Facts {
         let message = self.canonical();
         let size = message.len() + message.matches('\n').count();
-        Facts { size: size as u64, eight_bit: !message.is_ascii(), eight_bit_header: false, longest_line: 78 }
+        let utf8_header = !self.subject.is_ascii();
+        Facts {
+            size: size as u64,
+            eight_bit: !message.is_ascii(),
+            eight_bit_header: utf8_header,
+            utf8_header,
+            longest_line: 78,
+        }
     }
 
     /// The message without NUL, and with LF for every line end.
