@@ -4,6 +4,7 @@ import os
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from messages import SENDER
 from rig import PASSWORD, PATIENCE, USER
@@ -20,11 +21,12 @@ class Account:
     ca: Path | None = None
     host: str = "localhost"
     password: str = PASSWORD
+    user: str = USER
     extra: tuple[str, ...] = field(default=())
 
     def toml(self, password_file: Path) -> str:
         """The configuration."""
-        user = f"{USER}@" if self.auth else ""
+        user = f"{quote(self.user, safe='')}@" if self.auth else ""
         lines = [f'server = "{self.scheme}://{user}{self.host}:{self.port}"', f'from = "{SENDER}"']
         if self.auth:
             lines.append(f'password-file = "{password_file}"')

@@ -11,6 +11,7 @@ class Exim(Rig):
     name = "exim"
     packages = ["exim4-daemon-heavy", "exim4-base"]
     listeners = ("starttls", "implicit", "clear", "open")
+    without_starttls = "clear"
     refused_login = "authenticator failed"
 
     def configure(self) -> None:

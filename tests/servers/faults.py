@@ -6,7 +6,7 @@ from typing import Callable
 from client import Account, Client
 from messages import SENDER, messages
 from rig import DOMAIN, PASSWORD, Rig
-from routes import MECHANISMS, Route, deliver
+from routes import Route, deliver
 
 OK, NO_USER, TEMPORARY, NO_PERMISSION = 0, 67, 75, 77
 BARE = messages()[0]
@@ -27,11 +27,11 @@ def of(rig: Rig) -> list[Fault]:
     best = _best(rig)
     faults = []
     if rig.has_tls:
-        for mechanism in MECHANISMS:
+        for mechanism in ("auto", *rig.mechanisms):
             account = replace(best.account, auth=mechanism, password="wrong")
             faults.append(Fault(best.tls, mechanism, "wrong password", _refused_login(account)))
         for tls, listener, scheme in (("STARTTLS", "starttls", "submission"), ("implicit", "implicit", "submissions")):
-            account = Account(scheme, rig.ports[listener], "auto", ca=rig.dir / "tls/ca.pem")
+            account = Account(scheme, rig.ports[listener], "auto", ca=rig.dir / "tls/ca.pem", user=rig.user)
             untrusted = replace(account, ca=rig.dir / "tls/other-ca.pem")
             faults += [
                 Fault(tls, "auto", "certificate of another CA", _nothing_sent(untrusted)),
@@ -42,9 +42,10 @@ def of(rig: Rig) -> list[Fault]:
         for tls, listener, scheme in (("STARTTLS", "starttls", "submission"), ("implicit", "implicit", "submissions")):
             broken = Account(scheme, rig.ports[listener], "auto", ca=rig.dir / "tls/ca.pem")
             faults.append(Fault(tls, "auto", "handshake broken off", _nothing_sent(broken)))
-    bare = Account("submission", rig.ports["clear" if "clear" in rig.ports else "open"], "auto", ca=rig.dir / "tls/ca.pem")
+    if rig.without_starttls:
+        bare = Account("submission", rig.ports[rig.without_starttls], "auto", ca=rig.dir / "tls/ca.pem")
+        faults.append(Fault("none", "auto", "TLS required, no STARTTLS", _nothing_sent(bare)))
     faults += [
-        Fault("none", "auto", "TLS required, no STARTTLS", _nothing_sent(bare)),
         Fault(best.tls, best.auth, "unknown recipient among others", _unknown_recipient(best)),
         Fault(best.tls, best.auth, "unknown recipient alone", _only_unknown(best)),
         Fault(best.tls, best.auth, "server stopped, then back", _stopped(best)),
@@ -54,7 +55,7 @@ def of(rig: Rig) -> list[Fault]:
 
 def _best(rig: Rig) -> Route:
     if rig.has_tls:
-        account = Account("submission", rig.ports["starttls"], "plain", ca=rig.dir / "tls/ca.pem")
+        account = Account("submission", rig.ports["starttls"], "plain", ca=rig.dir / "tls/ca.pem", user=rig.user)
         return Route("starttls", "STARTTLS", "plain", "ESMTPSA", account)
     return Route("open", "none", "-", "ESMTP", Account("smtp", rig.ports["open"], tls="none"))
 

@@ -12,6 +12,7 @@ class OpenSmtpd(Rig):
     packages = ["opensmtpd"]
     listeners = ("starttls", "implicit", "open")
     has_tls = False
+    without_starttls = "open"
 
     def configure(self) -> None:
         self.write("etc/smtpd.conf", "opensmtpd/smtpd.conf")

@@ -14,6 +14,7 @@ class Postfix(Rig):
     name = "postfix"
     packages = ["postfix", "sasl2-bin", "libsasl2-modules", "libsasl2-modules-db", "libsasl2-2"]
     listeners = ("starttls", "implicit", "clear", "open", "poor")
+    without_starttls = "clear"
     refused_login = "authentication failed"
 
     def configure(self) -> None:

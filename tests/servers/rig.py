@@ -18,7 +18,8 @@ DOMAIN = "example.net"
 MAILBOXES = ["bob", "carol", *(f"r{number:03}" for number in range(100))]
 PATIENCE = 30.0
 # The accounts that the servers' packages would make. Numbers that no machine gives to people.
-ACCOUNTS = ("postfix", "postdrop", "Debian-exim", "opensmtpd", "opensmtpq", "vmail")
+ACCOUNTS = ("postfix", "postdrop", "Debian-exim", "opensmtpd", "opensmtpq", "vmail", "dovecot", "dovenull", "smmta", "smmsp",
+            "courier")
 FIRST_ID = 64101
 
 
@@ -31,6 +32,11 @@ class Rig:
     listeners: tuple[str, ...] = ()
     #: Whether its TLS works.
     has_tls = True
+    #: The mechanisms that it offers, as `auth` names them, and the name by which it knows the one who logs in.
+    mechanisms: tuple[str, ...] = ("plain", "login", "cram-md5")
+    user = USER
+    #: The first of its listeners that does not list STARTTLS, if there is one.
+    without_starttls: str | None = None
     #: What its log says of a login that it refused.
     refused_login = ""
 

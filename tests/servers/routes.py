@@ -7,7 +7,6 @@ from client import Account, Client
 from messages import SENDER, Message, messages
 from rig import DOMAIN, Rig
 
-MECHANISMS = ("auto", "plain", "login", "cram-md5")
 HUNDRED = [f"r{number:03}" for number in range(100)]
 Step = Callable[[Rig, Client, "Route"], None]
 
@@ -27,13 +26,16 @@ def of(rig: Rig) -> list[Route]:
     """The routes that a server offers."""
     ca = rig.dir / "tls/ca.pem"
     routes = []
-    for auth in MECHANISMS:
+    for auth in ("auto", *rig.mechanisms):
         if rig.has_tls:
-            routes.append(Route("starttls", "STARTTLS", auth, "ESMTPSA", Account("submission", rig.ports["starttls"], auth, ca=ca)))
-            routes.append(Route("implicit", "implicit", auth, "ESMTPSA", Account("submissions", rig.ports["implicit"], auth, ca=ca)))
+            for listener, tls, scheme in (("starttls", "STARTTLS", "submission"), ("implicit", "implicit", "submissions")):
+                account = Account(scheme, rig.ports[listener], auth, ca=ca, user=rig.user)
+                routes.append(Route(listener, tls, auth, "ESMTPSA", account))
         if "clear" in rig.ports:
-            routes.append(Route("clear", "none", auth, "ESMTPA", Account("smtp", rig.ports["clear"], auth, tls="none")))
-    routes.append(Route("open", "none", "-", "ESMTP", Account("smtp", rig.ports["open"], tls="none")))
+            account = Account("smtp", rig.ports["clear"], auth, tls="none", user=rig.user)
+            routes.append(Route("clear", "none", auth, "ESMTPA", account))
+    if "open" in rig.ports:
+        routes.append(Route("open", "none", "-", "ESMTP", Account("smtp", rig.ports["open"], tls="none")))
     if "poor" in rig.ports:
         # It does not list 8BITMIME; what posthaste makes of that by default is not this test's matter.
         account = Account("smtp", rig.ports["poor"], tls="none", extra=('eight-bit = "send"',))

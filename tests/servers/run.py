@@ -22,13 +22,14 @@ import routes  # noqa: E402
 import sink_faults  # noqa: E402
 from client import Client  # noqa: E402
 from debian import Unavailable  # noqa: E402
+from dovecot_rig import Dovecot  # noqa: E402
 from exim_rig import Exim  # noqa: E402
 from opensmtpd_rig import OpenSmtpd  # noqa: E402
 from postfix_rig import Postfix  # noqa: E402
 from rig import Rig  # noqa: E402
 from tally import Tally  # noqa: E402
 
-SERVERS = (Postfix, Exim, OpenSmtpd)
+SERVERS = (Postfix, Exim, OpenSmtpd, Dovecot)
 
 
 def main() -> int:
