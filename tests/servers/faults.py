@@ -97,10 +97,10 @@ def _unknown_recipient(route: Route) -> Callable[[Rig, Client], None]:
     def check(rig: Rig, client: Client) -> None:
         users = ("bob", "carol")
         before = {user: rig.count(user) for user in users}
-        result = client.send(route.account, BARE.given, f"bob@{DOMAIN}", f"nobody@{DOMAIN}", f"carol@{DOMAIN}")
+        result = client.send(route.account, BARE.given, f"bob@{DOMAIN}", f"stranger@{DOMAIN}", f"carol@{DOMAIN}")
         result.expect(NO_USER)
-        if f"nobody@{DOMAIN}" not in result.stderr or f"carol@{DOMAIN}" in result.stderr.replace("nobody", ""):
-            raise AssertionError(f"the words do not name nobody alone: {result.stderr!r}")
+        if f"stranger@{DOMAIN}" not in result.stderr or f"carol@{DOMAIN}" in result.stderr.replace("stranger", ""):
+            raise AssertionError(f"the words do not name the stranger alone: {result.stderr!r}")
         for user in users:
             stored = rig.await_message(user, before[user])
             BARE.check(rig.strip_trace(stored, f"{user}@{DOMAIN}", SENDER, route.protocol))
@@ -109,7 +109,7 @@ def _unknown_recipient(route: Route) -> Callable[[Rig, Client], None]:
 
 def _only_unknown(route: Route) -> Callable[[Rig, Client], None]:
     def check(rig: Rig, client: Client) -> None:
-        client.send(route.account, BARE.given, f"nobody@{DOMAIN}").expect(NO_USER)
+        client.send(route.account, BARE.given, f"stranger@{DOMAIN}").expect(NO_USER)
     return check
 
 

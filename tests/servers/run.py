@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import faults  # noqa: E402
 import routes  # noqa: E402
 import sink_faults  # noqa: E402
+from chasquid_rig import Chasquid  # noqa: E402
 from client import Client  # noqa: E402
 from debian import Unavailable  # noqa: E402
 from dovecot_rig import Dovecot  # noqa: E402
@@ -27,9 +28,10 @@ from exim_rig import Exim  # noqa: E402
 from opensmtpd_rig import OpenSmtpd  # noqa: E402
 from postfix_rig import Postfix  # noqa: E402
 from rig import Rig  # noqa: E402
+from sendmail_rig import Sendmail  # noqa: E402
 from tally import Tally  # noqa: E402
 
-SERVERS = (Postfix, Exim, OpenSmtpd, Dovecot)
+SERVERS = (Postfix, Exim, OpenSmtpd, Dovecot, Chasquid, Sendmail)
 
 
 def main() -> int:
