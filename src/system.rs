@@ -2,12 +2,14 @@
 //!
 //! Nothing is looked up before somebody asks, and nothing here waits for the network.
 
-use std::fs;
-use std::io::Read as _;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use rustix::fs::{FileType, Mode, OFlags, fstat};
 use rustix::process::{getegid, geteuid, getgid, getuid};
+use zeroize::Zeroizing;
 
 /// Whether the process acts for the user who started it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,37 @@ pub fn effective_user() -> u32 {
 pub fn real_user() -> u32 {
     static USER: OnceLock<u32> = OnceLock::new();
     *USER.get_or_init(|| getuid().as_raw())
+}
+
+/// What is in a file, and who may do what with it.
+pub struct Content {
+    /// All of it.
+    pub octets: Zeroizing<Vec<u8>>,
+    /// The user whom it belongs to.
+    pub owner: u32,
+    /// The permission bits.
+    pub mode: u32,
+}
+
+/// Opens a file and reads all of it, up to so many MiB. It never waits: a FIFO or a device is refused.
+///
+/// # Errors
+/// What the system says, or that the file is not a regular one or too large.
+pub fn read_file(path: &Path, mebibytes: u64) -> io::Result<Content> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let descriptor = rustix::fs::open(path, flags, Mode::empty())?;
+    let facts = fstat(&descriptor)?;
+    if FileType::from_raw_mode(facts.st_mode) != FileType::RegularFile {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let size = u64::try_from(facts.st_size).unwrap_or(0);
+    if size > mebibytes << 20 {
+        return Err(io::Error::other(format!("it is larger than {mebibytes} MiB")));
+    }
+    // With room for one more octet the end is found without a growing, and so without a copy left behind.
+    let mut octets = Zeroizing::new(Vec::with_capacity(size as usize + 1));
+    File::from(descriptor).take(size).read_to_end(&mut octets)?;
+    Ok(Content { octets, owner: facts.st_uid, mode: facts.st_mode & 0o7777 })
 }
 
 /// Whether somebody sits at a terminal that belongs to this process.

@@ -244,10 +244,12 @@ pub struct Tls {
     pub pins: Vec<[u8; 32]>,
     /// The name to check instead of the server's.
     pub server_name: Option<String>,
+    /// Lists of revoked certificates (PEM or DER): the server's is looked for in that of its issuer.
+    pub revoked: Option<NamedFile>,
     /// Certificate chain of the client (PEM).
-    pub cert: Option<PathBuf>,
+    pub cert: Option<NamedFile>,
     /// Key of the client (PEM).
-    pub key: Option<PathBuf>,
+    pub key: Option<NamedFile>,
     /// Lowest version.
     pub min: TlsVersion,
 }
@@ -283,7 +285,16 @@ pub enum TlsRoots {
     /// Only the built-in ones.
     BuiltIn,
     /// Only the certificates in this PEM file.
-    File(PathBuf),
+    File(NamedFile),
+}
+
+/// A file that a setting names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Where the setting stands, for people: `config.toml:3:15`, or a variable.
+    pub place: String,
 }
 
 /// The `tls-min` key.

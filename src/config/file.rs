@@ -1,15 +1,12 @@
 //! Files with settings or secrets: opened once, looked at through the one descriptor, and read if their owner and
 //! mode allow that.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::fd::OwnedFd;
+use std::io;
 use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use zeroize::Zeroizing;
 
-use crate::system;
+use crate::system::{self, Content};
 
 /// Who may do what with a file.
 #[derive(Clone, Copy, Debug)]
@@ -25,23 +22,10 @@ pub(super) struct Exposure {
     pub help: String,
 }
 
-/// Opens a file and reads all of it, up to a limit. It never waits: a FIFO or a device is refused.
+/// Reads a file of the configuration, or one with a secret.
 pub(super) fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, Access)> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let descriptor: OwnedFd = open(path, flags, Mode::empty())?;
-    let facts = fstat(&descriptor)?;
-    if FileType::from_raw_mode(facts.st_mode) != FileType::RegularFile {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let size = u64::try_from(facts.st_size).unwrap_or(0);
-    if size > LARGEST {
-        return Err(io::Error::other("it is larger than 1 MiB"));
-    }
-    // With room for one more octet the end is found without a growing, and so without a copy left behind.
-    let mut octets = Zeroizing::new(Vec::with_capacity(size as usize + 1));
-    File::from(descriptor).take(size).read_to_end(&mut octets)?;
-    let access = Access { owner: facts.st_uid, mode: facts.st_mode & 0o7777 };
-    Ok((octets, access))
+    let Content { octets, owner, mode } = system::read_file(path, LARGEST)?;
+    Ok((octets, Access { owner, mode }))
 }
 
 impl Access {
@@ -87,8 +71,8 @@ pub(super) fn shell(path: &Path) -> String {
     }
 }
 
-/// Octets that a file may have.
-const LARGEST: u64 = 1 << 20;
+/// MiB that a file may have.
+const LARGEST: u64 = 1;
 
 #[cfg(test)]
 mod tests {

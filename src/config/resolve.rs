@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::account::{
-    Account, Log, Login, Mechanisms, Scheme, Secret, Server, Timeouts, Tls, TlsPolicy, TlsRoots, TlsVersion,
+    Account, Log, Login, Mechanisms, NamedFile, Scheme, Secret, Server, Timeouts, Tls, TlsPolicy, TlsRoots, TlsVersion,
 };
 use super::account::{EightBit, Family, LongLines, Partial, Reach, Via};
 use super::error::{ConfigError, Kind};
+use super::schema::PREFIX;
 use super::settings::{LogTo, Place, Roots, Set, Settings};
 use super::url::{Url, scheme_name};
 use super::value::{Auth, quoted};
@@ -154,7 +155,7 @@ impl<'a> Resolver<'a> {
     fn both(&self, first: &str, second: &str, place: Place) -> ConfigError {
         let name = |key: &str| match place {
             Place::File(..) => format!("`{key}`"),
-            Place::Environment => format!("POSTHASTE_{}", key.to_ascii_uppercase().replace('-', "_")),
+            Place::Environment => key_variable(key),
         };
         self.error(format!("both {} and {} are set", name(first), name(second)), place).help("Keep one of them.")
     }
@@ -215,8 +216,9 @@ impl<'a> Resolver<'a> {
             roots: self.roots()?,
             pins: self.pick(|s| s.tls_pin.as_ref()).cloned().unwrap_or_default(),
             server_name: self.pick(|s| s.tls_server_name.as_ref()).cloned(),
-            cert: cert.map(|set| self.path(set)),
-            key: key.map(|set| self.path(set)),
+            revoked: self.find(|s| s.tls_crl_file.as_ref()).map(|(_, set)| self.named_file("tls-crl-file", set)),
+            cert: cert.map(|set| self.named_file("tls-cert", set)),
+            key: key.map(|set| self.named_file("tls-key", set)),
             min: self.pick(|s| s.tls_min.as_ref()).copied().unwrap_or(TlsVersion::Tls12),
         })
     }
@@ -254,7 +256,7 @@ impl<'a> Resolver<'a> {
             return match (&layer.tls_roots, &layer.tls_ca_file) {
                 (None, None) => continue,
                 (Some(_), Some(file)) => Err(self.both("tls-roots", "tls-ca-file", file.place)),
-                (None, Some(file)) => Ok(TlsRoots::File(self.path(file))),
+                (None, Some(file)) => Ok(TlsRoots::File(self.named_file("tls-ca-file", file))),
                 (Some(Set { value: Roots::Both, .. }), None) => Ok(TlsRoots::Both),
                 (Some(Set { value: Roots::System, .. }), None) => Ok(TlsRoots::System),
                 (Some(Set { value: Roots::BuiltIn, .. }), None) => Ok(TlsRoots::BuiltIn),
@@ -289,6 +291,14 @@ impl<'a> Resolver<'a> {
         Ok(unset)
     }
 
+    fn named_file(&self, key: &str, set: &Set<String>) -> NamedFile {
+        let place = match (self.error("", set.place).position(), &self.config.path) {
+            (Some((line, column)), Some(path)) => format!("{}:{line}:{column}", path.display()),
+            _ => key_variable(key),
+        };
+        NamedFile { path: self.path(set), place }
+    }
+
     /// A path as written: `~/` is the home directory, and a relative one in a file begins at that file.
     fn path(&self, set: &Set<String>) -> PathBuf {
         let home = || self.config.environment.home();
@@ -312,6 +322,11 @@ impl<'a> Resolver<'a> {
             None => self.path(set),
         }
     }
+}
+
+/// The variable that sets a key.
+fn key_variable(key: &str) -> String {
+    format!("{PREFIX}{}", key.to_ascii_uppercase().replace('-', "_"))
 }
 
 impl Config {

@@ -189,6 +189,14 @@ pub const SCHEMA: &[Key] = &[
         store: |s, i| put(&mut s.tls_ca_file, i, value::text),
     },
     Key {
+        name: "tls-crl-file",
+        form: Form::Path,
+        default: "none",
+        meaning: "a file with lists of revoked certificates, one of them by the issuer of the server's",
+        example: "\"/etc/ssl/certs/example-ca.crl\"",
+        store: |s, i| put(&mut s.tls_crl_file, i, value::text),
+    },
+    Key {
         name: "tls-pin",
         form: Form::Texts,
         default: "none",

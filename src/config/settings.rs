@@ -22,6 +22,7 @@ pub(super) struct Settings {
     pub tls: Option<Set<TlsPolicy>>,
     pub tls_roots: Option<Set<Roots>>,
     pub tls_ca_file: Option<Set<String>>,
+    pub tls_crl_file: Option<Set<String>>,
     pub tls_pin: Option<Set<Vec<[u8; 32]>>>,
     pub tls_server_name: Option<Set<String>>,
     pub tls_cert: Option<Set<String>>,

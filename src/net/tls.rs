@@ -1,19 +1,20 @@
 //! TLS: what an account trusts, as a rustls configuration, and the handshake's failures in words.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
+use rustls::client::VerifierBuilderError;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName};
 use rustls::{AlertDescription, CertificateError, ClientConfig, Error, PeerIncompatible, RootCertStore};
+use zeroize::Zeroizing;
 
 use super::notice::{CertificateFacts, TlsFacts};
-use super::verifier::{KeyOnly, LazyRoots, Remembering, system_roots};
-use crate::config::account::{Host, Server, Tls, TlsPolicy, TlsRoots, TlsVersion};
+use super::verifier::{KeyOnly, LazyRoots, Remembering, by_roots, system_roots};
+use crate::config::account::{Host, NamedFile, Server, Tls, TlsPolicy, TlsRoots, TlsVersion};
 use crate::smtp::session::Protection;
+use crate::system;
 
 /// TLS as one account wants it with one server.
 pub struct Connector {
@@ -24,6 +25,9 @@ pub struct Connector {
     check: &'static str,
     verifier: Arc<Remembering>,
 }
+
+/// Tickets that are kept: rustls has eight for a server, which is the one that there is.
+const SESSIONS: usize = 8;
 
 /// A setting of TLS that cannot be used: a file that is not there, a key that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,7 +59,7 @@ impl Connector {
             let any = KeyOnly { pins: Vec::new(), provider: provider.clone() };
             (Arc::new(any), Protection::Unverified, "not verified")
         } else {
-            (verifier(&tls.roots, &provider)?, Protection::Verified, "verified")
+            (verifier(tls, &provider)?, Protection::Verified, "verified")
         };
         let verifier = Arc::new(Remembering::new(verifier));
         let versions: &[&rustls::SupportedProtocolVersion] = match tls.min {
@@ -71,11 +75,12 @@ impl Connector {
         let mut config = match (&tls.cert, &tls.key) {
             (Some(cert), Some(key)) => builder
                 .with_client_auth_cert(certificates(cert, "tls-cert")?, private_key(key)?)
-                .map_err(|error| UnusableTls(format!("tls-cert and tls-key cannot be used: {error}")))?,
+                .map_err(|error| unusable(cert, "tls-cert", format!("it cannot be used with tls-key: {error}")))?,
             _ => builder.with_no_client_auth(),
         };
-        // No session outlives the process, and one process makes one connection: tickets would be kept for nobody.
-        config.resumption = rustls::client::Resumption::disabled();
+        // For another connection to the same server in the life of this value: nothing is shared with other servers,
+        // ports or policies.
+        config.resumption = rustls::client::Resumption::in_memory_sessions(SESSIONS);
         Ok(Connector { config: Arc::new(config), name, shown_name, protection, check, verifier })
     }
 
@@ -171,15 +176,28 @@ impl Connector {
                     "the server's certificate is not meant for servers".to_owned()
                 }
                 CertificateError::Revoked => "the server's certificate has been revoked".to_owned(),
+                CertificateError::UnknownRevocationStatus => {
+                    "tls-crl-file has no list by the issuer of the server's certificate".to_owned()
+                }
+                CertificateError::ExpiredRevocationList | CertificateError::ExpiredRevocationListContext { .. } => {
+                    "the list in tls-crl-file by the issuer of the server's certificate is out of date".to_owned()
+                }
                 CertificateError::BadSignature => {
                     "the server's certificate has a signature that its issuer did not make".to_owned()
                 }
                 CertificateError::BadEncoding => "the server's certificate cannot be read".to_owned(),
-                CertificateError::Other(other) => {
-                    format!("the server's certificate cannot be used: {}", words(&other.0))
-                }
+                CertificateError::Other(other) => match other.0.downcast_ref::<webpki::Error>() {
+                    Some(webpki::Error::CaUsedAsEndEntity) => {
+                        "the server's certificate cannot be used: it is that of an authority (CA) and not of a server"
+                            .to_owned()
+                    }
+                    _ => format!("the server's certificate cannot be used: {}", words(&other.0)),
+                },
                 other => format!("the server's certificate cannot be used: {}", words(other)),
             },
+            Error::InvalidCertRevocationList(reason) => {
+                format!("the list in tls-crl-file cannot be used: {}", words(reason))
+            }
             Error::InvalidMessage(_) => "the server does not speak TLS here".to_owned(),
             Error::AlertReceived(alert) => match alert {
                 AlertDescription::ProtocolVersion => too_old(),
@@ -261,41 +279,74 @@ fn reference_name(tls: &Tls, host: Option<&Host>) -> Result<(ServerName<'static>
     Ok((name, text))
 }
 
-fn verifier(roots: &TlsRoots, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, UnusableTls> {
+fn verifier(tls: &Tls, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, UnusableTls> {
+    let revoked = tls.revoked.as_ref().map_or(Ok(Vec::new()), revocation_lists)?;
     let build = |store: RootCertStore, what: &str| {
-        WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider.clone())
-            .build()
-            .map_err(|_| UnusableTls(format!("{what} holds no usable certificate")))
+        by_roots(store, &revoked, provider).map_err(|error| match (error, &tls.revoked) {
+            (VerifierBuilderError::InvalidCrl(reason), Some(file)) => {
+                unusable(file, "tls-crl-file", format!("it cannot be used: {}", words(&reason)))
+            }
+            _ => UnusableTls(format!("{what} holds no usable certificate")),
+        })
     };
     let built_in = || RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    Ok(match roots {
+    Ok(match &tls.roots {
         TlsRoots::BuiltIn => build(built_in(), "the list of built-in roots")?,
         TlsRoots::System => build(system_roots(), "the system's trust store")?,
-        TlsRoots::File(path) => {
+        TlsRoots::File(file) => {
             let mut store = RootCertStore::empty();
-            store.add_parsable_certificates(certificates(path, "tls-ca-file")?);
-            build(store, &format!("tls-ca-file {}", path.display()))?
+            store.add_parsable_certificates(certificates(file, "tls-ca-file")?);
+            build(store, &format!("{}: tls-ca-file {}", file.place, file.path.display()))?
         }
-        TlsRoots::Both => Arc::new(LazyRoots::new(build(built_in(), "the list of built-in roots")?, provider.clone())),
+        TlsRoots::Both => {
+            let built_in = build(built_in(), "the list of built-in roots")?;
+            Arc::new(LazyRoots::new(built_in, revoked, provider.clone()))
+        }
     })
 }
 
-fn certificates(path: &Path, key: &str) -> Result<Vec<CertificateDer<'static>>, UnusableTls> {
-    let unusable = |why: String| UnusableTls(format!("{key} {}: {why}", path.display()));
-    let found = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unusable(pem_trouble(&error)))?;
-    if found.is_empty() { Err(unusable("no certificate in it".to_owned())) } else { Ok(found) }
+fn unusable(file: &NamedFile, key: &str, why: String) -> UnusableTls {
+    UnusableTls(format!("{}: {key} {}: {why}", file.place, file.path.display()))
 }
 
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, UnusableTls> {
-    PrivateKeyDer::from_pem_file(path)
-        .map_err(|error| UnusableTls(format!("tls-key {}: {}", path.display(), pem_trouble(&error))))
+/// MiB that a file of certificates or lists may have.
+const LARGEST: u64 = 16;
+
+fn content(file: &NamedFile, key: &str) -> Result<Zeroizing<Vec<u8>>, UnusableTls> {
+    match system::read_file(&file.path, LARGEST) {
+        Ok(content) => Ok(content.octets),
+        Err(error) => Err(unusable(file, key, system::words(&error))),
+    }
+}
+
+fn certificates(file: &NamedFile, key: &str) -> Result<Vec<CertificateDer<'static>>, UnusableTls> {
+    let octets = content(file, key)?;
+    let found = CertificateDer::pem_slice_iter(&octets)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| unusable(file, key, pem_trouble(&error)))?;
+    if found.is_empty() { Err(unusable(file, key, "no certificate in it".to_owned())) } else { Ok(found) }
+}
+
+fn revocation_lists(file: &NamedFile) -> Result<Vec<CertificateRevocationListDer<'static>>, UnusableTls> {
+    let key = "tls-crl-file";
+    let octets = content(file, key)?;
+    // DER begins with a SEQUENCE and a length that is no text.
+    if let [0x30, 0x80..=0xff, ..] = octets[..] {
+        return Ok(vec![octets.to_vec().into()]);
+    }
+    let found = CertificateRevocationListDer::pem_slice_iter(&octets)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| unusable(file, key, pem_trouble(&error)))?;
+    if found.is_empty() { Err(unusable(file, key, "no list in it".to_owned())) } else { Ok(found) }
+}
+
+fn private_key(file: &NamedFile) -> Result<PrivateKeyDer<'static>, UnusableTls> {
+    PrivateKeyDer::from_pem_slice(&content(file, "tls-key")?)
+        .map_err(|error| unusable(file, "tls-key", pem_trouble(&error)))
 }
 
 fn pem_trouble(error: &rustls::pki_types::pem::Error) -> String {
     match error {
-        rustls::pki_types::pem::Error::Io(error) => error.to_string(),
         rustls::pki_types::pem::Error::NoItemsFound => "nothing of the kind in it".to_owned(),
         other => other.to_string(),
     }

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{VerifierBuilderError, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 #[cfg(feature = "aws-lc-rs")]
@@ -26,21 +26,39 @@ pub(super) fn spki_sha256(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> 
 pub(super) struct LazyRoots {
     built_in: Arc<WebPkiServerVerifier>,
     system: OnceLock<Option<Arc<WebPkiServerVerifier>>>,
+    revoked: Vec<CertificateRevocationListDer<'static>>,
     provider: Arc<CryptoProvider>,
 }
 
 impl LazyRoots {
-    pub(super) fn new(built_in: Arc<WebPkiServerVerifier>, provider: Arc<CryptoProvider>) -> Self {
-        LazyRoots { built_in, system: OnceLock::new(), provider }
+    pub(super) fn new(
+        built_in: Arc<WebPkiServerVerifier>,
+        revoked: Vec<CertificateRevocationListDer<'static>>,
+        provider: Arc<CryptoProvider>,
+    ) -> Self {
+        LazyRoots { built_in, system: OnceLock::new(), revoked, provider }
     }
 
     fn system(&self) -> Option<&Arc<WebPkiServerVerifier>> {
-        self.system
-            .get_or_init(|| {
-                let roots = Arc::new(system_roots());
-                WebPkiServerVerifier::builder_with_provider(roots, self.provider.clone()).build().ok()
-            })
-            .as_ref()
+        self.system.get_or_init(|| by_roots(system_roots(), &self.revoked, &self.provider).ok()).as_ref()
+    }
+}
+
+/// Trusts these roots. Where there are lists of revoked certificates, one must be by the issuer of the server's
+/// certificate, and up to date; whoever has lists wants no certificate that they do not speak of.
+pub(super) fn by_roots(
+    roots: RootCertStore,
+    revoked: &[CertificateRevocationListDer<'static>],
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, VerifierBuilderError> {
+    let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+    match revoked {
+        [] => builder.build(),
+        lists => builder
+            .with_crls(lists.iter().cloned())
+            .only_check_end_entity_revocation()
+            .enforce_revocation_expiration()
+            .build(),
     }
 }
 

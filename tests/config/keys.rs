@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use posthaste::config::account::{
-    Account, EightBit, Endpoint, Family, Host, Log, LongLines, Mechanisms, Partial, Scheme, Secret, TlsPolicy,
-    TlsRoots, TlsVersion, Via,
+    Account, EightBit, Endpoint, Family, Host, Log, LongLines, Mechanisms, NamedFile, Partial, Scheme, Secret,
+    TlsPolicy, TlsRoots, TlsVersion, Via,
 };
 use posthaste::config::{Form, Key, SCHEMA, secret};
 use posthaste::envelope::{Notify, Occasion, Returned};
@@ -17,7 +17,7 @@ type Row = (&'static str, &'static str, &'static str, &'static str, fn(&Account)
 const SERVER: &str = "server = \"submissions://smtp.example.org\"\n";
 const PIN: &str = "\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"";
 
-const TABLE: [Row; 33] = [
+const TABLE: [Row; 34] = [
     (
         "server",
         "[\"smtp://a.example\", \"submission://b.example:26\"]",
@@ -54,7 +54,14 @@ const TABLE: [Row; 33] = [
     }),
     ("tls", "\"none\"", "none", "server = \"smtp://smtp.example.org\"", |a| a.tls.policy == TlsPolicy::None),
     ("tls-roots", "\"system\"", "system", "", |a| a.tls.roots == TlsRoots::System),
-    ("tls-ca-file", "\"/etc/ca.pem\"", "/etc/ca.pem", "", |a| a.tls.roots == TlsRoots::File("/etc/ca.pem".into())),
+    (
+        "tls-ca-file",
+        "\"/etc/ca.pem\"",
+        "/etc/ca.pem",
+        "",
+        |a| matches!(&a.tls.roots, TlsRoots::File(file) if is_at(Some(file), "/etc/ca.pem")),
+    ),
+    ("tls-crl-file", "\"/etc/ca.crl\"", "/etc/ca.crl", "", |a| is_at(a.tls.revoked.as_ref(), "/etc/ca.crl")),
     ("tls-pin", PIN, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "", |a| {
         a.tls.pins.len() == 1 && a.tls.pins[0].starts_with(b"\xe3\xb0\xc4\x42")
     }),
@@ -62,10 +69,10 @@ const TABLE: [Row; 33] = [
         a.tls.server_name.as_deref() == Some("mail.example.org")
     }),
     ("tls-cert", "\"/etc/c.pem\"", "/etc/c.pem", "tls-key = \"/etc/k.pem\"", |a| {
-        a.tls.cert.as_deref() == Some("/etc/c.pem".as_ref())
+        is_at(a.tls.cert.as_ref(), "/etc/c.pem")
     }),
     ("tls-key", "\"/etc/k.pem\"", "/etc/k.pem", "tls-cert = \"/etc/c.pem\"", |a| {
-        a.tls.key.as_deref() == Some("/etc/k.pem".as_ref())
+        is_at(a.tls.key.as_ref(), "/etc/k.pem")
     }),
     ("tls-min", "\"1.3\"", "1.3", "", |a| a.tls.min == TlsVersion::Tls13),
     (
@@ -110,6 +117,10 @@ const TABLE: [Row; 33] = [
         a.log == Log::File("/var/log/posthaste".into())
     }),
 ];
+
+fn is_at(file: Option<&NamedFile>, path: &str) -> bool {
+    file.is_some_and(|file| file.path.as_os_str() == path)
+}
 
 fn beside(key: &str, others: &str) -> String {
     let server = if key == "server" || others.starts_with("server") { "" } else { SERVER };

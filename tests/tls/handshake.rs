@@ -177,3 +177,56 @@ fn a_session_is_not_negotiated_anew() {
     assert!(said.contains("-- TLS 1.2") && !said.contains("354"), "{said}");
     assert!(rest.iter().any(|line| line.ends_with("warning no_renegotiation")), "{rest:?}");
 }
+
+/// P-148: where a server is connected to twice by one process, the second handshake takes up the session of the first.
+#[test]
+fn the_second_connection_takes_the_session_up() {
+    let issuer = authority("issuer");
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("ca.pem"), issuer.pem()).unwrap();
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let key = KeyPair::generate().unwrap();
+        let leaf = named("localhost").signed_by(&key, &issuer).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let serving = thread::spawn(move || {
+            let config = Arc::new(config);
+            // It loses the group of commands, so that the program comes again.
+            [&["220 mx", "250-mx\r\n250 PIPELINING"][..], &["220 mx", "250 mx", "554 no"]].map(|replies| {
+                let (stream, _) = listener.accept().unwrap();
+                let mut lines =
+                    BufReader::new(StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream));
+                for (at, reply) in replies.iter().enumerate() {
+                    if at > 0 {
+                        lines.read_line(&mut String::new()).unwrap();
+                    }
+                    lines.get_mut().write_all(format!("{reply}\r\n").as_bytes()).unwrap();
+                }
+                lines.read_line(&mut String::new()).unwrap();
+                lines.get_ref().conn.handshake_kind().unwrap()
+            })
+        });
+        let mut child = Command::new(env!("CARGO_BIN_EXE_posthaste"))
+            .args(["sendmail", "-f", "alice@example.org", "bob@example.net"])
+            .env_clear()
+            .env("HOME", directory.path())
+            .env("POSTHASTE_SERVER", format!("submissions://localhost:{port}"))
+            .env("POSTHASTE_TLS_CA_FILE", directory.path().join("ca.pem"))
+            .env("POSTHASTE_LOG", "none")
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(b"Subject: x\n\nx\n").unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(69), "{}", String::from_utf8_lossy(&output.stderr));
+        let [first, second] = serving.join().unwrap();
+        assert!(first != HandshakeKind::Resumed && second == HandshakeKind::Resumed, "{first:?} {second:?}");
+    }
+}
