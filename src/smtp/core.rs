@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use super::action::{Closing, Event, Protection};
 use super::capabilities::Capabilities;
+use super::mask::{self, Secrets};
 use super::outcome::{Cause, Trouble, Verdict};
 use super::parameters::Parameters;
 use super::reply::Reply;
@@ -61,7 +62,7 @@ pub(super) struct Core {
     /// Octets of replies that the verdicts hold.
     kept: usize,
     /// What went out masked: a server may repeat it.
-    secrets: Vec<Zeroizing<String>>,
+    secrets: Secrets,
 }
 
 /// What the greeting has shown of a firewall (Cisco PIX "fixup").
@@ -74,18 +75,6 @@ pub(super) enum Firewall {
 /// The verdicts may hold so many octets of replies; of those that come later only the beginning is kept. An honest
 /// server needs 50,000 recipients to get there, a hostile one 64.
 const KEPT_LIMIT: usize = 4 * 1024 * 1024;
-
-/// What stands for a secret of so many octets in base64.
-fn mask(octets: usize) -> String {
-    format!("[{octets} octets]")
-}
-
-/// A shorter part than this, in octets, gives little away, and would be found in harmless words.
-const REPEATED: usize = 6;
-
-fn is_base64(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=')
-}
 
 impl Awaited {
     pub(super) fn stage(self) -> Stage {
@@ -132,7 +121,7 @@ impl Core {
             verdicts: vec![None; count],
             trouble: None,
             kept: 0,
-            secrets: Vec::new(),
+            secrets: Secrets::default(),
         }
     }
 
@@ -151,44 +140,13 @@ impl Core {
     /// The same for a line that ends with a secret, which no transcript and no error shows.
     pub(super) fn send_secret(&mut self, before: &str, secret: Zeroizing<String>, awaited: Awaited) {
         let line = Zeroizing::new(format!("{before}{}", secret.as_str()));
-        self.send_masked(&line, format!("{before}{}", mask(secret.len())), awaited);
-        self.secrets.push(secret);
+        self.send_masked(&line, format!("{before}{}", mask::instead_of(secret.len())), awaited);
+        self.secrets.sent(secret);
     }
 
     /// The reply without what the server repeats of our secrets ("500 unrecognized command: AUTH PLAIN AGFs…").
     pub(super) fn masked(&self, reply: Reply) -> Reply {
-        if self.secrets.is_empty() { reply } else { reply.map_lines(|line| self.mask(line)) }
-    }
-
-    /// Takes out each run of base64 that is a part of a secret or has one in it. Servers cut what they repeat, and
-    /// change its case.
-    fn mask(&self, line: &str) -> String {
-        let secrets: Vec<Zeroizing<String>> =
-            self.secrets.iter().map(|secret| Zeroizing::new(secret.to_ascii_lowercase())).collect();
-        let gives_away = |run: &str| {
-            let run = Zeroizing::new(run.to_ascii_lowercase());
-            let long = |text: &str| text.len() >= REPEATED;
-            secrets.iter().any(|secret| {
-                run == *secret
-                    || (long(secret) && run.contains(secret.as_str()))
-                    || (long(&run) && secret.contains(run.as_str()))
-            })
-        };
-        let mut masked = String::with_capacity(line.len());
-        let mut rest = line;
-        while !rest.is_empty() {
-            let run = rest.find(|c| !is_base64(c)).unwrap_or(rest.len());
-            let other = rest[run..].find(is_base64).unwrap_or(rest.len() - run);
-            let hidden = run > 0 && gives_away(&rest[..run]);
-            if hidden {
-                masked.push_str(&mask(run))
-            } else {
-                masked.push_str(&rest[..run])
-            }
-            masked.push_str(&rest[run..run + other]);
-            rest = &rest[run + other..];
-        }
-        masked
+        if self.secrets.are_none() { reply } else { reply.map_lines(|line| self.secrets.hide(line)) }
     }
 
     fn send_masked(&mut self, line: &str, shown: String, awaited: Awaited) {

@@ -7,6 +7,7 @@ mod data;
 pub mod framing;
 mod lmtp;
 mod login;
+mod mask;
 mod opening;
 pub mod outcome;
 mod parameters;
