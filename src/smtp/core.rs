@@ -9,10 +9,10 @@ use super::capabilities::Capabilities;
 use super::mask::{self, Secrets};
 use super::outcome::{Cause, Trouble, Verdict};
 use super::parameters::Parameters;
-use super::reply::Reply;
+use super::reply::{Class, Reply};
 use super::sasl::{ChannelBinding, Mechanism};
 use super::session::State;
-use super::settings::{Caution, Purpose, Settings};
+use super::settings::{Caution, LoginMode, Purpose, Settings};
 use super::stage::Stage;
 
 /// A command whose reply has not come yet.
@@ -141,12 +141,31 @@ impl Core {
     pub(super) fn send_secret(&mut self, before: &str, secret: Zeroizing<String>, awaited: Awaited) {
         let line = Zeroizing::new(format!("{before}{}", secret.as_str()));
         self.send_masked(&line, format!("{before}{}", mask::instead_of(secret.len())), awaited);
-        self.secrets.sent(secret);
+        let user = match &self.settings.login {
+            LoginMode::As { user, .. } => user.as_str(),
+            LoginMode::None => "",
+        };
+        self.secrets.sent(secret, user);
+    }
+
+    /// The password is known, and hidden from now on.
+    pub(super) fn know_password(&mut self, password: &str) {
+        self.secrets.password(password);
     }
 
     /// The reply without what the server repeats of our secrets ("500 unrecognized command: AUTH PLAIN AGFs…").
-    pub(super) fn masked(&self, reply: Reply) -> Reply {
-        if self.secrets.are_none() { reply } else { reply.map_lines(|line| self.secrets.hide(line)) }
+    pub(super) fn masked(&self, reply: &Reply, stage: Stage) -> Reply {
+        if self.secrets.are_none() {
+            return reply.clone();
+        }
+        let refused = stage == Stage::Auth && matches!(reply.class(), Class::Temporary | Class::Permanent);
+        let line = if refused { mask::Line::Refusal } else { mask::Line::Other };
+        reply.map_lines(|text| self.secrets.hide(text, line))
+    }
+
+    /// The same for what is no reply.
+    pub(super) fn masked_line(&self, line: &str) -> String {
+        self.secrets.hide(line, mask::Line::Other)
     }
 
     fn send_masked(&mut self, line: &str, shown: String, awaited: Awaited) {

@@ -72,6 +72,14 @@ pub enum Malformed {
 }
 
 impl Malformed {
+    /// The same with other words.
+    pub(super) fn map_text(self, change: impl FnOnce(&str) -> String) -> Self {
+        match self {
+            Malformed::NotAReply(line) => Malformed::NotAReply(change(&line)),
+            other => other,
+        }
+    }
+
     /// Whether replies can still be told apart, so that a QUIT makes sense.
     pub(super) fn in_step(&self) -> bool {
         matches!(self, Malformed::Code(_) | Malformed::MixedCodes(..))

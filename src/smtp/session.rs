@@ -136,7 +136,10 @@ impl Session {
     /// Here is the password.
     pub fn password(&mut self, password: Zeroizing<String>) {
         self.step(|state, core| match state {
-            State::Password(mechanism) => login::begin(mechanism, password, core),
+            State::Password(mechanism) => {
+                core.know_password(&password);
+                login::begin(mechanism, password, core)
+            }
             other => other,
         });
     }
@@ -261,10 +264,11 @@ impl Session {
         }
         let stage = self.stage();
         let reply = match self.reader.next_reply() {
-            Ok(Some(reply)) => self.core.masked(reply),
+            Ok(Some(reply)) => reply,
             Ok(None) => return false,
             Err(malformed) => {
                 let in_step = malformed.in_step() && !matches!(stage, Stage::Body | Stage::EndOfData);
+                let malformed = malformed.map_text(|line| self.core.masked_line(line));
                 let trouble = Trouble { stage, cause: Cause::Malformed(malformed) };
                 if in_step {
                     self.step(|state, core| transaction::shut_down(state, trouble, core, Core::quit));
@@ -276,7 +280,11 @@ impl Session {
         };
         self.replies += 1;
         self.stage = stage;
-        self.core.record_reply(&reply);
+        let masked = self.core.masked(&reply, stage);
+        self.core.record_reply(&masked);
+        // The mechanism needs the server's own words, and nobody else sees them. All others are kept, and shown.
+        let goes_on = matches!(self.state, State::Login(_)) && reply.code() < 400;
+        let reply = if goes_on { reply } else { masked };
         match self.core.in_flight.pop_front() {
             // 421 may come in place of any reply: the server is closing, and says nothing more (RFC 5321 section 3.8).
             Some(_) if reply.code() == 421 => {
