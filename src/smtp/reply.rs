@@ -10,6 +10,10 @@ const LINE_LIMIT: usize = 16 * 1024;
 /// fill our memory.
 const REPLY_LIMIT: usize = 64 * 1024;
 const LINES_LIMIT: usize = 500;
+/// So many octets are shown of a line that is no reply.
+const SHOWN: usize = 200;
+/// So many octets tell whether what is no reply is text.
+const START: usize = 4;
 /// So many characters are kept of a reply that is abridged.
 const ABRIDGED: usize = 80;
 
@@ -212,6 +216,13 @@ impl Reader {
         self.taken == self.buffer.len() && self.partial.is_none()
     }
 
+    /// What has begun and is no reply, where nothing will come any more.
+    pub(super) fn begun(&self) -> Option<Malformed> {
+        let rest = &self.buffer[self.taken..];
+        let is_other = rest.first().is_some_and(|first| !first.is_ascii_digit());
+        is_other.then(|| not_a_reply(first_line(rest)))
+    }
+
     /// The next complete reply, if it has arrived.
     ///
     /// # Errors
@@ -251,24 +262,39 @@ impl Reader {
     }
 }
 
-/// Refuses what cannot become a reply before the end of the line is there: a TLS record has no line feed to wait for.
+/// Refuses what cannot become a reply before the end of the line is there: other protocols may have no line feed to
+/// wait for. What looks like text is waited for, so that all of it can be shown however it comes in.
 fn check_start(rest: &[u8]) -> Result<(), Malformed> {
     match rest {
         [0x14..=0x17, 0x03, ..] => Err(Malformed::Tls),
         [b'H', b'T', b'T', b'P', ..] => Err(Malformed::Http),
         [b'S', b'S', b'H', b'-', ..] => Err(Malformed::Ssh),
-        // Enough octets to tell, and not even a digit: no use in waiting for a line.
-        _ if rest.len() >= 4 && !rest[0].is_ascii_digit() => {
-            let line = rest.split(|&b| b == b'\n').next().unwrap_or(rest);
-            Err(Malformed::NotAReply(printable(&line[..line.len().min(200)])))
+        [first, ..] if first.is_ascii_digit() => Ok(()),
+        _ => {
+            let line = first_line(rest);
+            let is_text = |octet: &u8| !octet.is_ascii_control() || octet.is_ascii_whitespace();
+            match line.get(..START) {
+                Some(start) if !start.iter().all(is_text) => Err(Malformed::NotAReply(printable(start))),
+                Some(_) if line.len() > SHOWN => Err(not_a_reply(line)),
+                _ => Ok(()),
+            }
         }
-        _ => Ok(()),
     }
+}
+
+fn first_line(rest: &[u8]) -> &[u8] {
+    rest.split(|&b| b == b'\n').next().unwrap_or(rest)
+}
+
+/// A line of something else, as far as it is shown.
+fn not_a_reply(line: &[u8]) -> Malformed {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    Malformed::NotAReply(printable(&line[..line.len().min(SHOWN)]))
 }
 
 /// Code, whether it is the last line, and text.
 fn parse_line(line: &[u8]) -> Result<(u16, bool, String), Malformed> {
-    let no = || Malformed::NotAReply(printable(&line[..line.len().min(200)]));
+    let no = || not_a_reply(line);
     let (digits, rest) = line.split_at_checked(3).ok_or_else(no)?;
     if !digits.iter().all(u8::is_ascii_digit) {
         return Err(no());
@@ -373,6 +399,35 @@ mod tests {
         }
         assert_eq!(replies, whole);
         assert!(reader.is_empty());
+    }
+
+    /// P-023 P-024: what is shown of something else does not depend on how it comes in.
+    #[test]
+    fn what_is_no_reply_is_quoted_alike_in_all_pieces() {
+        let long = format!("{}\r\n250 x\r\n", "garbage ".repeat(40));
+        let just = format!("{}\r\n250 x\r\n", "g".repeat(SHOWN));
+        for (text, shown) in [
+            ("hello?\r\n250 x\r\n", "hello?".to_owned()),
+            ("+OK POP3 ready\n", "+OK POP3 ready".to_owned()),
+            ("?\r\n250 x\r\n", "?".to_owned()),
+            ("\x00\n250 x\r\n", "\\x00".to_owned()),
+            ("J\x00\x00\x00\n8.0.36\x00 and so on", "J\\x00\\x00\\x00".to_owned()),
+            ("2x0 a\r\n", "2x0 a".to_owned()),
+            (&just, "g".repeat(SHOWN)),
+            (&long, "garbage ".repeat(SHOWN / 8)),
+        ] {
+            for size in [1, 2, 3, 5, 7, 199, 200, 201, 1000] {
+                let mut reader = Reader::default();
+                let found = text.as_bytes().chunks(size).find_map(|piece| {
+                    reader.push(piece);
+                    reader.next_reply().err()
+                });
+                assert_eq!(found, Some(Malformed::NotAReply(shown.clone())), "{size}: {text:?}");
+            }
+        }
+        let mut reader = Reader::default();
+        reader.push(b"250-a\r\nhel");
+        assert_eq!((reader.next_reply(), reader.begun()), (Ok(None), Some(Malformed::NotAReply("hel".to_owned()))));
     }
 
     /// P-020

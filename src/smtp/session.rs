@@ -323,9 +323,11 @@ impl Session {
         if matches!(self.state, State::Closed(_)) {
             return;
         }
-        if self.core.outgoing.is_empty() {
+        let begun = self.reader.begun().map(|other| other.map_text(|line| self.core.masked_line(line)));
+        if self.core.outgoing.is_empty() && begun.is_none() {
             self.learn(&cause);
         }
+        let cause = begun.map_or(cause, Cause::Malformed);
         self.end(Trouble { stage: self.stage(), cause });
     }
 
