@@ -256,7 +256,9 @@ pub fn what(trouble: &Trouble, server: &str) -> String {
             format!("{verb} by {server}: {reply} ({doing})")
         }
         Cause::Malformed(malformed) => format!("{server} sent {malformed} ({doing})"),
-        Cause::Unsolicited(reply) => format!("{server} sent a reply that nobody had asked for: {reply} ({doing})"),
+        Cause::Unsolicited(reply) => {
+            format!("{server} sent a reply that nobody had asked for: {reply} ({})", behind(doing))
+        }
         Cause::Injected => format!(
             "{server}: octets in the clear behind the reply to STARTTLS; somebody may be tampering with the connection"
         ),
@@ -305,6 +307,14 @@ pub fn what(trouble: &Trouble, server: &str) -> String {
         Cause::Unreadable(reason) => format!("the message cannot be read to its end: {reason}"),
         Cause::OthersRefused => "not sent because another recipient was refused (partial = \"all-or-none\")".to_owned(),
     }
+}
+
+/// What was done, where one reply too many came.
+fn behind(doing: &str) -> String {
+    doing
+        .replacen("in reply to", "after the reply to", 1)
+        .replacen("while waiting for the greeting", "after the greeting", 1)
+        .replacen("during", "after", 1)
 }
 
 /// What is being done, where no reply came.

@@ -307,7 +307,7 @@ impl Session {
             State::Body(_) | State::Interrupted(_) | State::OutOfTurn(_) | State::Closed(_) => {}
             State::Handshake => self.injected(),
             _ => {
-                let stage = self.stage();
+                let stage = self.stage;
                 self.core.withdraw(since);
                 self.state = State::OutOfTurn(stage);
             }
