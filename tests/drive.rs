@@ -354,6 +354,17 @@ async fn a_yes_before_the_end_of_data_has_left_counts_for_nothing() {
         })
         .await;
         assert!(matches!(deferred(&ended), (Stage::Body, Cause::TooEarly(_))), "{:?}", ended.verdict);
+        // The transcript has what was said, and nothing else.
+        let said: Vec<String> = ended.notices.iter().filter_map(said).collect();
+        assert_eq!(said[said.len() - 2..], ["DATA", "[message]"], "{said:?}");
+    }
+}
+
+fn said(notice: &Notice) -> Option<String> {
+    match notice {
+        Notice::Client(line) => Some(line.clone()),
+        Notice::Message(_) => Some("[message]".to_owned()),
+        _ => None,
     }
 }
 
@@ -373,6 +384,8 @@ async fn a_message_that_leaves_in_small_pieces_is_accepted() {
     })
     .await;
     assert!(matches!(ended.verdict, Verdict::Accepted(_)), "{:?}", ended.verdict);
+    let said: Vec<String> = ended.notices.iter().filter_map(said).collect();
+    assert_eq!(said[said.len() - 4..], ["DATA", "[message]", ".", "QUIT"], "{said:?}");
 }
 
 /// P-090: each reply comes just in time, and there are many.

@@ -75,8 +75,17 @@ pub async fn drive(transport: Transport, session: &mut Session, means: Means<'_>
     let recipients = u32::try_from(session.verdicts().len()).unwrap_or(u32::MAX);
     let least = means.timeouts.command.unwrap_or_default().saturating_mul(REPLIES);
     let end = Instant::now() + SESSION.max(least) + RECIPIENT.saturating_mul(recipients);
-    let mut driver =
-        Driver { end, stream, flight: Vec::with_capacity(1024), end_of_data: None, broken: None, session, means, tell };
+    let mut driver = Driver {
+        end,
+        stream,
+        flight: Vec::with_capacity(1024),
+        end_of_data: None,
+        held: Vec::new(),
+        broken: None,
+        session,
+        means,
+        tell,
+    };
     driver.run().await;
     if let Some(stream) = driver.stream.take() {
         stream.finish().await;
@@ -93,11 +102,20 @@ struct Driver<'a, 'm> {
     end: Instant,
     /// Where in the flight the end of data stands, until it has left.
     end_of_data: Option<usize>,
+    /// What is to be told of the flight with the end of data, until it has left.
+    held: Vec<Notice>,
     /// Why nothing can be written any more. What the server said before may still be read.
     broken: Option<String>,
     session: &'a mut Session,
     means: Means<'m>,
     tell: &'a mut dyn FnMut(Notice),
+}
+
+/// Whether the end of data has left, as far as is known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Sent,
+    HeldBack,
 }
 
 /// How a step over the network ended that did not end well.
@@ -112,12 +130,15 @@ impl Driver<'_, '_> {
         let mut deadline = Instant::now();
         loop {
             let action = self.session.next_action();
-            self.tell_events();
+            let notices = self.notices();
+            if matches!(action, Action::Write(_)) && self.session.stage() == Stage::EndOfData {
+                self.held = notices;
+                self.end_of_data = Some(self.flight.len());
+            } else {
+                notices.into_iter().for_each(&mut *self.tell);
+            }
             match action {
                 Action::Write(octets) => {
-                    if self.session.stage() == Stage::EndOfData {
-                        self.end_of_data = Some(self.flight.len());
-                    }
                     self.flight.extend_from_slice(&octets);
                 }
                 Action::Read(stage) => {
@@ -151,16 +172,28 @@ impl Driver<'_, '_> {
         if stage == Stage::EndOfData { own } else { own.min(self.end) }
     }
 
-    fn tell_events(&mut self) {
-        while let Some(event) = self.session.next_event() {
-            (self.tell)(match event {
+    fn notices(&mut self) -> Vec<Notice> {
+        let events = std::iter::from_fn(|| self.session.next_event());
+        events
+            .map(|event| match event {
                 Event::Client(line) => Notice::Client(line),
                 Event::Server(line) => Notice::Server(line),
                 Event::Note(text) => Notice::Note(text),
                 Event::Message(size) => Notice::Message(size),
                 Event::Verdict(recipient, verdict) => Notice::Verdict(recipient, verdict),
                 Event::Unserved(extension) => Notice::Unserved(extension),
-            });
+            })
+            .collect()
+    }
+
+    /// Tells what the flight with the end of data has, without what stays here of it.
+    fn tell_held(&mut self, end: End) {
+        let mut is_behind = false;
+        for notice in std::mem::take(&mut self.held) {
+            is_behind |= matches!(notice, Notice::Message(_));
+            if end == End::Sent || !is_behind || !matches!(notice, Notice::Client(_)) {
+                (self.tell)(notice);
+            }
         }
     }
 
@@ -261,12 +294,14 @@ impl Driver<'_, '_> {
         let done = timeout_at(deadline, work).await;
         // Under TLS, what was written may still be here when the connection breaks.
         let held_back = matches!(stream, Stream::Tls(_)) && !matches!(done, Ok(Ok(())));
-        if let Some(end) = self.end_of_data.take()
-            && received > 0
-            && (early || held_back)
-        {
-            self.session.end_of_data_unsent();
-            self.flight.truncate(end);
+        if let Some(end) = self.end_of_data.take() {
+            if received > 0 && (early || held_back) {
+                self.session.end_of_data_unsent();
+                self.flight.truncate(end);
+                self.tell_held(End::HeldBack);
+            } else {
+                self.tell_held(End::Sent);
+            }
         }
         match done {
             Ok(Ok(())) => {
