@@ -1,0 +1,351 @@
+//! What holds for any octets, one function for each place where they come in. A body panics when it does not hold;
+//! `fuzz/` gives them octets without end, and `tests/fuzz.rs` a kept corpus.
+
+#[path = "../engine_properties/world.rs"]
+#[allow(dead_code)] // The properties use the rest of it.
+mod world;
+
+use std::cell::LazyCell;
+use std::fs::{File, Permissions};
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::PermissionsExt as _;
+
+use chrono::{DateTime, FixedOffset};
+use posthaste::address::{Address, parse_list};
+use posthaste::config::account::Log;
+use posthaste::config::{self, Choice, Environment};
+use posthaste::message::incoming::{self, LoneDot};
+use posthaste::message::prepare::{self, Caller, FixUps, Identity, LongLines, Recipients, Rules, Sender};
+use posthaste::message::{More, Source as _};
+use posthaste::smtp::capabilities::Capabilities;
+use posthaste::smtp::framing::{Dots, Framer};
+use posthaste::smtp::reply::{Reader, Reply};
+use posthaste::smtp::sasl::{BY_STRENGTH, Nonce};
+use posthaste::smtp::session::{Caution, ClearText, EightBit, LoginMode, Partial, Protocol, Settings, TlsMode};
+use rustix::fs::{MemfdFlags, memfd_create};
+
+use world::{Ending, Fate, Octets, play};
+
+/// A body.
+type Body = fn(&[u8]);
+
+/// All of them.
+pub const TARGETS: [(&str, Body); 7] = [
+    ("reply", reply),
+    ("capabilities", capabilities),
+    ("session", session),
+    ("sasl", sasl),
+    ("header", header),
+    ("address", address),
+    ("config", config),
+];
+
+/// Replies are the same in whatever pieces they come, are bounded, and can be shown.
+pub fn reply(octets: &[u8]) {
+    let whole = replies(octets, octets.len().max(1));
+    for size in [1, 7] {
+        assert_eq!(replies(octets, size), whole, "in pieces of {size}");
+    }
+    for reply in whole.0 {
+        assert!((200..600).contains(&reply.code()), "{}", reply.code());
+        assert!(!reply.lines().is_empty() && reply.lines().len() <= 501);
+        // An octet that cannot be shown takes four characters.
+        assert!(reply.to_string().len() <= 4 * (64 << 10) + 501 * 5);
+        assert!(!reply.to_string().contains(is_dangerous), "{reply:?}");
+        if let Some(enhanced) = reply.enhanced() {
+            assert!([2, 4, 5].contains(&enhanced.class) && u16::from(enhanced.class) == reply.code() / 100);
+        }
+    }
+}
+
+/// The replies up to the first fault, and its words.
+fn replies(octets: &[u8], size: usize) -> (Vec<Reply>, Option<String>) {
+    let mut reader = Reader::default();
+    let mut replies = Vec::new();
+    for piece in octets.chunks(size) {
+        reader.push(piece);
+        loop {
+            match reader.next_reply() {
+                Ok(Some(reply)) => replies.push(reply),
+                Ok(None) => break,
+                Err(fault) => {
+                    let words = fault.to_string();
+                    assert!(words.len() < 1000 && !words.contains(is_dangerous), "{words:?}");
+                    // How much of a line is known when it is given up depends on the pieces.
+                    return (replies, Some(words.split(':').next().unwrap_or_default().to_owned()));
+                }
+            }
+        }
+    }
+    (replies, None)
+}
+
+fn is_dangerous(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The octets are the lines of a reply to EHLO, without their codes.
+pub fn capabilities(octets: &[u8]) {
+    let mut text = b"250-mx\r\n".to_vec();
+    for line in octets.split(|octet| *octet == b'\n') {
+        text.extend_from_slice(b"250-");
+        text.extend_from_slice(line);
+        text.extend_from_slice(b"\r\n");
+    }
+    text.extend_from_slice(b"250 HELP\r\n");
+    let (replies, _) = replies(&text, text.len());
+    let Some(reply) = replies.first() else { return };
+    let found = Capabilities::parse(reply);
+    assert!(found.auth.len() <= 64 && found.lines.len() < reply.lines().len());
+    for (at, name) in found.auth.iter().enumerate() {
+        assert!(name.len() <= 20 && !name.contains(|c: char| c.is_whitespace() || is_dangerous(c)), "{name:?}");
+        assert!(!found.auth[..at].contains(name), "{name} twice");
+        assert_eq!(*name, name.to_ascii_uppercase());
+    }
+}
+
+/// A server says these octets; the first four choose what kind of session it is.
+pub fn session(octets: &[u8]) {
+    let Some((choice, octets)) = octets.split_first_chunk::<4>() else { return };
+    let of = |octet: u8, count: u8| usize::from(octet % count);
+    let tls = [TlsMode::Implicit, TlsMode::Required, TlsMode::Opportunistic, TlsMode::None][of(choice[0], 4)];
+    let login = match choice[0] & 0x80 {
+        0 => LoginMode::None,
+        _ => login(),
+    };
+    let settings = Settings {
+        protocol: if choice[0] & 0x40 == 0 { Protocol::Smtp } else { Protocol::Lmtp },
+        tls,
+        login,
+        max_recipients: 1 + of(choice[1], 3),
+        partial: if choice[1] & 0x80 == 0 { Partial::Deliver } else { Partial::AllOrNone },
+        caution: [Caution::None, Caution::Helo, Caution::ClearText, Caution::Serial][of(choice[1] >> 2, 4)],
+        ..settings()
+    };
+    let fate = Fate {
+        tls_works: choice[2] & 1 == 0,
+        password_known: choice[2] & 2 == 0,
+        ending: if choice[2] & 4 == 0 { Ending::Lost } else { Ending::TimedOut },
+        recipients: 1 + of(choice[2] >> 3, 6),
+    };
+    converse(settings, fate, octets, usize::from(choice[3]));
+}
+
+/// A server that offers the mechanisms in the first line says the other lines from AUTH on.
+pub fn sasl(octets: &[u8]) {
+    let Some(end) = octets.iter().position(|octet| *octet == b'\n') else { return };
+    let (list, octets) = (&octets[..end], &octets[end + 1..]);
+    let list: String =
+        list.iter().map(|octet| char::from(*octet)).filter(|c| c.is_ascii_graphic() || *c == ' ').collect();
+    let settings = Settings { tls: TlsMode::Implicit, login: login(), ..settings() };
+    let fate = Fate { tls_works: true, password_known: true, ending: Ending::Lost, recipients: 1 };
+    let mut said = format!("220 mx\r\n250-mx\r\n250 AUTH {list}\r\n").into_bytes();
+    // What comes unasked would end the session before the login.
+    let piece = said.len() - "220 mx\r\n".len();
+    said.extend_from_slice(octets);
+    let pieces = vec!["220 mx\r\n".len(), piece, 1 << 20];
+    let server = &mut Lines { octets: said, first: pieces };
+    if let Err(fault) = play(settings, fate, server) {
+        panic!("{list}: {fault}");
+    }
+}
+
+/// Says the first pieces, and then a line at a time.
+struct Lines {
+    octets: Vec<u8>,
+    first: Vec<usize>,
+}
+
+impl world::Server for Lines {
+    fn speak(&mut self, _: &[u8]) -> Option<Vec<u8>> {
+        let line = self.octets.iter().position(|octet| *octet == b'\n').map_or(self.octets.len(), |at| at + 1);
+        let size = if self.first.len() > 1 { self.first.remove(0) } else { line };
+        let rest = self.octets.split_off(size.min(self.octets.len()));
+        let piece = std::mem::replace(&mut self.octets, rest);
+        (!piece.is_empty()).then_some(piece)
+    }
+
+    fn interrupt(&mut self) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        protocol: Protocol::Smtp,
+        hello: "client.example".to_owned(),
+        tls: TlsMode::None,
+        login: LoginMode::None,
+        max_recipients: 100,
+        partial: Partial::Deliver,
+        eight_bit: EightBit::Refuse,
+        caution: Caution::None,
+    }
+}
+
+fn login() -> LoginMode {
+    LoginMode::As {
+        user: world::USER.to_owned(),
+        mechanisms: BY_STRENGTH.to_vec(),
+        clear_text: ClearText::Never,
+        // That of the dialogues, which the seeds were taken from.
+        nonce: Nonce::parse("rOprNGfwEbeRWgbNEkqO"),
+    }
+}
+
+fn converse(settings: Settings, fate: Fate, octets: &[u8], piece: usize) {
+    let pieces = vec![1 + piece, 40, 7];
+    let mut server = Octets { octets: octets.to_vec(), pieces, turn: 0 };
+    if let Err(fault) = play(settings, fate, &mut server) {
+        panic!("{fault}");
+    }
+}
+
+/// A message is read and made fit; the first octet chooses how. What is sent is clean, and as it was told to be.
+pub fn header(octets: &[u8]) {
+    let Some((choice, octets)) = octets.split_first() else { return };
+    let has = |bit: u8| choice & bit != 0;
+    let lone_dot = if has(1) { LoneDot::Ends } else { LoneDot::IsText };
+    let incoming = incoming::read(memory(octets), lone_dot).unwrap();
+    let identity = Identity {
+        caller: LazyCell::new(|| Caller { login: "alice".to_owned(), full_name: None }),
+        mail_domain: "example.org".to_owned(),
+        host: LazyCell::new(|| "box.example.org".to_owned()),
+    };
+    let rules = Rules {
+        identity: &identity,
+        sender: Sender::Caller,
+        name: has(8).then_some("Alice \"the\" \u{fc}ber"),
+        recipients: if has(2) { Recipients::Header } else { Recipients::Arguments },
+        fix_ups: if has(4) { FixUps::OnlyBcc } else { FixUps::All },
+        long_lines: if has(16) { LongLines::Pass } else { LongLines::Encode },
+        clock: || DateTime::<FixedOffset>::default(),
+    };
+    let Ok(prepared) = prepare::prepare(incoming, &rules) else { return };
+    let mut message = prepared.message;
+    let facts = *message.facts();
+    let (mut raw, mut wire, mut framer) = (Vec::new(), Vec::new(), Framer::new(Dots::Stuff));
+    message.rewind().unwrap();
+    while message.read_block(&mut raw).unwrap() == More::Yes {}
+    framer.push(&raw, &mut wire);
+    framer.finish(&mut wire);
+    wire.extend_from_slice(b".\r\n");
+    check_wire(&wire, octets);
+    let text = unstuffed(&wire);
+    assert_eq!(facts.size, text.len() as u64, "the size of {}", text.escape_ascii());
+    assert_eq!(facts.eight_bit, !text.is_ascii());
+    let longest =
+        text.split(|octet| *octet == b'\n').map(|line| line.len().saturating_sub(1)).max().unwrap_or(0) as u64;
+    // It is exact where it matters.
+    assert_eq!(facts.longest_line.max(998), longest.max(998));
+    for recipient in &prepared.recipients {
+        check_address(recipient);
+    }
+    // A field for blind copies is never sent.
+    for line in message.head().split(|octet| *octet == b'\n') {
+        assert!(!line.to_ascii_lowercase().starts_with(b"bcc:"), "{}", message.head().escape_ascii());
+    }
+}
+
+/// Lines end in CRLF and nothing else, and the one lone dot stands at the end.
+fn check_wire(wire: &[u8], octets: &[u8]) {
+    let shown = || format!("{}\nof {}", wire.escape_ascii(), octets.escape_ascii());
+    assert!(wire.ends_with(b"\r\n.\r\n") || wire == b".\r\n", "{}", shown());
+    assert!(!wire.contains(&0), "{}", shown());
+    for (at, octet) in wire.iter().enumerate() {
+        match octet {
+            b'\r' => assert_eq!(wire.get(at + 1), Some(&b'\n'), "{}", shown()),
+            b'\n' => assert!(at > 0 && wire[at - 1] == b'\r', "{}", shown()),
+            _ => {}
+        }
+    }
+    let dots = wire.split(|octet| *octet == b'\n').filter(|line| *line == b".\r").count();
+    assert_eq!(dots, 1, "{}", shown());
+}
+
+/// The message as the server has it.
+fn unstuffed(wire: &[u8]) -> Vec<u8> {
+    let lines = wire.strip_suffix(b".\r\n").unwrap_or(wire).split_inclusive(|octet| *octet == b'\n');
+    lines.flat_map(|line| line.strip_prefix(b".").unwrap_or(line)).copied().collect()
+}
+
+/// What is read as an address has no octet that could leave its command, and reads as itself again.
+pub fn address(octets: &[u8]) {
+    let text = String::from_utf8_lossy(octets);
+    match Address::parse(&text) {
+        Ok(address) => check_address(&address),
+        Err(error) => assert!(!error.to_string().contains(is_dangerous), "{error}"),
+    }
+    for domain in ["example.org", ""] {
+        match parse_list(&text, domain) {
+            Ok(mailboxes) => mailboxes.iter().for_each(|mailbox| check_address(&mailbox.address)),
+            Err(error) => assert!(!error.to_string().contains(is_dangerous), "{error}"),
+        }
+    }
+}
+
+fn check_address(address: &Address) {
+    let text = address.as_str();
+    assert!(text.len() <= 1000 && !text.is_empty(), "{text:?}");
+    assert!(!text.contains(char::is_control), "{text:?}");
+    let local = address.local();
+    if !(local.starts_with('"') && local.ends_with('"')) {
+        assert!(!local.contains([' ', '<', '>', '(', ')', ',', ';', ':', '@', '[', ']', '"', '\\']), "{text:?}");
+    }
+    match address.domain() {
+        None => assert!(local.eq_ignore_ascii_case("postmaster"), "{text:?}"),
+        // RFC 5321 section 4.1.3 lets much stand in a literal.
+        Some(literal) if literal.starts_with('[') => {
+            assert!(
+                literal.ends_with(']') && literal.len() > 2 && literal.matches(['[', ']']).count() == 2,
+                "{text:?}"
+            );
+            assert!(!literal.contains([' ', '\\']), "{text:?}");
+        }
+        Some(name) => {
+            assert!(name.chars().all(|c| !c.is_ascii() || c.is_ascii_alphanumeric() || "-_.".contains(c)), "{text:?}");
+        }
+    }
+    let again = Address::parse(text).unwrap_or_else(|error| panic!("{text:?} does not read again: {error}"));
+    assert_eq!(again.as_str(), text);
+}
+
+/// A configuration gives an account, or a mistake that can be shown.
+pub fn config(octets: &[u8]) {
+    let file = memory(octets);
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let variables = [("HOME", "/nonexistent")];
+    let environment = Environment::new(variables, posthaste::system::Identity::Plain).with_system_file("/nonexistent");
+    let loaded = config::load(&environment, Some(path.as_ref()));
+    let check = |error: config::ConfigError| {
+        let report = error.report();
+        assert!(!report.contains(|c| is_dangerous(c) && c != '\n'), "{report:?}");
+        assert!(report.len() < 16 << 10, "a report of {} octets", report.len());
+        // Words that a log can take.
+        assert!(!error.message().contains(is_dangerous), "{error:?}");
+    };
+    match loaded {
+        Err(error) => check(error),
+        Ok(loaded) => {
+            let names: Vec<String> = loaded.names().map(str::to_owned).collect();
+            let choice = |name, sender| Choice { name, sender, log: Log::None };
+            let by_name = names.iter().map(|name| choice(Some(name.as_str()), None));
+            let by_sender = [choice(None, None), choice(None, Some("alice@example.org"))];
+            for choice in by_name.chain(by_sender) {
+                if let Err(error) = loaded.account(choice) {
+                    check(error);
+                }
+            }
+        }
+    }
+}
+
+/// A file with these octets, for its owner alone.
+fn memory(octets: &[u8]) -> File {
+    let mut file = File::from(memfd_create("octets", MemfdFlags::CLOEXEC).unwrap());
+    file.set_permissions(Permissions::from_mode(0o600)).unwrap();
+    file.write_all(octets).unwrap();
+    file.seek(SeekFrom::Start(0)).unwrap();
+    file
+}
