@@ -12,6 +12,7 @@ class Dovecot(Rig):
     name = "dovecot"
     packages = ["dovecot-submissiond", "dovecot-lmtpd"]
     listeners = ("starttls", "implicit", "clear")
+    mechanisms = ("plain", "login", "cram-md5", "scram-sha-1", "scram-sha-256")
     refused_login = "Password mismatch"
 
     def __init__(self, cache):
@@ -32,7 +33,7 @@ class Dovecot(Rig):
 
     def configure(self) -> None:
         self.write("etc/dovecot/dovecot.conf", "dovecot/dovecot.conf", relay=self.relay.ports["open"],
-                   mechanisms=" ".join(self.mechanisms))
+                   mechanisms=self.offered.lower())
         (self.dir / "etc/dovecot/users").write_text(f"{USER}:{{PLAIN}}{PASSWORD}::::::\n")
         (self.dir / "home").mkdir()
         give(self.dir / "home", "vmail")

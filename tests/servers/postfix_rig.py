@@ -14,13 +14,14 @@ class Postfix(Rig):
     name = "postfix"
     packages = ["postfix", "sasl2-bin", "libsasl2-modules", "libsasl2-modules-db", "libsasl2-2"]
     listeners = ("starttls", "implicit", "clear", "open", "poor")
+    mechanisms = ("plain", "login", "cram-md5", "scram-sha-1", "scram-sha-256")
     without_starttls = "clear"
     refused_login = "authentication failed"
 
     def configure(self) -> None:
         self.write("etc/postfix/main.cf", "postfix/main.cf", uid=account_id("vmail"))
         self.write("etc/postfix/master.cf", "postfix/master.cf")
-        self.write("etc/postfix/sasl/smtpd.conf", "postfix/sasl.conf")
+        self.write("etc/postfix/sasl/smtpd.conf", "postfix/sasl.conf", mechanisms=self.offered)
         mailboxes = "".join(f"{name}@{DOMAIN} {name}/\n" for name in MAILBOXES)
         (self.dir / "etc/postfix/mailboxes").write_text(mailboxes)
         self._make_queue()

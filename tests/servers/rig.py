@@ -92,6 +92,11 @@ class Rig:
             for port in self.ports.values():
                 self._wait(lambda: not answers(port), f"port {port} to close")
 
+    @property
+    def offered(self) -> str:
+        """The mechanisms as a server's configuration lists them."""
+        return " ".join(self.mechanisms).upper()
+
     def run(self, command: list[str], text: str = "") -> None:
         """Runs a tool of the server's package to its end."""
         done = subprocess.run(self._inside(command), input=text, capture_output=True, text=True, timeout=PATIENCE)

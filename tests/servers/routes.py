@@ -20,6 +20,8 @@ class Route:
     auth: str
     protocol: str
     account: Account
+    #: How the message is handed over.
+    way: str = "DATA"
 
 
 def of(rig: Rig) -> list[Route]:

@@ -3,7 +3,7 @@
 
     tests/servers/run.py POSTHASTE [--only NAME] [--cache DIRECTORY]
 
-Prints a row for each server, TLS mode and mechanism, and ends with `N passed, N failed`.
+Prints a row for each server, TLS mode and mechanism, a table of what was shown, and ends with `N passed, N failed`.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.dont_write_bytecode = True
@@ -31,32 +32,72 @@ from rig import Rig  # noqa: E402
 from sendmail_rig import Sendmail  # noqa: E402
 from tally import Tally  # noqa: E402
 
-SERVERS = (Postfix, Exim, OpenSmtpd, Dovecot, Chasquid, Sendmail)
+# Those that take longest first.
+TESTS = {server.name: (lambda server: lambda *about: test(server, *about))(server)
+         for server in (Sendmail, Postfix, Dovecot, Exim, Chasquid, OpenSmtpd)}
+TESTS[sink_faults.NAME] = sink_faults.run
+# Most of the time one waits for a server to deliver.
+AT_ONCE = 4
 
 
 def main() -> int:
     root = Path(__file__).resolve().parents[2]
     parser = argparse.ArgumentParser(description="Tests posthaste against real mail servers.")
     parser.add_argument("binary", type=lambda path: Path(path).resolve(strict=True))
-    parser.add_argument("--only", choices=[*(server.name for server in SERVERS), sink_faults.NAME], help="test this server alone")
+    parser.add_argument("--only", choices=TESTS, help="test this server alone")
     parser.add_argument("--cache", type=Path, default=root / "target/servers", help="where packages are kept")
+    parser.add_argument("--save", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
 
     # So that the servers are stopped and their directories removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     tally = Tally()
-    tests = {server.name: lambda server=server: test(server, options.cache.resolve(), options.binary, tally)
-             for server in SERVERS}
-    tests[sink_faults.NAME] = lambda: sink_faults.run(options.cache.resolve(), options.binary, tally)
-    for name, run in tests.items():
-        if options.only in (None, name):
-            try:
-                run()
-            # An AssertionError is a row's; these mean that nothing more can be learnt here, and each may have cost
-            # half a minute of waiting.
-            except (Unavailable, RuntimeError, OSError, subprocess.SubprocessError) as trouble:
-                tally.give_up(name, trouble)
+    if options.only:
+        test_one(options.only, options.cache.resolve(), options.binary, tally)
+    else:
+        test_all(options.cache.resolve(), options.binary, tally)
+    if options.save:
+        tally.save(options.save)
+        return 0
+    tally.print_pairs()
     return tally.close()
+
+
+def test_all(cache: Path, binary: Path, tally: Tally) -> None:
+    """Each server in a process of its own, whose rows are printed when it is done."""
+    with tempfile.TemporaryDirectory(prefix="posthaste-servers-") as directory:
+        command = [sys.executable, __file__, str(binary), "--cache", str(cache)]
+        running: list[subprocess.Popen] = []
+
+        def run(name: str) -> tuple[str, str]:
+            process = subprocess.Popen([*command, "--only", name, "--save", f"{directory}/{name}"], stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            running.append(process)
+            return name, process.communicate()[0]
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            try:
+                for name, rows in pool.map(run, TESTS):
+                    print(rows, end="", flush=True)
+                    saved = Path(directory) / name
+                    if saved.exists():
+                        tally.add(saved)
+                    else:
+                        tally.give_up(name, RuntimeError("its process ended before its test did"))
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in running:
+                    if process.poll() is None:
+                        process.terminate()
+
+
+def test_one(name: str, cache: Path, binary: Path, tally: Tally) -> None:
+    try:
+        TESTS[name](cache, binary, tally)
+    # An AssertionError is a row's; these mean that nothing more can be learnt here, and each may have cost half a minute
+    # of waiting.
+    except (Unavailable, RuntimeError, OSError, subprocess.SubprocessError) as trouble:
+        tally.give_up(name, trouble)
 
 
 def test(server: type[Rig], cache: Path, binary: Path, tally: Tally) -> None:
@@ -68,9 +109,11 @@ def test(server: type[Rig], cache: Path, binary: Path, tally: Tally) -> None:
         print(f"{rig.name} {rig.version}: {times}", flush=True)
         client = Client(binary, Path(directory))
         for route in routes.of(rig):
-            tally.row(rig.name, route.tls, route.auth, [lambda step=step: step(rig, client, route) for step in routes.STEPS])
+            checks = [lambda step=step: step(rig, client, route) for step in routes.STEPS]
+            tally.route(rig.name, route.tls, route.auth, route.way, checks)
         for fault in faults.of(rig):
             tally.row(rig.name, fault.tls, fault.auth, [lambda: fault.check(rig, client)], fault.what)
+    print(f"{rig.name}: {time.monotonic() - begin:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

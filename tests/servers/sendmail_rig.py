@@ -13,6 +13,7 @@ class Sendmail(Rig):
     name = "sendmail"
     packages = ["sendmail-bin", "sendmail-base", "sendmail-cf", "sasl2-bin", "libsasl2-modules", "libsasl2-modules-db", "libsasl2-2"]
     listeners = ("starttls", "implicit", "clear", "open")
+    mechanisms = ("plain", "login", "cram-md5", "scram-sha-1", "scram-sha-256")
     without_starttls = "clear"
     # Its log is the transcript of every session.
     refused_login = "535 5.7.0 authentication failed"
@@ -24,13 +25,13 @@ class Sendmail(Rig):
         with open(self.dir / "etc/passwd", "a") as passwd:
             passwd.writelines(f"{name}:x:{vmail}:{vmail}::/nonexistent:/bin/sh\n" for name in MAILBOXES)
         shutil.copy(HERE / "deliver.sh", self.dir / "deliver")
-        self.write("etc/mail/sendmail.mc", "sendmail/sendmail.mc")
+        self.write("etc/mail/sendmail.mc", "sendmail/sendmail.mc", mechanisms=self.offered)
         # It trusts no file below a directory that everybody may write to.
         shutil.copytree(self.dir / "tls", self.dir / "etc/mail/tls")
         self.run(["sh", "-c", f"cd {self.dir}/etc/mail && m4 /usr/share/sendmail/cf/m4/cf.m4 sendmail.mc >sendmail.cf"])
         (self.dir / "etc/sasl2").mkdir()
         (self.dir / "etc/sasl2/Sendmail.conf").write_text(
-            f"pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {self.dir}/sasldb2\nmech_list: PLAIN LOGIN CRAM-MD5\n")
+            f"pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {self.dir}/sasldb2\nmech_list: {self.offered}\n")
         self.run(["saslpasswd2", "-p", "-c", "-u", "mail.example.net", "-f", str(self.dir / "sasldb2"), USER], PASSWORD)
         queue = self.dir / "var/spool/mqueue"
         queue.mkdir()

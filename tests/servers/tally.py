@@ -1,8 +1,12 @@
 """The table of results."""
 
+import json
+from pathlib import Path
 from typing import Callable
 
 Check = Callable[[], None]
+#: Server, TLS mode, mechanism, and how the message is handed over.
+Pair = tuple[str, str, str, str]
 
 
 class Tally:
@@ -12,10 +16,11 @@ class Tally:
         self.passed = 0
         self.failed = 0
         self.given_up = 0
+        self.pairs: list[Pair] = []
 
-    def row(self, server: str, tls: str, auth: str, checks: list[Check], what: str = "", run_all=map) -> None:
-        """Runs the checks of one row; `run_all` calls a function with each, as `map` does."""
-        place = f"{server:<10} {tls:<9} {auth:<9}"
+    def row(self, server: str, tls: str, auth: str, checks: list[Check], what: str = "", run_all=map) -> bool:
+        """Runs the checks of one row; `run_all` calls a function with each, as `map` does. Returns whether all passed."""
+        place = f"{server:<10} {tls:<9} {auth:<13}"
         failures = [failure for failure in run_all(_failure, checks) if failure]
         self.passed += len(checks) - len(failures)
         self.failed += len(failures)
@@ -23,17 +28,52 @@ class Tally:
         print(f"{place} {verdict:<12} {what}".rstrip(), flush=True)
         for failure in failures:
             print(f"    {place.strip()} {what}".rstrip() + f": {failure}", flush=True)
+        return not failures
+
+    def route(self, server: str, tls: str, auth: str, way: str, checks: list[Check]) -> None:
+        """A row that shows a pair, if it passes."""
+        if self.row(server, tls, auth, checks, "" if way == "DATA" else way):
+            self.pairs.append((server, tls, auth, way))
 
     def give_up(self, server: str, reason: Exception) -> None:
         """A server that cannot be had, or no longer answers, is a failure: whoever calls decides whether to call at all."""
         self.given_up += 1
         print(f"{server:<10} GIVEN UP: {type(reason).__name__}: {reason}", flush=True)
 
+    def save(self, path: Path) -> None:
+        """Writes the counts and the pairs for `add`."""
+        path.write_text(json.dumps([self.passed, self.failed + self.given_up, self.pairs]))
+
+    def add(self, path: Path) -> None:
+        """Adds what another process has saved."""
+        passed, failed, pairs = json.loads(path.read_text())
+        self.passed += passed
+        self.failed += failed
+        self.pairs += [tuple(pair) for pair in pairs]
+
+    def print_pairs(self) -> None:
+        """What was shown to work: D where the message goes by DATA, B where it goes by BDAT."""
+        if not self.pairs:
+            return
+        mechanisms = list(dict.fromkeys(auth for _, _, auth, _ in self.pairs if auth not in ("-", "auto")))
+        columns = ["-", "auto", *sorted(mechanisms)]
+        print("\nPairs that were read back octet by octet (D: by DATA, B: by BDAT)")
+        print(f"{'server':<10} {'TLS':<9} " + " ".join(f"{column:<{_width(column)}}" for column in columns).rstrip())
+        for server, tls in dict.fromkeys((server, tls) for server, tls, _, _ in self.pairs):
+            cells = [" ".join(way[0] for way in ("DATA", "BDAT") if (server, tls, column, way) in self.pairs) for column in columns]
+            line = " ".join(f"{cell or '.':<{_width(column)}}" for cell, column in zip(cells, columns))
+            print(f"{server:<10} {tls:<9} {line}".rstrip())
+        print(f"{len(self.pairs)} pairs")
+
     def close(self) -> int:
         """Prints the closing line; returns the exit code."""
         failed = self.failed + self.given_up
         print(f"{self.passed} passed, {failed} failed")
         return 1 if failed or not self.passed else 0
+
+
+def _width(column: str) -> int:
+    return max(len(column), 4)
 
 
 def _failure(check: Check) -> str | None:
