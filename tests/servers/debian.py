@@ -9,10 +9,12 @@ import fcntl
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 ATTEMPTS = 3
+HERE = Path(__file__).resolve().parent
 
 
 class Unavailable(Exception):
@@ -39,6 +41,30 @@ def unpack(cache: Path, name: str, packages: list[str]) -> Path:
             _extract(archive, root)
         complete.write_text(wanted + "\n" + "\n".join(names) + "\n")
         return root
+
+
+def python_libraries(cache: Path) -> Path:
+    """Returns the directory `cache/python`, where what stands in `python.txt` is installed by Debian's pip."""
+    pip = unpack(cache, "pip", ["python3-pip"])
+    wanted = HERE / "python.txt"
+    directory, complete = cache / "python", cache / "python.complete"
+    with open(cache / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if complete.exists() and complete.read_text() == wanted.read_text():
+            return directory
+        shutil.rmtree(directory, ignore_errors=True)
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore",
+                   "--no-deps", "--only-binary=:all:", "--target", str(directory), "--requirement", str(wanted)]
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                _run(command, environment=os.environ | {"PYTHONPATH": str(pip / "usr/lib/python3/dist-packages")})
+                break
+            except Unavailable:
+                if attempt == ATTEMPTS:
+                    raise
+                time.sleep(attempt)
+        complete.write_text(wanted.read_text())
+        return directory
 
 
 def version(root: Path) -> str:
@@ -86,8 +112,8 @@ def _apt(command: list[str], cwd: Path | None = None) -> str:
     raise AssertionError("not reached")
 
 
-def _run(command: list[str], cwd: Path | None = None) -> str:
-    done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+def _run(command: list[str], cwd: Path | None = None, environment: dict[str, str] | None = None) -> str:
+    done = subprocess.run(command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
     if done.returncode != 0:
         raise Unavailable(f"`{' '.join(command)}` failed: {done.stderr.strip()}")
     return done.stdout

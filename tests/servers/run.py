@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import faults  # noqa: E402
 import routes  # noqa: E402
+import scram_plus  # noqa: E402
 import sink_faults  # noqa: E402
 from chasquid_rig import Chasquid  # noqa: E402
 from client import Client  # noqa: E402
@@ -36,6 +37,7 @@ from tally import Tally  # noqa: E402
 TESTS = {server.name: (lambda server: lambda *about: test(server, *about))(server)
          for server in (Sendmail, Postfix, Dovecot, Exim, Chasquid, OpenSmtpd)}
 TESTS[sink_faults.NAME] = sink_faults.run
+TESTS[scram_plus.NAME] = scram_plus.run
 # Most of the time one waits for a server to deliver.
 AT_ONCE = 4
 

@@ -20,7 +20,7 @@ class Tally:
 
     def row(self, server: str, tls: str, auth: str, checks: list[Check], what: str = "", run_all=map) -> bool:
         """Runs the checks of one row; `run_all` calls a function with each, as `map` does. Returns whether all passed."""
-        place = f"{server:<10} {tls:<9} {auth:<13}"
+        place = f"{server:<10} {tls:<9} {auth:<18}"
         failures = [failure for failure in run_all(_failure, checks) if failure]
         self.passed += len(checks) - len(failures)
         self.failed += len(failures)
