@@ -633,7 +633,7 @@ _posthaste() {
             return 0
             ;;
         posthaste__subcmd__sink)
-            opts="-a -v -h --listen --tls-listen --maildir --json --user --password-file --require-tls --ca-file --max-size --count --config --account --verbose --help"
+            opts="-a -v -h --listen --tls-listen --maildir --json --user --password-file --lmtp --require-tls --ca-file --max-size --count --config --account --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

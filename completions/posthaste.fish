@@ -77,6 +77,7 @@ complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l count -d 'E
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l config -d 'Read this configuration file and no other' -r -F
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -s a -l account -d 'Use this account of the configuration' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l json -d 'Report in JSON, one object a message'
+complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l lmtp -d 'Speak LMTP, with an answer for each recipient'
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l require-tls -d 'Take no mail in clear text'
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -s v -l verbose -d 'Show the SMTP dialogue on stderr, with secrets masked'
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -s h -l help -d 'Print help'

@@ -11,7 +11,7 @@ use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueHint};
 use super::letters::ModeKind;
 use super::submission::{Dsn, Said};
 #[cfg(feature = "sink")]
-use super::values::{self, Sink, SinkLogin, SinkTls};
+use super::values::{self, Sink, SinkLogin, SinkProtocol, SinkTls};
 use super::values::{Body, Check, Format, HeaderField, NamedFile, Send, SendAction, Shell, Text};
 use super::{Global, Invocation, UsageError, Verbosity, sendmail};
 use crate::envelope::{EnvelopeId, Notify, Returned};
@@ -244,6 +244,9 @@ struct SinkFlags {
     /// The file whose first line is the password
     #[arg(long, value_name = "FILE", requires = "user", value_hint = ValueHint::FilePath)]
     password_file: Option<PathBuf>,
+    /// Speak LMTP, with an answer for each recipient
+    #[arg(long)]
+    lmtp: bool,
     /// Take no mail in clear text
     #[arg(long)]
     require_tls: bool,
@@ -337,6 +340,7 @@ impl SinkFlags {
             maildir: self.maildir,
             format: format(self.json),
             login: self.user.zip(self.password_file).map(|(user, password_file)| SinkLogin { user, password_file }),
+            protocol: if self.lmtp { SinkProtocol::Lmtp } else { SinkProtocol::Smtp },
             tls: if self.require_tls { SinkTls::Required } else { SinkTls::Offered },
             ca_file: self.ca_file,
             max_size: self.max_size,

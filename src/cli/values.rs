@@ -121,6 +121,8 @@ pub struct Sink {
     pub format: Format,
     /// `--user` and `--password-file`: the login that is demanded; `None` takes any, and mail without.
     pub login: Option<SinkLogin>,
+    /// `--lmtp`.
+    pub protocol: SinkProtocol,
     /// `--require-tls`.
     pub tls: SinkTls,
     /// `--ca-file`: where the certificate of its authority is written.
@@ -138,6 +140,15 @@ pub struct SinkLogin {
     pub user: String,
     /// The file whose first line is the password.
     pub password_file: PathBuf,
+}
+
+/// What a sink speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SinkProtocol {
+    /// SMTP.
+    Smtp,
+    /// LMTP.
+    Lmtp,
 }
 
 /// Whether a sink takes mail in clear text.

@@ -5,7 +5,7 @@ use std::fs;
 
 use super::{Done, Transcript, block_on, fail, tls_failure};
 use crate::cli::Verbosity;
-use crate::cli::values::{Format, Sink as SinkCall, SinkTls};
+use crate::cli::values::{Format, Sink as SinkCall, SinkProtocol, SinkTls};
 use crate::config::account::Log;
 use crate::config::{Choice, Environment, load};
 use crate::deliver::{Job, deliver};
@@ -15,13 +15,16 @@ use crate::message::compose::{Draft, compose};
 use crate::message::prepare::{Caller, FixUps, Identity, LongLines, Recipients, Rules, Sender, local_time};
 use crate::net::drive::Detail;
 use crate::report::{self, Style};
-use crate::server::options::{Credential, Login, Options, Tls};
+use crate::server::options::{Credential, Login, Options, Protocol, Tls};
 use crate::server::sink::{Reach, Sink, SinkError, SinkEvent, SinkOptions};
 use crate::server::store::Store;
 
 /// `posthaste sink`: catches mail until it is stopped, or has caught as much as it was told to.
 pub(super) fn sink(call: &SinkCall) -> Done {
     let mut session = Options::default();
+    if call.protocol == SinkProtocol::Lmtp {
+        session.protocol = Protocol::Lmtp;
+    }
     if call.tls == SinkTls::Required {
         session.tls = Tls::Required;
     }

@@ -5,6 +5,7 @@
 pub(super) enum Command<'a> {
     Helo(&'a str),
     Ehlo(&'a str),
+    Lhlo(&'a str),
     /// What stands behind `FROM:`.
     Mail(&'a str),
     /// What stands behind `TO:`.
@@ -38,9 +39,10 @@ impl<'a> Command<'a> {
         let alone =
             |command| if argument.is_empty() { command } else { Command::Malformed("no argument belongs here") };
         match verb.to_ascii_uppercase().as_str() {
-            "HELO" | "EHLO" if argument.is_empty() => Command::Malformed("the name of the client is missing"),
+            "HELO" | "EHLO" | "LHLO" if argument.is_empty() => Command::Malformed("the name of the client is missing"),
             "HELO" => Command::Helo(argument),
             "EHLO" => Command::Ehlo(argument),
+            "LHLO" => Command::Lhlo(argument),
             "MAIL" => behind("FROM:", argument).map_or(Command::Malformed("MAIL FROM:<address> it is"), Command::Mail),
             "RCPT" => behind("TO:", argument).map_or(Command::Malformed("RCPT TO:<address> it is"), Command::Rcpt),
             "DATA" => alone(Command::Data),

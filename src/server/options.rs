@@ -9,6 +9,8 @@ use crate::smtp::sasl::{BY_STRENGTH, Mechanism};
 /// Holds the rules of a session; one value serves many sessions.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// What is spoken.
+    pub protocol: Protocol,
     /// The name in the greeting, in the reply to EHLO and in challenges.
     pub hostname: String,
     /// What EHLO offers, besides STARTTLS and AUTH.
@@ -27,10 +29,20 @@ pub struct Options {
     pub faults: Faults,
 }
 
+/// What a session speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// SMTP (RFC 5321).
+    Smtp,
+    /// LMTP (RFC 2033): LHLO, and an answer to the message for each recipient.
+    Lmtp,
+}
+
 impl Default for Options {
     /// Everything offered and nothing demanded, 1000 recipients, 100 MiB.
     fn default() -> Self {
         Options {
+            protocol: Protocol::Smtp,
             hostname: "localhost".to_owned(),
             extensions: Extension::ALL.to_vec(),
             tls: Tls::Offered,

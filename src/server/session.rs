@@ -14,9 +14,11 @@ use super::data::{Progress, Unstuffer};
 use super::faults::{self, What, When};
 use super::lines::{Input, Line};
 use super::login::{self, Turn, Waiting};
-use super::options::{Extension, Faults, Login, Options, Tls};
+use super::options::{Extension, Faults, Login, Options, Protocol, Tls};
 use super::transaction::{Parameters, Transaction, too_big};
 use crate::smtp::sasl::Mechanism;
+
+mod lmtp;
 
 /// One connection as seen by the server.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub struct Session {
     transaction: Option<Box<Transaction>>,
     /// What [`Options::faults`] keeps for the end of data.
     fault: Option<What>,
+    /// The same for single recipients, by their numbers in the transaction (LMTP).
+    own_faults: Vec<(usize, What)>,
     input: Input,
     out: Vec<u8>,
     state: State,
@@ -80,6 +84,7 @@ impl Session {
             user: None,
             transaction: None,
             fault: None,
+            own_faults: Vec::new(),
             input: Input::default(),
             out: Vec::new(),
             state: State::Greeting,
@@ -129,8 +134,7 @@ impl Session {
             return;
         }
         self.state = State::Command;
-        self.reset();
-        self.answer(verdict.answer());
+        self.answer_message(verdict.answer());
     }
 
     /// Ends the session from this side, with 421 unless it is closed or waits for TLS. A message that has begun is
@@ -168,7 +172,11 @@ impl Session {
     fn step(&mut self) -> Option<Action> {
         match std::mem::replace(&mut self.state, State::Command) {
             State::Greeting => {
-                let greeting = format!("{} ESMTP posthaste", self.options.hostname);
+                let protocol = match self.options.protocol {
+                    Protocol::Smtp => "ESMTP",
+                    Protocol::Lmtp => "LMTP",
+                };
+                let greeting = format!("{} {protocol} posthaste", self.options.hostname);
                 self.answer(Answer::plain(220, greeting));
                 None
             }
@@ -224,8 +232,14 @@ impl Session {
             return self.mistake(Answer::new(500, 5, 2, "the line is too long"));
         }
         match command {
+            Command::Helo(_) | Command::Ehlo(_) if self.options.protocol == Protocol::Lmtp => {
+                self.mistake(Answer::new(500, 5, 1, "this is LMTP; say LHLO"))
+            }
+            Command::Lhlo(_) if self.options.protocol == Protocol::Smtp => {
+                self.mistake(Answer::new(500, 5, 1, "this is SMTP; say EHLO"))
+            }
             Command::Helo(name) => self.greet(name, Parameters::None),
-            Command::Ehlo(name) => self.greet(name, Parameters::Offered),
+            Command::Ehlo(name) | Command::Lhlo(name) => self.greet(name, Parameters::Offered),
             Command::Mail(argument) => self.mail(argument),
             Command::Rcpt(argument) => self.rcpt(argument),
             Command::Data => self.begin_data(),
@@ -293,7 +307,8 @@ impl Session {
         if transaction.recipients.len() >= self.options.max_recipients {
             return self.answer(Answer::new(452, 5, 3, "too many recipients; send the message to these first"));
         }
-        if let Some(action) = self.fault_of(recipient.address.local_part()) {
+        let at = transaction.recipients.len();
+        if let Some(action) = self.fault_of_recipient(at, recipient.address.local_part()) {
             return action;
         }
         if let Some(transaction) = &mut self.transaction {
@@ -332,7 +347,8 @@ impl Session {
     fn begin_data(&mut self) -> Option<Action> {
         let Some(transaction) = &self.transaction else { return self.out_of_order("say MAIL first") };
         if transaction.recipients.is_empty() {
-            return self.answer(Answer::new(554, 5, 1, "there is no recipient to whom it could go"));
+            let code = if self.options.protocol == Protocol::Lmtp { 503 } else { 554 };
+            return self.answer(Answer::new(code, 5, 1, "there is no recipient to whom it could go"));
         }
         let transaction = transaction.clone();
         let unstuffer = Unstuffer::new(self.input.line_ends());
@@ -361,14 +377,12 @@ impl Session {
                 if newly_too_big { Some(Action::Discard) } else { give }
             }
             (Progress::End(_), Fate::TooBig) => {
-                self.reset();
-                self.answer(too_big(&self.options));
+                self.answer_message(too_big(&self.options));
                 newly_too_big.then_some(Action::Discard)
             }
             (Progress::End(_), Fate::Wanted) => match self.fault.take() {
                 Some(what) => {
-                    self.reset();
-                    self.suffer(what);
+                    self.suffer_with_message(what);
                     Some(Action::Discard)
                 }
                 None => {
@@ -481,6 +495,7 @@ impl Session {
     fn reset(&mut self) {
         self.transaction = None;
         self.fault = None;
+        self.own_faults.clear();
     }
 }
 

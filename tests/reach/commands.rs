@@ -64,14 +64,18 @@ fn command_cannot_steer_a_terminal_nor_fill_memory() {
     assert!(ended.stderr.len() < 2000, "{}", ended.stderr.len());
 }
 
-/// It neither outlives the program nor becomes a child that nobody has waited for.
+/// It neither outlives the program nor becomes a child that nobody has waited for: it is told to end, and then made to.
 #[test]
 fn command_that_does_not_end_is_ended() {
-    let program = program("sh \"$HOME/stubborn\"");
-    program.file("stubborn", "echo $$ > \"$HOME/pid\"\nprintf '554 no\\r\\n'\nexec sleep 1000\n");
-    program.sendmail(TO, MESSAGE).assert_failure(69, &["554 no"]);
-    let pid = content(&program, "pid");
-    assert!(!pid.is_empty() && !fs::exists(format!("/proc/{}", pid.trim())).unwrap());
+    for (trap, told) in [("echo told > \"$HOME/told\"; exit", "told\n"), ("", "")] {
+        let program = program("sh \"$HOME/stubborn\"");
+        let script = "printf '554 no\\r\\n'\nwhile :; do sleep 0.05; done\n";
+        program.file("stubborn", format!("trap '{trap}' TERM\necho $$ > \"$HOME/pid\"\n{script}"));
+        program.sendmail(TO, MESSAGE).assert_failure(69, &["554 no"]);
+        let pid = content(&program, "pid");
+        assert!(!pid.is_empty() && !fs::exists(format!("/proc/{}", pid.trim())).unwrap());
+        assert_eq!(content(&program, "told"), told);
+    }
 }
 
 /// It has no other descriptors than the first three, and no password in its environment.

@@ -3,6 +3,8 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread::{self, JoinHandle};
 
+use posthaste::server::options::{Options, Protocol};
+
 use super::program::Program;
 use super::relay::{Relay, plain};
 use super::{MESSAGE, TO};
@@ -70,6 +72,35 @@ fn smtp_over_a_socket_and_a_socket_that_is_not_there() {
     let serving = serve(UnixListener::bind(&path).unwrap(), false);
     program.sendmail(TO, MESSAGE).assert_silent_success();
     assert_eq!(serving.join().unwrap()[0], "EHLO box.example.org");
+}
+
+/// P-308 P-307: each recipient has what the server says of it; and the server takes no EHLO, which would show.
+#[test]
+fn lmtp_with_a_verdict_for_each() {
+    let relay = Relay::start(Options { protocol: Protocol::Lmtp, ..plain() });
+    let server = format!("server = \"lmtp://{}\"\ntls = \"none\"\n", relay.wire.address);
+    let to =
+        ["-v", "bob@example.net", "data-refuse-550@example.net", "refuse-553@example.net", "data-defer-452@x.test"];
+    let ended = Program::with(&server).sendmail(&to, MESSAGE);
+    assert_eq!(ended.code(), 75, "{}", ended.stderr);
+    for verdict in [
+        "= bob@example.net accepted 250 2.",
+        "= data-refuse-550@example.net failed refused by ",
+        "= refuse-553@example.net failed refused by ",
+        "= data-defer-452@x.test deferred deferred by ",
+    ] {
+        assert!(ended.stderr.contains(verdict), "{verdict}: {}", ended.stderr);
+    }
+    assert_eq!(relay.take().mails.len(), 1);
+    let cut_off =
+        Program::with(&server).sendmail(&["-v", "bob@example.net", "data-drop@x.test", "eve@x.test"], MESSAGE);
+    for verdict in [
+        "= bob@example.net accepted 250 2.",
+        "= data-drop@x.test deferred the message may have been delivered",
+        "= eve@x.test deferred the message may have been delivered",
+    ] {
+        assert!(cut_off.stderr.contains(verdict), "{verdict}: {}", cut_off.stderr);
+    }
 }
 
 /// Where TLS is asked for on a socket, it needs a name to compare with.
