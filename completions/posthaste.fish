@@ -36,7 +36,7 @@ complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "demo" -d 'Send 
 complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "completions" -d 'Print a completion script'
 complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "sendmail" -d 'Submit the message on standard input, as sendmail does'
 complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "mailq" -d 'List the queue, as sendmail\'s mailq does (there is none yet)'
-complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "newaliases" -d 'Do nothing: there are no aliases yet'
+complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "newaliases" -d 'Check the alias file, as sendmail\'s newaliases does'
 complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l to -d 'Recipients; may be repeated, and may be a list' -r -f
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l cc -d 'Recipients of a copy' -r -f
@@ -105,5 +105,5 @@ complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish
 complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check sink demo completions sendmail mailq newaliases help" -f -a "completions" -d 'Print a completion script'
 complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check sink demo completions sendmail mailq newaliases help" -f -a "sendmail" -d 'Submit the message on standard input, as sendmail does'
 complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check sink demo completions sendmail mailq newaliases help" -f -a "mailq" -d 'List the queue, as sendmail\'s mailq does (there is none yet)'
-complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check sink demo completions sendmail mailq newaliases help" -f -a "newaliases" -d 'Do nothing: there are no aliases yet'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check sink demo completions sendmail mailq newaliases help" -f -a "newaliases" -d 'Check the alias file, as sendmail\'s newaliases does'
 complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check sink demo completions sendmail mailq newaliases help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

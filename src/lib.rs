@@ -13,6 +13,7 @@
 //! is documented, but not promised to be stable before 1.0.
 
 pub mod address;
+pub mod aliases;
 pub mod check;
 pub mod cli;
 pub mod config;

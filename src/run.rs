@@ -1,5 +1,6 @@
 //! The flow from arguments to exit code, one function for each kind of call.
 
+mod recipients;
 mod send;
 mod stdio;
 mod submit;
@@ -61,8 +62,8 @@ pub fn run(argv: Vec<OsString>) -> u8 {
             .and_then(|config| account(&config, &global, None, Log::None, style))
             .map(|_| Exit::Success),
         Invocation::SmtpOnStdio => stdio::serve(&global),
-        Invocation::Verify { .. } => Err(not_yet("-bv (verifying addresses)")),
-        Invocation::Aliases { .. } => Ok(Exit::Success),
+        Invocation::Verify { recipients, recipients_from } => recipients::verify(&global, &recipients, recipients_from),
+        Invocation::Aliases { file } => recipients::check_aliases(&global, file.as_deref()),
     };
     match done {
         Ok(exit) => exit.code(),
@@ -85,10 +86,6 @@ type Done = Result<Exit, Vec<Failure>>;
 
 fn fail(exit: Exit, message: impl Into<String>) -> Vec<Failure> {
     vec![Failure::new(exit, message)]
-}
-
-fn not_yet(what: &str) -> Vec<Failure> {
-    fail(Exit::Usage, format!("{what} is not supported yet"))
 }
 
 fn print(text: &str) -> Done {

@@ -1,11 +1,10 @@
 //! The program as its callers know it: the built binary, against a server in this process that records every octet.
-//!
-//! Not here, because they belong to what is not built yet: alias files (case 57 of the list of conformance cases), and
-//! the parameters of DSN (in 42 and 43).
 
 #![cfg(feature = "sink")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "sendmail/aliases.rs"]
+mod aliases;
 #[path = "sendmail/bad_input.rs"]
 mod bad_input;
 #[path = "sendmail/cases.rs"]

@@ -5,7 +5,7 @@
 
 use super::error::{AddressError, Fault};
 use super::token::{self, Kind, Token};
-use super::{Address, Mailbox};
+use super::{Address, Mailbox, Origin};
 use std::ops::Range;
 
 /// Reads a list of mailboxes. Names without a domain get `mail_domain`; with an empty one they are errors, but for
@@ -91,8 +91,12 @@ impl Found<'_> {
     /// The address, with `mail_domain` where it has no domain.
     pub(crate) fn address(&self, mail_domain: &str) -> Result<Address, AddressError> {
         let default = (!mail_domain.is_empty()).then_some(mail_domain.as_bytes());
-        Address::from_parts(&self.local, self.domain.as_deref().or(default))
-            .map_err(|fault| AddressError::new(self.text, fault))
+        let mut address = Address::from_parts(&self.local, self.domain.as_deref().or(default))
+            .map_err(|fault| AddressError::new(self.text, fault))?;
+        if self.is_unqualified() && !self.text.starts_with(b"\\") {
+            address.origin = Origin::Added;
+        }
+        Ok(address)
     }
 
     fn mailbox(self, mail_domain: &str) -> Result<Mailbox, AddressError> {

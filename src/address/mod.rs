@@ -15,11 +15,35 @@ pub(crate) use list::{Separator, find};
 ///
 /// The domain is in ASCII, with internationalised labels as A-labels (RFC 5890). The local part may be UTF-8, and goes
 /// on the wire octet by octet as it was given (RFC 6532 section 3.1); such an address needs SMTPUTF8 (RFC 6531).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub struct Address {
     text: String,
+    origin: Origin,
     /// Where the `@` stands in `text`; `None` for `Postmaster`.
     at: Option<usize>,
+}
+
+/// Where the domain of an address comes from. It does not make two addresses differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// It was written so, or there is none; or a backslash said that no alias is wanted.
+    Given,
+    /// There was none, and it got the mail domain.
+    Added,
+}
+
+impl PartialEq for Address {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Address {}
+
+impl std::hash::Hash for Address {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
 }
 
 /// Somebody in a list: an address, perhaps with the name that a person reads.
@@ -53,7 +77,7 @@ impl Address {
         let local = wire_local(local)?;
         let Some(domain) = domain else {
             if local.eq_ignore_ascii_case("postmaster") {
-                return Ok(Address { text: local, at: None });
+                return Ok(Address { text: local, at: None, origin: Origin::Given });
             }
             return Err(Fault::Unqualified);
         };
@@ -61,7 +85,7 @@ impl Address {
         if local.len() + 1 + domain.len() > PATH_LIMIT {
             return Err(Fault::TooLong);
         }
-        Ok(Address { at: Some(local.len()), text: format!("{local}@{domain}") })
+        Ok(Address { at: Some(local.len()), text: format!("{local}@{domain}"), origin: Origin::Given })
     }
 
     /// The wire form.
@@ -82,6 +106,12 @@ impl Address {
     /// What stands behind the `@`: a domain name, or a literal in brackets; nothing for a bare `Postmaster`.
     pub fn domain(&self) -> Option<&str> {
         self.at.map(|at| &self.text[at + 1..])
+    }
+
+    /// Whether it was written without a domain, so that it is somebody of this machine, and may be an alias. `\\root` is
+    /// not: the backslash says so.
+    pub fn is_local(&self) -> bool {
+        self.origin == Origin::Added
     }
 
     /// What makes two addresses the same recipient: the local part as it is (but for `postmaster`, which may be

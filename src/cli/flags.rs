@@ -127,7 +127,7 @@ enum Subcommands {
     /// List the queue, as sendmail's mailq does (there is none yet)
     #[command(disable_help_flag = true, override_usage = "posthaste [OPTIONS] mailq [ARGUMENT]...")]
     Mailq(DropIn),
-    /// Do nothing: there are no aliases yet
+    /// Check the alias file, as sendmail's newaliases does
     #[command(disable_help_flag = true, override_usage = "posthaste [OPTIONS] newaliases [ARGUMENT]...")]
     Newaliases(DropIn),
 }

@@ -28,6 +28,8 @@ pub struct Account {
     pub hostname: Option<String>,
     /// What unqualified addresses get after the `@`.
     pub mail_domain: String,
+    /// The file of names that stand for other recipients; `None` when names are not looked up.
+    pub aliases: Option<PathBuf>,
     /// Deadlines.
     pub timeouts: Timeouts,
     /// Most recipients in one transaction.
@@ -45,6 +47,9 @@ pub struct Account {
     /// Where the line for each recipient and attempt goes.
     pub log: Log,
 }
+
+/// The usual file of aliases, which need not be there.
+pub const ALIASES: &str = "/etc/aliases";
 
 impl Account {
     /// The address that mail of this account comes from when nobody names one: the first `from` pattern that is

@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::account::{ALIASES, EightBit, Family, LongLines, Partial, Reach, Via};
 use super::account::{
     Account, Log, Login, Mechanisms, NamedFile, Scheme, Secret, Server, Timeouts, Tls, TlsPolicy, TlsRoots, TlsVersion,
 };
-use super::account::{EightBit, Family, LongLines, Partial, Reach, Via};
 use super::error::{ConfigError, Kind};
 use super::schema::PREFIX;
 use super::settings::{LogTo, Place, Roots, Set, Settings};
@@ -34,6 +34,11 @@ pub(super) fn account(config: &Config, layers: Layers<'_>, log: Log) -> Result<A
         mail_domain: match resolver.pick(|s| s.mail_domain.as_ref()) {
             Some(domain) => domain.clone(),
             None => config.mail_domain().to_owned(),
+        },
+        aliases: match resolver.pick_set(|s| s.aliases.as_ref()) {
+            None => Some(PathBuf::from(ALIASES)),
+            Some(set) if set.value == "none" => None,
+            Some(set) => Some(resolver.path(set)),
         },
         timeouts: Timeouts {
             connect: resolver.pick(|s| s.connect_timeout.as_ref()).copied().unwrap_or(CONNECT),
@@ -67,6 +72,10 @@ impl<'a> Resolver<'a> {
 
     fn pick<T>(&self, get: impl Fn(&'a Settings) -> Option<&'a Set<T>>) -> Option<&'a T> {
         self.find(get).map(|(_, set)| &set.value)
+    }
+
+    fn pick_set<T>(&self, get: impl Fn(&'a Settings) -> Option<&'a Set<T>>) -> Option<&'a Set<T>> {
+        self.find(get).map(|(_, set)| set)
     }
 
     fn error(&self, message: impl Into<String>, place: Place) -> ConfigError {

@@ -293,6 +293,14 @@ pub const SCHEMA: &[Key] = &[
         store: |s, i| put(&mut s.mail_domain, i, value::domain),
     },
     Key {
+        name: "aliases",
+        form: Form::Path,
+        default: "/etc/aliases, if it is there",
+        meaning: "the file of names that stand for other recipients, or none",
+        example: "\"/etc/posthaste/aliases\"",
+        store: |s, i| put(&mut s.aliases, i, value::text),
+    },
+    Key {
         name: "timeout",
         form: Form::Duration,
         default: "two to ten minutes, by command (RFC 5321 section 4.5.3.2)",

@@ -35,6 +35,7 @@ pub(super) struct Settings {
     pub from: Option<Set<Vec<Pattern>>>,
     pub hostname: Option<Set<String>>,
     pub mail_domain: Option<Set<String>>,
+    pub aliases: Option<Set<String>>,
     pub timeout: Option<Set<Duration>>,
     pub connect_timeout: Option<Set<Duration>>,
     pub min_rate: Option<Set<u64>>,

@@ -3,10 +3,12 @@
 use std::fs::File;
 use std::io::IsTerminal as _;
 
+use super::recipients::expanded;
 use super::submit::{caller, dsn, envelope, long_lines, prepared, read_failure, reverse_path, stdin, submit, who};
 use super::{Done, account, configuration, fail, unwritable};
 use crate::address::{Mailbox, parse_list};
 use crate::cli::Global;
+use crate::cli::submission::Aliases;
 use crate::cli::values::{Body, Format, Send, SendAction, Text};
 use crate::config::account::Log;
 use crate::envelope::{ReversePath, Wishes};
@@ -67,6 +69,10 @@ pub(super) fn send(global: &Global, call: &Send) -> Done {
     if recipients.is_empty() {
         let none = Failure::new(Exit::Usage, "no recipients: --to, --cc and --bcc name nobody");
         return Err(vec![none.hint("An unset variable in the caller is the usual cause.")]);
+    }
+    let recipients = expanded(recipients, &account, Aliases::Expand)?;
+    if recipients.is_empty() {
+        return Err(fail(Exit::Usage, "every recipient is an alias for nobody, so nothing is sent"));
     }
     let incoming = compose(draft).map_err(compose_failure)?;
     let rules = Rules {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::address::Address;
 use crate::cli::Global;
+use crate::cli::submission::Aliases;
 use crate::config::Config;
 use crate::config::account::Log;
 use crate::deliver::Outcome;
@@ -20,6 +21,7 @@ use crate::server::session::{Action, Ending, Security, Session, Verdict};
 use crate::server::transaction::Transaction;
 use crate::smtp::outcome;
 
+use super::recipients::expanded;
 use super::submit::{hand_over, long_lines, prepared, who};
 use super::{Done, account, configuration, fail, unwritable};
 
@@ -148,6 +150,10 @@ impl Client<'_> {
                 Err(error) => Err(fail(Exit::Data, error.to_string())),
             })
             .collect::<Result<_, _>>()?;
+        let recipients = expanded(recipients, &account, Aliases::Expand)?;
+        if recipients.is_empty() {
+            return Ok(Vec::new());
+        }
         let spool = spool.map_err(|error| super::submit::read_failure(ReadError::Spool(error)))?;
         let incoming = Incoming::from_spool(spool).map_err(super::submit::read_failure)?;
         let rules = Rules {
@@ -179,6 +185,7 @@ fn verdict(outcomes: &[Outcome]) -> Verdict {
     let lines: Vec<String> = failures.iter().map(|failure| one_line(&failure.message)).collect();
     let text = lines.join("; ");
     match (accepted().count(), accepted().next()) {
+        _ if outcomes.is_empty() => Verdict::Accepted("every recipient is an alias for nobody".to_owned()),
         (_, Some(reply)) if failures.is_empty() => {
             Verdict::Accepted(one_line(reply.lines().first().map_or("accepted", String::as_str)))
         }

@@ -4,6 +4,7 @@ use std::cell::LazyCell;
 use std::fs::File;
 use std::os::fd::AsFd as _;
 
+use super::recipients::expanded;
 use super::{Done, Transcript, account, block_on, configuration, fail, tls_failure, unwritable};
 use crate::address::{Address, parse_list};
 use crate::cli::Global;
@@ -78,6 +79,12 @@ pub(super) fn sendmail(global: &Global, call: &Submission) -> Done {
     recipients.extend(from_header);
     let mut transcript = Transcript::of(global);
     call.warnings.iter().for_each(|warning| transcript.notice(Notice::Note(warning.clone())));
+    let nobody_was_named = recipients.is_empty();
+    let recipients = expanded(recipients, &account, call.aliases)?;
+    if recipients.is_empty() && !nobody_was_named {
+        transcript.notice(Notice::Note("every recipient is an alias for nobody, so nothing is sent".to_owned()));
+        return Ok(Exit::Success);
+    }
     let envelope = envelope(sender, recipients)?.wishing(Wishes { dsn: dsn(&call.dsn, &account) });
     submit(global, &account, &envelope, message, style)
 }

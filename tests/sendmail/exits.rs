@@ -75,7 +75,7 @@ fn a_wrong_password_is_a_matter_of_permission() {
 
 #[test]
 fn no_account_and_a_broken_one_are_matters_of_configuration() {
-    for (settings, words) in [("", "server"), ("server = 7\n", ":4:10: "), ("serve = \"x\"\n", "server")] {
+    for (settings, words) in [("", "server"), ("server = 7\n", ":5:10: "), ("serve = \"x\"\n", "server")] {
         Program::with(settings).sendmail(&["a@x.test"], S).assert_failure(78, &["config.toml", words]);
     }
 }

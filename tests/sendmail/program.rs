@@ -54,7 +54,8 @@ impl Program {
         let common = "mail-domain = \"example.org\"\nhostname = \"box.example.org\"\nlog = \"none\"\n";
         let program = Program { home };
         // What stands behind a table would belong to it.
-        fs::write(program.config(), format!("{common}{settings}")).unwrap();
+        let aliases = if settings.contains("aliases = ") { "" } else { "aliases = \"none\"\n" };
+        fs::write(program.config(), format!("{common}{aliases}{settings}")).unwrap();
         fs::set_permissions(program.config(), fs::Permissions::from_mode(0o600)).unwrap();
         for name in ["sendmail", "mailq", "newaliases"] {
             symlink(BINARY, program.path(name)).unwrap();

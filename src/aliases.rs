@@ -1,0 +1,515 @@
+//! Aliases: the file of names that stand for recipients elsewhere (`/etc/aliases`, aliases(5)), so that mail to a bare
+//! `root` reaches a person through a smarthost that knows no `root`.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::address::{Address, parse_list};
+use crate::system::words;
+
+/// The names of one file and what stands behind them.
+#[derive(Debug, Default)]
+pub struct Aliases {
+    path: PathBuf,
+    entries: HashMap<String, Vec<Target>>,
+    /// Where names without an entry go: `*`, or `default` as msmtp has it.
+    others: Vec<Target>,
+    /// Lines that cannot be understood.
+    broken: Vec<AliasError>,
+    /// Names that have an entry already; the first one counts.
+    doubled: Vec<AliasError>,
+}
+
+/// One of the things that a name stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Target {
+    /// A name, which may have an entry itself.
+    Name(String),
+    /// A name that is not looked up: `\root`.
+    Final(String),
+    Address(Address),
+    /// `/dev/null`: whoever this is wants no mail.
+    Nobody,
+    /// `:include:/path`: a file of targets.
+    Include(PathBuf),
+    /// A command or a mailbox file, in the words of the file. Nothing here runs commands or writes mailboxes.
+    Unserved(String),
+}
+
+/// Why aliases cannot be used. Nothing is sent then.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AliasError {
+    /// A line that cannot be understood.
+    #[error("{path}:{line}: {reason}")]
+    Line {
+        /// The file.
+        path: String,
+        /// From 1.
+        line: usize,
+        /// In words.
+        reason: String,
+    },
+    /// A file that cannot be read.
+    #[error("{path}: {reason}")]
+    File {
+        /// The file.
+        path: String,
+        /// In words.
+        reason: String,
+        /// Whether reading it may succeed later.
+        failing: Failing,
+    },
+    /// A name that leads to a command, a file, itself or too many.
+    #[error("the alias {name} in {path} {reason}")]
+    Name {
+        /// The name that was asked for.
+        name: String,
+        /// The file.
+        path: String,
+        /// In words.
+        reason: String,
+    },
+}
+
+/// Whether a fault of a file may go away by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failing {
+    /// The system could not read it.
+    Now,
+    /// It is not a file that may be used.
+    Always,
+}
+
+/// A chain of names is not longer than this: Postfix's limit of old.
+const DEPTH: usize = 50;
+
+/// What one message goes to in the end.
+const MOST: usize = 50_000;
+
+/// Octets of a file. Lists of ten thousand addresses have a tenth of it.
+const SIZE_LIMIT: u64 = 4 << 20;
+
+impl Aliases {
+    /// Reads a file. `None` when there is none.
+    ///
+    /// # Errors
+    /// [`AliasError`].
+    pub fn load(path: &Path) -> Result<Option<Self>, AliasError> {
+        match read(path) {
+            Ok(text) => Ok(Some(Aliases::parse(path, &text))),
+            Err(Unread::Absent) => Ok(None),
+            Err(Unread::Because(reason, failing)) => {
+                Err(AliasError::File { path: path.display().to_string(), reason, failing })
+            }
+        }
+    }
+
+    /// Reads the text of a file: `name: target, target`, lines that begin with a blank go on, `#` begins a comment line.
+    pub fn parse(path: &Path, text: &str) -> Self {
+        let mut aliases = Aliases { path: path.to_owned(), ..Aliases::default() };
+        for (line, text) in logical_lines(text) {
+            let mistake = |reason| AliasError::Line { path: path.display().to_string(), line, reason };
+            match aliases.add(&text) {
+                Ok(Entry::Added) => {}
+                Ok(Entry::Doubled(name)) => {
+                    aliases.doubled.push(mistake(format!("{name} has an entry already, and this one is not used")));
+                }
+                Err(reason) => aliases.broken.push(mistake(reason)),
+            }
+        }
+        aliases
+    }
+
+    /// What is wrong with the file, in the order of its lines.
+    pub fn mistakes(&self) -> Vec<AliasError> {
+        let line = |error: &AliasError| if let AliasError::Line { line, .. } = error { *line } else { 0 };
+        let mut all: Vec<AliasError> = self.broken.iter().chain(&self.doubled).cloned().collect();
+        all.sort_by_key(line);
+        all
+    }
+
+    /// The recipients in the end, in order: each address that was given without a domain is looked up, and what has no
+    /// entry stays as it is. Duplicates are left in.
+    ///
+    /// # Errors
+    /// [`AliasError`] when a name leads to a command, a mailbox file, a circle, or too many recipients; and when it has no
+    /// entry and a line of the file cannot be understood, which might be the one.
+    pub fn expand(&self, recipients: Vec<Address>, mail_domain: &str) -> Result<Vec<Address>, AliasError> {
+        let mut found = Vec::with_capacity(recipients.len());
+        for recipient in recipients {
+            if recipient.is_local() {
+                let mut walk = Walk { aliases: self, mail_domain, chain: Vec::new(), found: &mut found };
+                walk.name(recipient.local()).map_err(|fault| fault.of(recipient.local(), self))?;
+            } else {
+                found.push(recipient);
+            }
+        }
+        Ok(found)
+    }
+
+    fn add(&mut self, line: &str) -> Result<Entry, String> {
+        let (name, rest) = split_name(line)?;
+        let targets = targets(rest)?;
+        if targets.is_empty() {
+            return Err(format!("{name} stands for nothing"));
+        }
+        let is_catch_all = matches!(name.as_str(), "*" | "default");
+        if self.entries.contains_key(&name) || (is_catch_all && !self.others.is_empty()) {
+            return Ok(Entry::Doubled(name));
+        }
+        if is_catch_all {
+            self.others = targets;
+        } else {
+            self.entries.insert(name, targets);
+        }
+        Ok(Entry::Added)
+    }
+
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+/// What became of a line.
+enum Entry {
+    Added,
+    Doubled(String),
+}
+
+/// The way from one name to recipients.
+struct Walk<'a> {
+    aliases: &'a Aliases,
+    mail_domain: &'a str,
+    /// The names on the way, in lower case.
+    chain: Vec<String>,
+    found: &'a mut Vec<Address>,
+}
+
+/// What a walk can meet.
+enum Fault {
+    Words(String),
+    Whole(AliasError),
+}
+
+impl Fault {
+    fn of(self, name: &str, aliases: &Aliases) -> AliasError {
+        match self {
+            Fault::Words(reason) => AliasError::Name { name: name.to_owned(), path: aliases.name(), reason },
+            Fault::Whole(error) => error,
+        }
+    }
+}
+
+impl Walk<'_> {
+    fn name(&mut self, name: &str) -> Result<(), Fault> {
+        let key = name.to_ascii_lowercase();
+        let targets = match self.aliases.entries.get(&key) {
+            Some(targets) => targets,
+            None if let Some(broken) = self.aliases.broken.first() => return Err(Fault::Whole(broken.clone())),
+            // The catch-all is for names that a caller wrote. What an alias leads to is meant.
+            None if self.chain.is_empty() && !self.aliases.others.is_empty() => &self.aliases.others,
+            None => return self.last(name),
+        };
+        // `root: root, admin@example.org` is of old: root's own mailbox, and another.
+        if self.chain.last() == Some(&key) {
+            return self.last(name);
+        }
+        if self.chain.contains(&key) || self.chain.len() >= DEPTH {
+            return Err(Fault::Words(format!("leads in a circle: {} → {key}", self.chain.join(" → "))));
+        }
+        self.chain.push(key);
+        self.all(targets)?;
+        self.chain.pop();
+        Ok(())
+    }
+
+    fn all(&mut self, targets: &[Target]) -> Result<(), Fault> {
+        for target in targets {
+            match target {
+                Target::Name(name) => self.name(name)?,
+                Target::Final(name) => self.last(name)?,
+                Target::Address(address) => self.found.push(address.clone()),
+                Target::Nobody => {}
+                Target::Include(path) => self.include(path)?,
+                Target::Unserved(what) => {
+                    return Err(Fault::Words(format!(
+                        "stands for {what}, and posthaste runs no commands and writes no mailbox files"
+                    )));
+                }
+            }
+            if self.found.len() > MOST {
+                return Err(Fault::Words(format!("leads to more than {MOST} recipients")));
+            }
+        }
+        Ok(())
+    }
+
+    fn last(&mut self, name: &str) -> Result<(), Fault> {
+        let address = Address::from_parts(name.trim_matches('"').as_bytes(), Some(self.mail_domain.as_bytes()))
+            .map_err(|_| Fault::Words(format!("leads to {name}, which makes no address")))?;
+        self.found.push(address);
+        Ok(())
+    }
+
+    /// A list in a file of its own.
+    fn include(&mut self, path: &Path) -> Result<(), Fault> {
+        let whole =
+            |reason, failing| Fault::Whole(AliasError::File { path: path.display().to_string(), reason, failing });
+        let text = match read(path) {
+            Ok(text) => text,
+            Err(Unread::Absent) => return Err(whole("it is included, and is not there".to_owned(), Failing::Now)),
+            Err(Unread::Because(reason, failing)) => return Err(whole(reason, failing)),
+        };
+        let key = format!(":include:{}", path.display());
+        if self.chain.contains(&key) || self.chain.len() >= DEPTH {
+            return Err(Fault::Words(format!("leads in a circle: {} → {key}", self.chain.join(" → "))));
+        }
+        self.chain.push(key);
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| !is_blank(line)) {
+            let targets = targets(line).map_err(|reason| {
+                Fault::Whole(AliasError::Line { path: path.display().to_string(), line: number + 1, reason })
+            })?;
+            self.all(&targets)?;
+        }
+        self.chain.pop();
+        Ok(())
+    }
+}
+
+enum Unread {
+    Absent,
+    Because(String, Failing),
+}
+
+/// Reads a file that may be trusted with the way of mail: who can write it reads root's.
+fn read(path: &Path) -> Result<String, Unread> {
+    let now = |error: &io::Error| Unread::Because(format!("it cannot be read: {}", words(error)), Failing::Now);
+    let always = |reason: &str| Unread::Because(reason.to_owned(), Failing::Always);
+    // A FIFO without a writer would be waited for.
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let file = match File::options().read(true).custom_flags(nonblocking).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Unread::Absent),
+        Err(error) => return Err(now(&error)),
+    };
+    let metadata = file.metadata().map_err(|error| now(&error))?;
+    if !metadata.is_file() {
+        return Err(always("it is not a regular file"));
+    }
+    if metadata.mode() & 0o002 != 0 {
+        return Err(always("everybody may write it (cure: chmod o-w)"));
+    }
+    let mut octets = Vec::new();
+    file.take(SIZE_LIMIT + 1).read_to_end(&mut octets).map_err(|error| now(&error))?;
+    if octets.len() as u64 > SIZE_LIMIT {
+        return Err(always("it is larger than 4 MiB"));
+    }
+    String::from_utf8(octets).map_err(|_| always("it is not UTF-8 text"))
+}
+
+fn is_blank(line: &str) -> bool {
+    let line = line.trim();
+    line.is_empty() || line.starts_with('#')
+}
+
+/// Entries with the number of their first line, continuation lines joined.
+fn logical_lines(text: &str) -> Vec<(usize, String)> {
+    let mut lines: Vec<(usize, String)> = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        if is_blank(line) {
+            continue;
+        }
+        match lines.last_mut() {
+            Some((_, last)) if line.starts_with([' ', '\t']) => {
+                last.push(' ');
+                last.push_str(line.trim());
+            }
+            _ => lines.push((number + 1, line.trim().to_owned())),
+        }
+    }
+    lines
+}
+
+/// The name before the colon, in lower case and without quotes, and what stands behind.
+fn split_name(line: &str) -> Result<(String, &str), String> {
+    let (name, rest) = match line.strip_prefix('"') {
+        Some(quoted) => {
+            let (name, rest) = quoted.split_once('"').ok_or("a quote is not closed")?;
+            (name, rest.trim_start().strip_prefix(':').ok_or("there is no colon behind the name")?)
+        }
+        None => line.split_once(':').ok_or("there is no colon behind the name")?,
+    };
+    let name = name.trim();
+    if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '@' | ',')) {
+        return Err(format!("{} is no name of a local recipient", name.escape_debug()));
+    }
+    Ok((name.to_ascii_lowercase(), rest))
+}
+
+/// Splits at commas outside of quotes, and reads each piece.
+fn targets(text: &str) -> Result<Vec<Target>, String> {
+    let mut pieces = vec![String::new()];
+    let (mut quoted, mut escaped) = (false, false);
+    for c in text.chars() {
+        let last = pieces.len() - 1;
+        match c {
+            ',' if !quoted => pieces.push(String::new()),
+            _ => {
+                quoted ^= c == '"' && !escaped;
+                escaped = c == '\\' && !escaped;
+                pieces[last].push(c);
+            }
+        }
+    }
+    if quoted {
+        return Err("a quote is not closed".to_owned());
+    }
+    pieces.iter().map(|piece| piece.trim()).filter(|piece| !piece.is_empty()).map(target).collect()
+}
+
+fn target(piece: &str) -> Result<Target, String> {
+    let inner = piece.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(piece);
+    if inner == "/dev/null" || inner.eq_ignore_ascii_case(":blackhole:") {
+        return Ok(Target::Nobody);
+    }
+    if let Some(path) = inner.strip_prefix(":include:") {
+        let path = Path::new(path.trim());
+        return match path.is_absolute() {
+            true => Ok(Target::Include(path.to_owned())),
+            false => Err(format!("{} is no absolute path", path.display())),
+        };
+    }
+    if inner.starts_with('|') {
+        return Ok(Target::Unserved("a command".to_owned()));
+    }
+    if inner.starts_with('/') {
+        return Ok(Target::Unserved(format!("the file {inner}")));
+    }
+    if let Some(name) = inner.strip_prefix('\\') {
+        return Ok(Target::Final(name.to_owned()));
+    }
+    let mut list = parse_list(piece, "alias.invalid").map_err(|error| error.to_string())?;
+    match (list.pop(), list.is_empty()) {
+        (Some(mailbox), true) if mailbox.address.is_local() => {
+            Ok(Target::Name(mailbox.address.local().trim_matches('"').to_owned()))
+        }
+        (Some(mailbox), true) => Ok(Target::Address(mailbox.address)),
+        _ => Err(format!("{} is not one recipient; commas go between them", piece.escape_debug())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expand(file: &str, recipients: &str) -> Result<Vec<String>, String> {
+        let aliases = Aliases::parse(Path::new("/etc/aliases"), file);
+        let list = parse_list(recipients, "example.org").unwrap();
+        let list = list.into_iter().map(|mailbox| mailbox.address).collect();
+        let found = aliases.expand(list, "example.org").map_err(|error| error.to_string())?;
+        Ok(found.iter().map(|address| address.as_str().to_owned()).collect())
+    }
+
+    const FILE: &str = "# of Debian\nmailer-daemon: postmaster\npostmaster:root\nROOT: alice@x.test,\n\t\"o'neil\"@x.test\n\n\
+                        self: self, bob@x.test\nnoreply: /dev/null\n\"quoted\" : \\root\nteam: bob, alice@x.test\n";
+
+    #[test]
+    fn names_are_followed_to_their_end() {
+        for (recipients, found) in [
+            ("root", &["alice@x.test", "o'neil@x.test"][..]),
+            ("Mailer-Daemon", &["alice@x.test", "o'neil@x.test"]),
+            ("quoted", &["root@example.org"]),
+            ("self", &["self@example.org", "bob@x.test"]),
+            ("noreply", &[]),
+            ("carol, dave@y.test, noreply", &["carol@example.org", "dave@y.test"]),
+            ("team", &["bob@example.org", "alice@x.test"]),
+            // With a domain it is somebody elsewhere, and a backslash asks for no alias.
+            ("root@example.org, \\root", &["root@example.org", "root@example.org"]),
+        ] {
+            assert_eq!(expand(FILE, recipients).unwrap(), found, "{recipients}");
+        }
+    }
+
+    #[test]
+    fn a_catch_all_is_for_names_without_an_entry() {
+        for name in ["*", "default"] {
+            let file = format!("{name}: root\nroot: alice\n");
+            assert_eq!(expand(&file, "bob, root, alice").unwrap(), ["alice@example.org"; 3]);
+        }
+    }
+
+    #[test]
+    fn circles_commands_and_files_are_told_by_name() {
+        let file = "a: b\nb: c\nc: a\nprog: \"|/usr/bin/vacation, x\"\nbox: /var/mail/box\nlist: prog\n";
+        for (name, words) in [
+            ("a", "the alias a in /etc/aliases leads in a circle: a → b → c → a"),
+            ("prog", "the alias prog in /etc/aliases stands for a command"),
+            ("list", "the alias list in /etc/aliases stands for a command"),
+            ("box", "the alias box in /etc/aliases stands for the file /var/mail/box"),
+        ] {
+            let error = expand(file, name).unwrap_err();
+            assert!(error.starts_with(words), "{error}");
+        }
+    }
+
+    /// Case 57
+    #[test]
+    fn mistakes_are_told_with_their_line() {
+        for (file, place) in [
+            ("root alice\n", ":1: "),
+            ("a: b\n\nroot: \"alice\n", ":3: "),
+            ("a:\n", ":1: "),
+            ("a: b@@c\n", ":1: "),
+            ("a@x.test: b\n", ":1: "),
+            ("a: :include:relative\n", ":1: "),
+        ] {
+            let error = expand(file, "root").unwrap_err();
+            assert!(error.starts_with(&format!("/etc/aliases{place}")), "{error}");
+        }
+        let doubled = "a: b\nA: c\nbroken\n";
+        assert_eq!(expand(doubled, "a").unwrap_err(), "/etc/aliases:3: there is no colon behind the name");
+        let mistakes = Aliases::parse(Path::new("f"), doubled).mistakes();
+        let texts: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        assert_eq!(texts[0], "f:2: a has an entry already, and this one is not used");
+        assert!(texts[1].starts_with("f:3: ") && texts.len() == 2);
+    }
+
+    /// A broken line is in the way only of those whose entry it might be.
+    #[test]
+    fn a_broken_line_does_not_hold_up_who_has_an_entry() {
+        assert_eq!(expand("broken\nroot: alice@x.test\n", "root").unwrap(), ["alice@x.test"]);
+    }
+
+    /// A chain of names that doubles at each step would be followed for ever.
+    #[test]
+    fn what_one_name_leads_to_is_bounded() {
+        let mut file = "z: a@x.test\n".to_owned();
+        for step in 0..30 {
+            let next = if step == 29 { "z".to_owned() } else { format!("n{}", step + 1) };
+            file += &format!("n{step}: {next}, {next}\n");
+        }
+        assert!(expand(&file, "n0").unwrap_err().contains("more than 50000 recipients"));
+        let chain: String = (0..60).map(|step| format!("n{step}: n{}\n", step + 1)).collect();
+        assert!(expand(&chain, "n0").is_err());
+    }
+
+    #[test]
+    fn included_files_are_read_and_must_be_safe() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = folder.path().join("list");
+        std::fs::write(&list, "# people\nbob, carol@x.test\n\ndave\n").unwrap();
+        let mode = |mode| std::fs::set_permissions(&list, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        mode(0o644);
+        let file = format!("list: :include:{}\nbob: robert@x.test\n", list.display());
+        assert_eq!(expand(&file, "list").unwrap(), ["robert@x.test", "carol@x.test", "dave@example.org"]);
+        mode(0o666);
+        assert!(expand(&file, "list").unwrap_err().contains("everybody may write it"));
+        std::fs::remove_file(&list).unwrap();
+        assert!(expand(&file, "list").unwrap_err().contains("is not there"));
+        rustix::fs::mkfifoat(rustix::fs::CWD, &list, rustix::fs::Mode::from_raw_mode(0o644)).unwrap();
+        assert!(expand(&file, "list").unwrap_err().contains("not a regular file"));
+    }
+}
