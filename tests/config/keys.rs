@@ -100,6 +100,9 @@ const TABLE: [Row; 34] = [
         a.hostname.as_deref() == Some("laptop.example.org")
     }),
     ("mail-domain", "\"example.org\"", "example.org", "", |a| a.mail_domain == "example.org"),
+    ("aliases", "\"/etc/mail/names\"", "/etc/mail/names", "", |a| {
+        a.aliases.as_deref() == Some("/etc/mail/names".as_ref())
+    }),
     ("timeout", "\"2m\"", "2m", "", |a| a.timeouts.command == Some(Duration::from_secs(120))),
     ("connect-timeout", "\"500ms\"", "500ms", "", |a| a.timeouts.connect == Duration::from_millis(500)),
     ("min-rate", "\"4K\"", "4096", "", |a| a.timeouts.min_rate == 4096),
@@ -163,6 +166,13 @@ fn each_key_has_a_default_that_is_something_else() {
     assert_eq!(account.mail_domain, "machine.example.net");
     assert_eq!((account.max_recipients, account.timeouts.connect), (100, Duration::from_secs(30)));
     assert_eq!((account.name.as_str(), account.tls.policy, account.log), ("default", TlsPolicy::Required, Log::None));
+}
+
+#[test]
+fn aliases_can_be_done_without() {
+    let account = |line: &str| Place::new().account(&format!("{SERVER}{line}"), &[]).unwrap();
+    assert_eq!(account("aliases = \"none\"\n").aliases, None);
+    assert_eq!(account("").aliases.as_deref(), Some("/etc/aliases".as_ref()));
 }
 
 #[test]
