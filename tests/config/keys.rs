@@ -17,7 +17,7 @@ type Row = (&'static str, &'static str, &'static str, &'static str, fn(&Account)
 const SERVER: &str = "server = \"submissions://smtp.example.org\"\n";
 const PIN: &str = "\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"";
 
-const TABLE: [Row; 34] = [
+const TABLE: [Row; 35] = [
     (
         "server",
         "[\"smtp://a.example\", \"submission://b.example:26\"]",
