@@ -3,7 +3,8 @@
 //! Nothing is looked up before somebody asks, and nothing here waits for the network.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -249,6 +250,27 @@ pub fn survive_size_limits() {
     let _ = SigSet::from(Signal::SIGXFSZ).thread_block();
 }
 
+/// A descriptor whose owner waits for octets also where its flags say that nobody does: the flags are shared with
+/// whoever gave it to us, and some callers (node.js, event loops) leave a pipe non-blocking.
+#[derive(Debug)]
+pub struct Patient<T>(pub T);
+
+impl<T: Read + AsFd> Read for Patient<T> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        use rustix::event::{PollFd, PollFlags, poll};
+        loop {
+            match self.0.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+            match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
 /// What the system says of a failure, as it stands behind a colon: no capital, and no number that Rust puts behind it.
 pub fn words(error: &std::io::Error) -> String {
     let text = error.to_string();
@@ -379,5 +401,33 @@ mod tests {
         assert_eq!(User::of(4_123_456_789), user);
         assert_eq!(User::of(0).login, "root");
         assert_eq!(group_name(4_123_456_789), "4123456789");
+    }
+
+    /// Has nothing yet, at first, by its flags.
+    struct Hasty(Option<()>, std::io::PipeReader);
+
+    impl AsFd for Hasty {
+        fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+            self.1.as_fd()
+        }
+    }
+
+    impl Read for Hasty {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            match self.0.take() {
+                Some(()) => Err(io::ErrorKind::WouldBlock.into()),
+                None => self.1.read(buffer),
+            }
+        }
+    }
+
+    #[test]
+    fn what_comes_later_is_waited_for() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let writing = std::thread::spawn(move || io::Write::write_all(&mut { writer }, b"late"));
+        let mut text = String::new();
+        Patient(Hasty(Some(()), reader)).read_to_string(&mut text).unwrap();
+        writing.join().unwrap().unwrap();
+        assert_eq!(text, "late");
     }
 }

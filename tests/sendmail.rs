@@ -29,5 +29,7 @@ mod send;
 mod signals;
 #[path = "sendmail/stdio.rs"]
 mod stdio;
+#[path = "sendmail/streams.rs"]
+mod streams;
 #[path = "sendmail/wire.rs"]
 mod wire;

@@ -6,7 +6,7 @@ use super::charset::{Charset, Utf8};
 use super::header::{self, Input, Scanner};
 use super::spool::{MEMORY_LIMIT, Spool, Spooled};
 use super::tally::{Content, Tally};
-use crate::system::words;
+use crate::system::{Patient, words};
 use memchr::memmem;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read, Seek, SeekFrom, Write};
@@ -76,7 +76,7 @@ pub fn read(mut input: File, dots: LoneDot) -> Result<Incoming, ReadError> {
         None => (FIRST, Kept::Spool(Spool::new())),
     };
     let behind_dot = if input.is_terminal() { BehindDot::Left } else { BehindDot::Read };
-    let mut reader = Reader::new(&input, step, behind_dot);
+    let mut reader = Reader::new(Patient(&input), step, behind_dot);
     let (message, start) = reader.message(dots, kept)?;
     let body = match (message.kept, place) {
         (Kept::InPlace, Some((at, identity, _))) => Body::left_in(input, at + start, message.length, identity),

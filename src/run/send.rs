@@ -17,7 +17,7 @@ use crate::message::compose::{self, Attachment, ComposeError, Draft, Inline, Tex
 use crate::message::prepare::{FixUps, Recipients, Rules, Sender, local_time};
 use crate::message::{More, Source as _};
 use crate::report::{self, Style};
-use crate::system::words;
+use crate::system::{Patient, words};
 
 /// Composes the message, then submits or prints it.
 pub(super) fn send(global: &Global, call: &Send) -> Done {
@@ -136,7 +136,7 @@ fn content(text: &Text) -> Result<compose::Text, Vec<Failure>> {
             if std::io::stdin().is_terminal() && report::stderr_is_terminal() {
                 report::error_text("posthaste: type the text, and end it with Control-D at the beginning of a line\n");
             }
-            (compose::Text::read(stdin()?), "standard input".to_owned())
+            (compose::Text::read(Patient(stdin()?)), "standard input".to_owned())
         }
     };
     read.map_err(|error| match error {

@@ -20,6 +20,7 @@ use crate::server::options::{Extension, Faults, Login, Options, Tls};
 use crate::server::session::{Action, Ending, Security, Session, Verdict};
 use crate::server::transaction::Transaction;
 use crate::smtp::outcome;
+use crate::system::Patient;
 
 use super::recipients::expanded;
 use super::submit::{hand_over, long_lines, prepared, who};
@@ -83,7 +84,7 @@ struct Arriving {
 
 impl Client<'_> {
     fn converse(mut self) -> Done {
-        let mut input = std::io::stdin().lock();
+        let mut input = Patient(std::io::stdin().lock());
         let mut block = vec![0; BLOCK];
         loop {
             match self.session.next() {

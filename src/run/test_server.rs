@@ -3,7 +3,7 @@
 use std::cell::LazyCell;
 use std::fs;
 
-use super::{Done, Transcript, block_on, fail, tls_failure};
+use super::{Done, Transcript, block_on, fail, tls_failure, unwritable};
 use crate::cli::Verbosity;
 use crate::cli::values::{Format, Sink as SinkCall, SinkProtocol, SinkTls};
 use crate::config::account::Log;
@@ -61,7 +61,9 @@ pub(super) fn sink(call: &SinkCall) -> Done {
         report::error_text(&format!("posthaste: sink on {}\n", sink.smtp_addr()));
         let on_event = |event| match event {
             SinkEvent::Message { output, .. } => {
-                let _ = report::output(&output);
+                if let Err(error) = report::output(&output) {
+                    report::error_text(&format!("posthaste: a message was caught and cannot be shown: {error}\n"));
+                }
             }
             SinkEvent::Trouble { peer, text } => report::error_text(&format!("posthaste: {peer}: {text}\n")),
         };
@@ -95,7 +97,7 @@ pub(super) fn demo() -> Done {
             .account(Choice { name: None, sender: None, log: Log::None })
             .map_err(|error| super::config_failure(&error, Style::Person))?;
         let (envelope, mut message) = letter()?;
-        report::output("This is what is said between posthaste and the server:\n\n").ok();
+        report::output("This is what is said between posthaste and the server:\n\n").map_err(unwritable)?;
         let mut transcript = Transcript { verbosity: Verbosity::Dialogue, show: |text| drop(report::output(text)) };
         let facts = *message.facts();
         let job = Job { account: &account, envelope: &envelope, facts, detail: Detail::Full, source: &mut message };
@@ -107,8 +109,8 @@ pub(super) fn demo() -> Done {
         };
         let (_, outcomes) = tokio::join!(sink.run(on_event, std::future::pending()), deliver(job, &mut transcript));
         let outcomes = outcomes.map_err(tls_failure)?;
-        report::outcomes(&outcomes, Style::Person).map_err(super::unwritable)?;
-        report::output(&format!("\nAnd this is what the server received:\n\n{received}")).ok();
+        report::outcomes(&outcomes, Style::Person).map_err(unwritable)?;
+        report::output(&format!("\nAnd this is what the server received:\n\n{received}")).map_err(unwritable)?;
         Ok(exit_of(&outcomes))
     })?
 }
