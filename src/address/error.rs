@@ -69,6 +69,9 @@ pub enum Fault {
     /// Something behind the `>`.
     #[error("a comma is missing behind the >")]
     BehindAngle,
+    /// `Doe, John <john@x>`.
+    #[error("a name with a comma in it must stand in quotes")]
+    CommaInName,
     /// A character where it means nothing.
     #[error("'{0}' is out of place")]
     Misplaced(char),

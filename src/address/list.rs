@@ -28,6 +28,29 @@ pub fn parse_list(text: &str, mail_domain: &str) -> Result<Vec<Mailbox>, Address
     find(text.as_bytes())?.into_iter().map(|found| found.mailbox(mail_domain)).collect()
 }
 
+/// Reads a list that a person has typed, as [`parse_list`] does, but for one thing: a name without a domain before a
+/// comma and a mailbox with a name is taken for a part of that name.
+///
+/// # Errors
+/// [`AddressError`]; with [`Fault::CommaInName`] for `Doe, John <john@x>`, which would go to a user `Doe` as well.
+///
+/// ```
+/// use posthaste::address::parse_typed_list;
+/// assert!(parse_typed_list("Doe, John <john@a.example>", "example.org").is_err());
+/// assert!(parse_typed_list("doe, john@a.example", "example.org").is_ok());
+/// ```
+pub fn parse_typed_list(text: &str, mail_domain: &str) -> Result<Vec<Mailbox>, AddressError> {
+    let found = find(text.as_bytes())?;
+    for pair in found.windows(2) {
+        let [before, behind] = [&pair[0], &pair[1]].map(|found| found.is_in_brackets(text));
+        if pair[0].is_unqualified() && !before && behind && pair[1].name.is_some() {
+            let piece = &text.as_bytes()[pair[0].at.start..pair[1].at.end];
+            return Err(AddressError::new(&[piece, b">"].concat(), Fault::CommaInName));
+        }
+    }
+    found.into_iter().map(|found| found.mailbox(mail_domain)).collect()
+}
+
 /// Finds the mailboxes of a list, without a verdict on whether their addresses can be sent.
 pub(crate) fn find(text: &[u8]) -> Result<Vec<Found<'_>>, AddressError> {
     let mut list = List { text, start: 0, item: Vec::new(), angle: Angle::None, group: Group::None, found: Vec::new() };
@@ -86,6 +109,11 @@ impl Found<'_> {
     /// Whether the domain is what is not ASCII in the address, so that another form of it is.
     pub(crate) fn is_foreign_by_domain_alone(&self) -> bool {
         self.local.is_ascii() && self.domain.as_ref().is_some_and(|domain| !domain.is_ascii())
+    }
+
+    /// Whether the address stands in angle brackets.
+    fn is_in_brackets(&self, text: &str) -> bool {
+        text.as_bytes()[..self.at.start].trim_ascii_end().ends_with(b"<")
     }
 
     /// The address, with `mail_domain` where it has no domain.

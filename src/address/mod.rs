@@ -7,8 +7,8 @@ pub(crate) mod token;
 
 pub use domain::to_ascii;
 pub use error::{AddressError, Fault};
-pub use list::parse_list;
 pub(crate) use list::{Separator, find};
+pub use list::{parse_list, parse_typed_list};
 
 /// A mailbox address as it goes on the wire, without angle brackets: `local-part@domain`, or a bare
 /// `Postmaster` (RFC 5321 section 4.1.1.3). The local part is quoted where it must be.

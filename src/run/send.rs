@@ -6,7 +6,7 @@ use std::io::IsTerminal as _;
 use super::recipients::expanded;
 use super::submit::{caller, dsn, envelope, long_lines, prepared, read_failure, reverse_path, stdin, submit, who};
 use super::{Done, account, configuration, fail, unwritable};
-use crate::address::{Mailbox, parse_list};
+use crate::address::{AddressError, Fault, Mailbox, parse_typed_list};
 use crate::cli::Global;
 use crate::cli::submission::Aliases;
 use crate::cli::values::{Body, Format, Send, SendAction, Text};
@@ -120,9 +120,19 @@ fn one(text: &str, domain: &str) -> Result<Mailbox, Vec<Failure>> {
 fn list(texts: &[String], domain: &str) -> Result<Vec<Mailbox>, Vec<Failure>> {
     let mut mailboxes = Vec::new();
     for text in texts {
-        mailboxes.extend(parse_list(text, domain).map_err(|error| fail(Exit::Data, error.to_string()))?);
+        mailboxes.extend(parse_typed_list(text, domain).map_err(|error| vec![bad_address(&error)])?);
     }
     Ok(mailboxes)
+}
+
+fn bad_address(error: &AddressError) -> Failure {
+    let failure = Failure::new(Exit::Data, error.to_string());
+    match error.fault() {
+        Fault::CommaInName => failure.hint(
+            "Write \"Doe, John\" <john@example.org> for one person; for two, give the option once for each of them.",
+        ),
+        _ => failure,
+    }
 }
 
 fn content(text: &Text) -> Result<compose::Text, Vec<Failure>> {

@@ -219,3 +219,33 @@ fn a_message_to_nobody_is_no_message() {
     }
     relay.take().assert_nothing();
 }
+
+/// The shell took the quotes away. A user `Doe` here would have got the message too.
+#[test]
+fn a_comma_in_a_name_makes_no_recipient() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    for to in ["Doe, John <john@x.test>", "bob@x.test, doe , john <john@x.test>", "Doe (Mr), John <john@x.test>"] {
+        for option in ["--to", "--cc", "--bcc", "--reply-to"] {
+            let ended = send(&program, &["--to", "a@x.test", option, to, "--body", "b"]);
+            assert_eq!(ended.code(), 65, "{}", ended.stderr);
+            assert!(
+                ended.stderr.contains("must stand in quotes") && ended.stderr.contains("hint: "),
+                "{}",
+                ended.stderr
+            );
+            assert_eq!(relay.take().wire.connections, 0);
+        }
+    }
+    for (to, recipients) in [
+        ("\"Doe, John\" <john@x.test>", &["john@x.test"][..]),
+        ("Doe, john@x.test", &["Doe@example.org", "john@x.test"]),
+        ("doe@x.test, John <john@x.test>", &["doe@x.test", "john@x.test"]),
+        ("<doe>, John <john@x.test>", &["doe@example.org", "john@x.test"]),
+        ("doe, <john@x.test>", &["doe@example.org", "john@x.test"]),
+        ("John <john@x.test>, doe", &["john@x.test", "doe@example.org"]),
+    ] {
+        send(&program, &["--to", to, "--body", "b"]).assert_silent_success();
+        assert_eq!(relay.take().mail().recipients, recipients, "{to}");
+    }
+}
