@@ -95,7 +95,7 @@ fn odd_octets_never_reach_the_wire() {
     }
 }
 
-/// P-082
+/// P-082 P-401
 #[test]
 fn a_body_in_one_line_of_a_megabyte_arrives_whole() {
     let line = "0123456789 abcdef".repeat(64 << 10);

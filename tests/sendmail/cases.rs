@@ -450,7 +450,7 @@ fn parameters_that_are_not_offered_are_not_sent() {
     }
 }
 
-/// P-082
+/// P-082 P-401
 /// Case 51.
 #[test]
 fn long_lines_arrive_with_every_octet() {
