@@ -1,5 +1,6 @@
 //! What the text of a setting means. Nothing here knows where the text stands.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::account::{Host, Mechanisms, Pattern};
 use super::suggest::nearest;
 use super::url::{self, host};
+use crate::address::to_ascii;
 
 /// Why a value cannot be what it should be. It never holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,12 +196,13 @@ pub(super) fn hello(text: &str) -> Result<String, Fault> {
                 .help("Write [192.0.2.1] or [IPv6:2001:db8::1].")),
         };
     }
-    if !text.is_ascii() {
-        return Err(Fault::new(format!("{} is not ASCII", quoted(text)))
-            .help("Write an internationalised name in its ASCII form, xn--…"));
-    }
-    match crate::system::is_full_name(text) {
-        true => Ok(text.to_owned()),
+    let name = match text.is_ascii() {
+        true => Cow::Borrowed(text),
+        // RFC 6531 section 3.7.1.
+        false => to_ascii(text.as_bytes()).map_or(Cow::Borrowed(text), Cow::Owned),
+    };
+    match crate::system::is_full_name(&name) {
+        true => Ok(name.into_owned()),
         false => Err(Fault::new(format!("{} is not a full host name", quoted(text)))
             .help("Servers want a name such as mail.example.org, or an address literal such as [192.0.2.1].")),
     }
@@ -328,8 +331,7 @@ mod tests {
         {
             assert!(hello(text).is_err(), "{text}");
         }
-        let fault = hello("b\u{fc}cher.example").unwrap_err();
-        assert_eq!(fault.message, "`b\u{fc}cher.example` is not ASCII");
-        assert!(fault.help.unwrap().contains("xn--"));
+        assert_eq!(hello("B\u{fc}cher.example").as_deref(), Ok("xn--bcher-kva.example"));
+        assert!(hello("b\u{fc}cher").is_err() && hello("\u{202e}.example").is_err());
     }
 }
