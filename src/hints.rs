@@ -65,6 +65,9 @@ pub fn for_trouble(trouble: &Trouble, server: &str) -> Option<String> {
         {
             "Many providers block port 25: use a smarthost on port 587 (submission://) or 465 (submissions://).".into()
         }
+        Cause::Unreachable(_) if server.starts_with('/') => {
+            "Check that the server runs, and who may use its socket.".into()
+        }
         Cause::Unreachable(_) | Cause::TimedOut if trouble.stage == Stage::Connect => {
             "Check that the server runs, its port, and the firewall between.".into()
         }

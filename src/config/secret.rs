@@ -59,11 +59,11 @@ pub fn read(secret: &Secret) -> Result<Zeroizing<String>, SecretError> {
 }
 
 /// Prepares `sh -c LINE` to print a password: nothing on stdin, stdout for the caller, stderr as it is (so that the
-/// command can say what is wrong), no other descriptor, and an environment without `POSTHASTE_PASSWORD`.
+/// command can say what is wrong), no other descriptor, and an environment without passwords.
 pub fn command(line: &str) -> Command {
     system::close_inherited();
     let mut command = Command::new("/bin/sh");
-    command.arg("-c").arg(line).env_remove(VARIABLE);
+    command.arg("-c").arg(line).env_remove(VARIABLE).env_remove(PROXY_VARIABLE);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     command
 }
@@ -93,8 +93,9 @@ pub(super) fn check(password: &str) -> Result<(), SecretError> {
     }
 }
 
-/// The variable that holds a password, and that no child sees.
+/// The variables that hold a password, or may hold one, and that no child sees.
 pub(super) const VARIABLE: &str = "POSTHASTE_PASSWORD";
+const PROXY_VARIABLE: &str = "POSTHASTE_PROXY";
 
 fn from_file(path: &Path) -> Result<Zeroizing<String>, SecretError> {
     let name = || path.display().to_string();

@@ -6,6 +6,7 @@ use posthaste::config::{Kind, load, secret};
 use super::place::{ANY, Place, give_to_root, is_root};
 
 const WITH_PASSWORD: &str = "server = \"submissions://alice@smtp.example.org\"\npassword = \"hunter2\"\n";
+const WITH_PROXY: &str = "server = \"smtp://smtp.example.org\"\nproxy = \"socks5://alice:hunter2@proxy.example.org\"\n";
 const WITHOUT: &str = "server = \"smtp://smtp.example.org\"\n";
 
 #[test]
@@ -17,6 +18,7 @@ fn file_with_a_password_is_for_its_owner_alone() {
         (WITH_PASSWORD, 0o640, Some(("it holds a password, and its group can read it", "chmod 600"))),
         (WITH_PASSWORD, 0o644, Some(("it holds a password, and everybody can read it", "chmod 600"))),
         (WITH_PASSWORD, 0o604, Some(("it holds a password, and everybody can read it", "chmod 600"))),
+        (WITH_PROXY, 0o640, Some(("it holds a password, and its group can read it", "chmod 600"))),
         (WITHOUT, 0o644, None),
         (WITHOUT, 0o664, None),
         (WITHOUT, 0o666, Some(("everybody can write it", "chmod o-w"))),
@@ -29,6 +31,30 @@ fn file_with_a_password_is_for_its_owner_alone() {
             (Kind::Exposed, format!("this file is not used: {reason}"), format!("Run: {command} {}", path.display()))
         });
         assert_eq!(found, expected.as_ref().map(|(k, m, h)| (*k, m.clone(), h.as_str())), "{mode:o} {text}");
+    }
+}
+
+#[test]
+fn no_child_sees_a_password_in_its_environment() {
+    let command = secret::command("true");
+    let removed: Vec<_> = command.get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
+    for name in ["POSTHASTE_PASSWORD", "POSTHASTE_PROXY"] {
+        assert!(removed.iter().any(|removed| *removed == name), "{name}");
+    }
+}
+
+/// A URL with a mistake in it may hold a password all the same.
+#[test]
+fn no_error_shows_the_password_of_a_proxy() {
+    let place = Place::new();
+    for value in
+        ["socks5://al:hunter2@", "sock5://al:hunter2@a.example", "al:hunter2@a.example:1080", "http://al:hunter2@a"]
+    {
+        let text = format!("{WITHOUT}proxy = \"{value}\"\n");
+        let error = place.account(&text, &[]).unwrap_err();
+        assert!(!error.report().contains("unter2"), "{}", error.report());
+        let error = place.account(WITHOUT, &[("POSTHASTE_PROXY", value)]).unwrap_err();
+        assert!(!error.report().contains("unter2"), "{}", error.report());
     }
 }
 

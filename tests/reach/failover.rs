@@ -178,3 +178,30 @@ fn a_refused_login_is_not_tried_elsewhere() {
     assert_eq!(code, 0);
     assert!(second.contains("AUTH PLAIN AGFsaWNlAHNlY3JldA=="), "{second}");
 }
+
+/// P-137: TLS from the first octet and STARTTLS are tried in the order of the account, and clear text is no third way.
+#[test]
+fn both_kinds_of_tls_and_no_third() {
+    let implicit = Wire::open(|peer| {
+        let mut octet = [0];
+        std::io::Read::read_exact(&mut peer.stream, &mut octet)?;
+        peer.record(&octet);
+        Ok(())
+    });
+    let settings = |second: std::net::SocketAddr| {
+        let servers = format!("[\"submissions://alice@{}\", \"submission://alice@{second}\"]", implicit.address);
+        format!("server = {servers}\npassword = \"secret\"\ntls-ca-file = \"ca.pem\"\n")
+    };
+    let relay = Relay::start(guarded("alice", "secret"));
+    let program = Program::with(&settings(relay.wire.address));
+    program.file("ca.pem", &relay.pem);
+    program.sendmail(TO, MESSAGE).assert_silent_success();
+    // A ClientHello is the first thing that is said.
+    assert!(implicit.take().octets.starts_with(b"\x16"));
+    assert_eq!(relay.take().mails.len(), 1);
+    let stripped = Wire::open(|peer| peer.answer(&["220 mx", "250-mx\r\n250 AUTH PLAIN LOGIN"]));
+    let program = Program::with(&settings(stripped.address));
+    program.file("ca.pem", &relay.pem);
+    program.sendmail(TO, MESSAGE).assert_failure(75, &["does not offer STARTTLS, and TLS is required"]);
+    assert_eq!(stripped.take().octets, b"EHLO box.example.org\r\nQUIT\r\n");
+}

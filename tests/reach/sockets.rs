@@ -66,9 +66,10 @@ fn smtp_over_a_socket_and_a_socket_that_is_not_there() {
     let socket = tempfile::tempdir().unwrap();
     let path = socket.path().join("s");
     let program = Program::with(&format!("server = \"smtp://{}\"\n", path.display()));
-    program
-        .sendmail(TO, MESSAGE)
-        .assert_failure(75, &[&format!("{} cannot be reached: no such file or directory", path.display())]);
+    program.sendmail(TO, MESSAGE).assert_failure(
+        75,
+        &[&format!("{} cannot be reached: no such file or directory", path.display()), "its socket"],
+    );
     let serving = serve(UnixListener::bind(&path).unwrap(), false);
     program.sendmail(TO, MESSAGE).assert_silent_success();
     assert_eq!(serving.join().unwrap()[0], "EHLO box.example.org");
