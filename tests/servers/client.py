@@ -22,12 +22,15 @@ class Account:
     host: str = "localhost"
     password: str = PASSWORD
     user: str = USER
+    #: A Unix socket instead of host and port.
+    socket: Path | None = None
     extra: tuple[str, ...] = field(default=())
 
     def toml(self, password_file: Path) -> str:
         """The configuration."""
         user = f"{quote(self.user, safe='')}@" if self.auth else ""
-        lines = [f'server = "{self.scheme}://{user}{self.host}:{self.port}"', f'from = "{SENDER}"']
+        place = self.socket or f"{user}{self.host}:{self.port}"
+        lines = [f'server = "{self.scheme}://{place}"', f'from = "{SENDER}"']
         if self.auth:
             lines.append(f'password-file = "{password_file}"')
         if self.auth and self.auth != "auto":

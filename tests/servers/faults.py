@@ -6,7 +6,7 @@ from typing import Callable
 from client import Account, Client
 from messages import SENDER, messages
 from rig import DOMAIN, PASSWORD, Rig
-from routes import Route, deliver
+from routes import Route, deliver, plain
 
 OK, NO_USER, TEMPORARY, NO_PERMISSION = 0, 67, 75, 77
 BARE = messages()[0]
@@ -38,7 +38,7 @@ def of(rig: Rig) -> list[Fault]:
                 Fault(tls, "auto", "certificate of no known CA", _nothing_sent(replace(account, ca=None))),
                 Fault(tls, "auto", "certificate for another name", _nothing_sent(replace(account, host="127.0.0.1"))),
             ]
-    else:
+    elif "starttls" in rig.ports:
         for tls, listener, scheme in (("STARTTLS", "starttls", "submission"), ("implicit", "implicit", "submissions")):
             broken = Account(scheme, rig.ports[listener], "auto", ca=rig.dir / "tls/ca.pem")
             faults.append(Fault(tls, "auto", "handshake broken off", _nothing_sent(broken)))
@@ -48,6 +48,7 @@ def of(rig: Rig) -> list[Fault]:
     faults += [
         Fault(best.tls, best.auth, "unknown recipient among others", _unknown_recipient(best)),
         Fault(best.tls, best.auth, "unknown recipient alone", _only_unknown(best)),
+        *([Fault(best.tls, best.auth, "broken mailbox among others", _broken(best))] if rig.broken else []),
         Fault(best.tls, best.auth, "server stopped, then back", _stopped(best)),
     ]
     return faults
@@ -57,7 +58,7 @@ def _best(rig: Rig) -> Route:
     if rig.has_tls:
         account = Account("submission", rig.ports["starttls"], "plain", ca=rig.dir / "tls/ca.pem", user=rig.user)
         return Route("starttls", "STARTTLS", "plain", "ESMTPSA", account)
-    return Route("open", "none", "-", "ESMTP", Account("smtp", rig.ports["open"], tls="none"))
+    return plain(rig)
 
 
 def _refused_login(account: Account) -> Callable[[Rig, Client], None]:
@@ -110,6 +111,20 @@ def _unknown_recipient(route: Route) -> Callable[[Rig, Client], None]:
 def _only_unknown(route: Route) -> Callable[[Rig, Client], None]:
     def check(rig: Rig, client: Client) -> None:
         client.send(route.account, BARE.given, f"stranger@{DOMAIN}").expect(NO_USER)
+    return check
+
+
+def _broken(route: Route) -> Callable[[Rig, Client], None]:
+    def check(rig: Rig, client: Client) -> None:
+        """P-308: each has a verdict of its own."""
+        before = {user: rig.count(user) for user in ("bob", "carol")}
+        result = client.send(route.account, BARE.given, *(f"{user}@{DOMAIN}" for user in ("bob", rig.broken, "carol")))
+        result.expect(TEMPORARY)
+        if f"{rig.broken}@{DOMAIN}" not in result.stderr or "bob@" in result.stderr or "carol@" in result.stderr:
+            raise AssertionError(f"the words do not name {rig.broken} alone: {result.stderr!r}")
+        for user, count in before.items():
+            stored = rig.await_message(user, count)
+            BARE.check(rig.strip_trace(stored, f"{user}@{DOMAIN}", SENDER, route.protocol))
     return check
 
 

@@ -30,6 +30,12 @@ class Rig:
     packages: list[str] = []
     #: Listeners by name; `ports` has their numbers.
     listeners: tuple[str, ...] = ()
+    #: What is spoken where no login is needed, and how the server names it in its Received field (RFC 3848).
+    open_scheme, open_protocol = "smtp", "ESMTP"
+    #: A mailbox that it takes mail for and cannot deliver to, which it says after the message.
+    broken: str | None = None
+    #: A Unix socket on which it speaks the same.
+    socket: Path | None = None
     #: Whether its TLS works.
     has_tls = True
     #: The mechanisms that it offers, as `auth` names them, and the name by which it knows the one who logs in.
@@ -41,8 +47,7 @@ class Rig:
     refused_login = ""
 
     def __init__(self, cache: Path):
-        self.root = debian.unpack(cache, self.name, self.packages)
-        self.version = debian.version(self.root)
+        self.root, self.version = self.unpack(cache)
         self.dir = Path(tempfile.mkdtemp(prefix=f"posthaste-{self.name}-"))
         self.dir.chmod(0o755)
         self.mail = self.dir / "mail"
@@ -63,6 +68,11 @@ class Rig:
     def __exit__(self, *_) -> None:
         self.stop()
         shutil.rmtree(self.dir, ignore_errors=True)
+
+    def unpack(self, cache: Path) -> tuple[Path, str]:
+        """Returns where the server's files are, and its version."""
+        root = debian.unpack(cache, self.name, self.packages)
+        return root, debian.version(root)
 
     def configure(self) -> None:
         """Writes the server's configuration below `self.dir`."""

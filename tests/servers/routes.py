@@ -37,12 +37,20 @@ def of(rig: Rig) -> list[Route]:
             account = Account("smtp", rig.ports["clear"], auth, tls="none", user=rig.user)
             routes.append(Route("clear", "none", auth, "ESMTPA", account))
     if "open" in rig.ports:
-        routes.append(Route("open", "none", "-", "ESMTP", Account("smtp", rig.ports["open"], tls="none")))
+        routes.append(plain(rig))
+    if rig.socket:
+        account = Account(rig.open_scheme, 0, tls="none", socket=rig.socket)
+        routes.append(Route("open", "socket", "-", rig.open_protocol, account))
     if "poor" in rig.ports:
         # It does not list 8BITMIME; what posthaste makes of that by default is not this test's matter.
         account = Account("smtp", rig.ports["poor"], tls="none", extra=('eight-bit = "send"',))
         routes.append(Route("poor", "poor", "-", "ESMTP", account))
     return sorted(routes, key=lambda route: rig.listeners.index(route.listener))
+
+
+def plain(rig: Rig) -> Route:
+    """The route without TLS and login."""
+    return Route("open", "none", "-", rig.open_protocol, Account(rig.open_scheme, rig.ports["open"], tls="none"))
 
 
 def _one(message: Message) -> Step:
