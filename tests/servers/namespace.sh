@@ -10,8 +10,8 @@ mkdir -p "$root/usr" "$root/etc" "$root/var"
 mount -t overlay overlay -o "ro,lowerdir=$root/usr:/usr" /usr
 mount -t overlay overlay -o "ro,lowerdir=$rig/etc:$root/etc:/etc" /etc
 mount -t overlay overlay -o "ro,lowerdir=$rig/var:$root/var:/var" /var
-# These two are written to.
-mount --bind "$rig/var/spool" /var/spool
+# These are written to.
+for each in $WRITABLE; do mount --bind "$rig/$each" "/$each"; done
 mount -t tmpfs tmpfs /run
 # No `exec`: the kernel forgets to kill a process with its parent once that process changes its user.
 "$@"

@@ -36,6 +36,8 @@ class Rig:
     broken: str | None = None
     #: A Unix socket on which it speaks the same.
     socket: Path | None = None
+    #: What it writes to, below the rig's directory and the root.
+    writable: tuple[str, ...] = ("var/spool",)
     #: Whether its TLS works.
     has_tls = True
     #: The mechanisms that it offers, as `auth` names them, and the name by which it knows the one who logs in.
@@ -107,11 +109,12 @@ class Rig:
         """The mechanisms as a server's configuration lists them."""
         return " ".join(self.mechanisms).upper()
 
-    def run(self, command: list[str], text: str = "") -> None:
-        """Runs a tool of the server's package to its end."""
+    def run(self, command: list[str], text: str = "") -> str:
+        """Runs a tool of the server's package to its end; returns what it prints."""
         done = subprocess.run(self._inside(command), input=text, capture_output=True, text=True, timeout=PATIENCE)
         if done.returncode != 0:
             raise RuntimeError(f"{self.name}: {command[0]} failed: {done.stderr}")
+        return done.stdout
 
     def write(self, path: str, template: str, **values: object) -> None:
         """Fills in a template from this directory and writes it below the rig's."""
@@ -148,7 +151,7 @@ class Rig:
     def _inside(self, command: list[str]) -> list[str]:
         # The server must not outlive the test, even when the test is killed.
         return ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child",
-                "sh", str(HERE / "namespace.sh"), str(self.root), str(self.dir), *command]
+                "env", f"WRITABLE={' '.join(self.writable)}", "sh", str(HERE / "namespace.sh"), str(self.root), str(self.dir), *command]
 
     def _prepare(self) -> None:
         for path in ("etc", "var/spool", "mail", "log", "tls"):

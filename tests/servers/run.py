@@ -25,6 +25,7 @@ import sink_faults  # noqa: E402
 from aiosmtpd_rig import Aiosmtpd  # noqa: E402
 from chasquid_rig import Chasquid  # noqa: E402
 from client import Client  # noqa: E402
+from courier_rig import Courier  # noqa: E402
 from debian import Unavailable  # noqa: E402
 from dovecot_lmtp_rig import DovecotLmtp  # noqa: E402
 from dovecot_rig import Dovecot  # noqa: E402
@@ -37,7 +38,7 @@ from tally import Tally  # noqa: E402
 
 # Those that take longest first.
 TESTS = {server.name: (lambda server: lambda *about: test(server, *about))(server)
-         for server in (Sendmail, Postfix, Dovecot, Exim, Chasquid, Aiosmtpd, DovecotLmtp, OpenSmtpd)}
+         for server in (Sendmail, Postfix, Dovecot, Exim, Courier, Chasquid, Aiosmtpd, DovecotLmtp, OpenSmtpd)}
 TESTS[sink_faults.NAME] = sink_faults.run
 TESTS[scram_plus.NAME] = scram_plus.run
 # Most of the time one waits for a server to deliver.
