@@ -123,7 +123,7 @@ pub async fn check(account: &Account, witness: &mut dyn Witness) -> Result<Vec<S
                 let mut session = Session::new(settings(account, server, local, Caution::None), Purpose::Probe);
                 let means = Means {
                     connector: connector.as_ref(),
-                    secret: account.login.as_ref().map(|login| &login.secret),
+                    secret: account.login.as_ref().and_then(|login| login.secret.as_ref()),
                     source: None,
                     size: 0,
                     timeouts: &account.timeouts,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::address::Address;
-use crate::config::account::{self, Account, Mechanisms, Scheme, Server, TlsPolicy};
+use crate::config::account::{self, Account, Endpoint, Host, Mechanisms, Scheme, Server, TlsPolicy};
 use crate::envelope::Envelope;
 use crate::message::{Facts, Source};
 use crate::net::Notice;
@@ -215,7 +215,7 @@ async fn one_session(
             let mut session = Session::new(settings, Purpose::Submit(envelope, job.facts));
             let means = Means {
                 connector,
-                secret: job.account.login.as_ref().map(|login| &login.secret),
+                secret: job.account.login.as_ref().and_then(|login| login.secret.as_ref()),
                 source: Some(&mut *job.source),
                 size: job.facts.size,
                 timeouts: &job.account.timeouts,
@@ -265,8 +265,15 @@ fn nonce() -> Option<Nonce> {
 fn login(account: &Account, server: &Server) -> LoginMode {
     let Some(login) = &account.login else { return LoginMode::None };
     let mechanisms = match &login.mechanisms {
+        // A certificate that was made for it comes first, and costs nothing where the server does not take it.
+        Mechanisms::Auto if account.tls.cert.is_some() => [&[Mechanism::External], &BY_STRENGTH[..]].concat(),
         Mechanisms::Auto => BY_STRENGTH.to_vec(),
         Mechanisms::Named(names) => names.iter().filter_map(|name| Mechanism::named(name)).collect(),
+    };
+    let place = match &server.endpoint {
+        Endpoint::Tcp { host: Host::Name(name), port } => Some((name.clone(), *port)),
+        Endpoint::Tcp { host: Host::Address(address), port } => Some((address.to_string(), *port)),
+        Endpoint::Unix(_) => None,
     };
     // A password without TLS stays on this machine, or is not sent (RFC 4954 section 14).
     let clear_text = match (server.is_here(&account.reach.via), account.tls.policy_for(server)) {
@@ -274,7 +281,7 @@ fn login(account: &Account, server: &Server) -> LoginMode {
         _ => ClearText::Never,
     };
     let user = server.user.as_ref().unwrap_or(&login.user).clone();
-    LoginMode::As { user, mechanisms, clear_text, nonce: nonce() }
+    LoginMode::As { user, mechanisms, clear_text, nonce: nonce(), server: place }
 }
 
 #[cfg(test)]

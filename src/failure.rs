@@ -167,6 +167,7 @@ fn exit_of_trouble(trouble: &Trouble) -> Exit {
         Cause::NoMechanism(_)
         | Cause::ClearTextLogin
         | Cause::LoginRefused(_)
+        | Cause::TokenRefused { .. }
         | Cause::FalseServer
         | Cause::Unpreparable
         | Cause::NoPassword(_) => Exit::NoPermission,
@@ -285,6 +286,12 @@ pub fn what(trouble: &Trouble, server: &str) -> String {
             format!("no login to {server}: the connection is not protected, so the password is not sent")
         }
         Cause::Challenge(reason) => format!("login to {server} given up: {reason}"),
+        Cause::TokenRefused { reply, complaint } if complaint.is_empty() => {
+            format!("access token refused by {server}: {reply} ({doing})")
+        }
+        Cause::TokenRefused { reply, complaint } => {
+            format!("access token refused by {server}: {complaint}; {reply} ({doing})")
+        }
         Cause::LoginRefused(word) => format!("login refused by {server}: {word}"),
         Cause::FalseServer => {
             format!(

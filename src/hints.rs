@@ -47,6 +47,15 @@ pub fn for_trouble(trouble: &Trouble, server: &str) -> Option<String> {
              is the server's own proxy, auth = [\"SCRAM-SHA-256\", \"PLAIN\"] logs in without the bond."
                 .into()
         }
+        Cause::TokenRefused { complaint, .. } if complaint.contains("insufficient_scope") => {
+            "The token was made without a right that the server wants: ask for that scope when you log in to the provider."
+                .into()
+        }
+        Cause::TokenRefused { .. } => {
+            "The access token has expired, or is for another user or another purpose: password-command must print a fresh \
+             one for this user."
+                .into()
+        }
         Cause::LoginRefused(_) => CHECK_THE_PASSWORD.into(),
         Cause::FalseServer => {
             "Do not send your password elsewhere before the server's owner has explained it; a server with broken SCRAM \

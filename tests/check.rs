@@ -107,6 +107,35 @@ fn the_authority_of_a_sink_is_trusted_and_its_login_is_tried() {
     assert!(!said.contains("hunter2") && checked.stderr.is_empty());
 }
 
+/// P-218 P-219: an access token that a command prints is taken, and one that is refused is told with its cure.
+#[test]
+fn an_access_token_logs_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let token = directory.path().join("token");
+    std::fs::write(&token, "ya29.token-0815\n").unwrap();
+    std::fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let sink = sink(directory.path(), &["--user", "alice", "--password-file", token.to_str().unwrap()]);
+    let authority = directory.path().join("ca.pem");
+    let trusting = ("POSTHASTE_TLS_CA_FILE", authority.to_str().unwrap());
+    let command = format!("cat {}", token.display());
+    for mechanism in ["oauthbearer", "xoauth2"] {
+        let auth = ("POSTHASTE_AUTH", mechanism);
+        let right = [trusting, auth, ("POSTHASTE_PASSWORD_COMMAND", &command)];
+        let checked = check(directory.path(), &sink, "alice@", &right, &["--json"]);
+        assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stdout));
+        let report: serde_json::Value = serde_json::from_slice(&checked.stdout).unwrap();
+        let login = report["steps"][6]["result"].as_str().unwrap();
+        assert!(login.starts_with(&format!("{}: 235 ", mechanism.to_uppercase())), "{login}");
+
+        let wrong = [trusting, auth, ("POSTHASTE_PASSWORD", "ya29.token-4711")];
+        let checked = check(directory.path(), &sink, "alice@", &wrong, &[]);
+        let said = text(&checked.stdout);
+        assert_eq!(checked.status.code(), Some(77), "{said}");
+        assert!(said.contains("access token refused by localhost") && said.contains("invalid_token"), "{said}");
+        assert!(said.contains("must print a fresh one") && !said.contains("4711"), "{said}");
+    }
+}
+
 #[test]
 fn nothing_is_told_of_a_server_that_does_not_answer() {
     let directory = tempfile::tempdir().unwrap();

@@ -9,6 +9,8 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::thread;
 
+#[path = "tls/binding.rs"]
+mod binding;
 #[path = "tls/files.rs"]
 mod files;
 #[path = "tls/handshake.rs"]

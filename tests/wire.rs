@@ -131,6 +131,11 @@ fn configuration(dialogue: &Dialogue, port: u16, home: &Path) -> String {
         let is_missing = |item: &Item| matches!(item.step, Step::Event(Event::NoPassword(_)));
         lines.push(match dialogue.items.iter().any(is_missing) {
             true => "password-command = \"exit 1\"".to_owned(),
+            false if let Some(then) = &dialogue.setup.then_secret => {
+                let (mark, first) = (home.join("fetched"), &dialogue.setup.secret);
+                let mark = mark.display();
+                format!("password-command = \"if test -e {mark}; then echo {then}; else : > {mark}; echo {first}; fi\"")
+            }
             false => format!("password = \"{}\"", dialogue.setup.secret),
         });
     }

@@ -207,10 +207,10 @@ impl Host {
 /// Who logs in, with what.
 #[derive(Clone, Debug)]
 pub struct Login {
-    /// The user name (authentication identity).
+    /// The user name (authentication identity). Empty only with EXTERNAL alone.
     pub user: String,
-    /// Where the password comes from.
-    pub secret: Secret,
+    /// Where the password or the access token comes from. Nothing only with EXTERNAL alone.
+    pub secret: Option<Secret>,
     /// Which mechanisms may be used.
     pub mechanisms: Mechanisms,
 }

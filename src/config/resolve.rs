@@ -102,10 +102,17 @@ impl<'a> Resolver<'a> {
             Some(Auth::With(mechanisms)) => mechanisms.clone(),
             None => Mechanisms::Auto,
         };
+        self.check_mechanisms(&mechanisms)?;
         let user = self.user(rank, servers)?;
+        if mechanisms == Mechanisms::Named(vec![EXTERNAL.to_owned()]) {
+            let user = user.map(|(user, _)| user.to_owned()).unwrap_or_default();
+            return Ok(Some(Login { user, secret: None, mechanisms }));
+        }
         match (user, self.secret()?) {
             (None, None) => Ok(None),
-            (Some((user, _)), Some((secret, _))) => Ok(Some(Login { user: user.to_owned(), secret, mechanisms })),
+            (Some((user, _)), Some((secret, _))) => {
+                Ok(Some(Login { user: user.to_owned(), secret: Some(secret), mechanisms }))
+            }
             (Some((user, place)), None) => {
                 let error = self.error(format!("there is no password for the user {}", quoted(user)), place);
                 Err(error.help("Set `password-command`, `password-file` or `password`; or auth = \"none\" to send without a login."))
@@ -114,6 +121,27 @@ impl<'a> Resolver<'a> {
                 let error = self.error("there is a password, and no user for it", place);
                 Err(error.help("Name the user: server = \"submissions://USER@HOST\", or user = \"USER\"."))
             }
+        }
+    }
+
+    /// EXTERNAL is nothing without a certificate, and what is a token for one mechanism is no password for another.
+    fn check_mechanisms(&self, mechanisms: &Mechanisms) -> Result<(), ConfigError> {
+        let (Mechanisms::Named(names), Some((_, set))) = (mechanisms, self.find(|s| s.auth.as_ref())) else {
+            return Ok(());
+        };
+        if names.iter().any(|name| name == EXTERNAL) && self.find(|s| s.tls_cert.as_ref()).is_none() {
+            let error = self.error("`auth` is `EXTERNAL`, and there is no certificate to log in with", set.place);
+            return Err(error.help("Set `tls-cert` and `tls-key`."));
+        }
+        let (tokens, others): (Vec<&String>, Vec<&String>) =
+            names.iter().filter(|name| *name != EXTERNAL).partition(|name| TOKENS.contains(&name.as_str()));
+        match (tokens.first(), others.first()) {
+            (Some(token), Some(other)) => {
+                let message =
+                    format!("`auth` names {token}, which takes an access token, and {other}, which takes a password");
+                Err(self.error(message, set.place).help("Keep one kind: an account has one secret."))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -356,6 +384,10 @@ impl Config {
     }
 }
 
+/// The mechanism that takes a certificate.
+const EXTERNAL: &str = "EXTERNAL";
+/// Those that take an access token.
+const TOKENS: [&str; 2] = ["OAUTHBEARER", "XOAUTH2"];
 /// The race of all addresses of a server.
 const CONNECT: Duration = Duration::from_secs(30);
 /// Octets a second.

@@ -1,4 +1,5 @@
-//! SASL from the server's side: SCRAM-SHA-256, PLAIN, LOGIN and CRAM-MD5 (RFC 4954, RFC 7677, RFC 4616, RFC 2195).
+//! SASL from the server's side (RFC 4954): SCRAM-SHA-256 (RFC 7677), PLAIN (RFC 4616), LOGIN, CRAM-MD5 (RFC 2195), and
+//! OAUTHBEARER (RFC 7628) and XOAUTH2, for which the password is the token.
 
 use std::hint::black_box;
 
@@ -26,6 +27,8 @@ enum Step {
     ScramFirst { fresh: String },
     ScramLast(Asked),
     ScramDone { user: String },
+    Token,
+    TokenRefused,
 }
 
 /// What is said next.
@@ -45,8 +48,9 @@ pub(super) enum Turn {
 pub(super) fn speaks(mechanism: Mechanism, credential: &Credential) -> bool {
     match mechanism {
         Mechanism::Plain | Mechanism::Login | Mechanism::CramMd5 => true,
+        Mechanism::OAuthBearer | Mechanism::XOAuth2 => true,
         Mechanism::ScramSha256 => matches!(credential, Credential::Only { .. }),
-        Mechanism::ScramSha256Plus | Mechanism::ScramSha1Plus | Mechanism::ScramSha1 => false,
+        _ => false,
     }
 }
 
@@ -67,9 +71,11 @@ pub(super) fn begin(mechanism: Mechanism, initial: Option<&str>, challenge: Stri
                 Some(initial) => waiting.respond(initial_response(initial), credential),
             }
         }
-        (Mechanism::ScramSha256Plus | Mechanism::ScramSha1Plus | Mechanism::ScramSha1, _) => {
-            Turn::Malformed("this mechanism is not spoken here")
+        (Mechanism::OAuthBearer | Mechanism::XOAuth2, None) => Turn::Challenge(String::new(), waiting(Step::Token)),
+        (Mechanism::OAuthBearer | Mechanism::XOAuth2, Some(initial)) => {
+            waiting(Step::Token).respond(initial_response(initial), credential)
         }
+        _ => Turn::Malformed("this mechanism is not spoken here"),
     }
 }
 
@@ -113,6 +119,19 @@ impl Waiting {
                     Err(refusal) => refusal.into(),
                 }
             }
+            Step::Token => {
+                let Some((user, token)) = token(text) else {
+                    return Turn::Malformed("the response has no user and no bearer token");
+                };
+                match check(user, token, credential) {
+                    Turn::Wrong => Turn::Challenge(
+                        BASE64.encode(r#"{"status":"invalid_token","scope":"mail"}"#),
+                        Waiting { step: Step::TokenRefused },
+                    ),
+                    turn => turn,
+                }
+            }
+            Step::TokenRefused => Turn::Wrong,
             Step::ScramDone { user } if text.is_empty() => Turn::Welcome(user),
             Step::ScramDone { .. } => Turn::Malformed("SCRAM has an empty line at its end"),
         }
@@ -126,6 +145,14 @@ impl From<Refusal> for Turn {
             Refusal::Wrong => Turn::Wrong,
         }
     }
+}
+
+/// User and token of OAUTHBEARER (RFC 7628 section 3.1) or XOAUTH2.
+fn token(text: &str) -> Option<(&str, &str)> {
+    let (head, rest) = text.split_once('\x01')?;
+    let user = head.strip_prefix("user=").or_else(|| head.strip_prefix("n,a=")?.strip_suffix(','))?;
+    let token = rest.split('\x01').find_map(|pair| pair.strip_prefix("auth=Bearer "))?;
+    text.ends_with("\x01\x01").then_some((user, token))
 }
 
 fn check(user: &str, password: &str, credential: &Credential) -> Turn {
@@ -149,7 +176,7 @@ fn digest(response: &str, challenge: &str, credential: &Credential) -> Turn {
     }
     let Credential::Only { user: known, password } = credential else { return check(user, "", credential) };
     let password = Zeroizing::new(password.expose_secret().to_owned());
-    let client = Client { user: known, password, scram: None };
+    let client = Client { user: known, password, server: None, scram: None };
     let Ok((mut exchange, _)) = Exchange::begin(Mechanism::CramMd5, client) else { return Turn::Wrong };
     let Ok(right) = exchange.answer(&BASE64.encode(challenge)) else { return Turn::Wrong };
     let given = BASE64.encode(format!("{user} {}", digest.to_ascii_lowercase()));

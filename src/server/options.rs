@@ -46,7 +46,10 @@ impl Default for Options {
             hostname: "localhost".to_owned(),
             extensions: Extension::ALL.to_vec(),
             tls: Tls::Offered,
-            login: Login::Offered { mechanisms: BY_STRENGTH.to_vec(), credential: Credential::Any },
+            login: Login::Offered {
+                mechanisms: [&BY_STRENGTH[..], &[Mechanism::OAuthBearer, Mechanism::XOAuth2]].concat(),
+                credential: Credential::Any,
+            },
             max_size: 100 << 20,
             max_recipients: 1000,
             max_line: 4096,

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use super::action::{Closing, Event, Protection};
 use super::capabilities::Capabilities;
+use super::login::Token;
 use super::mask::{self, Secrets};
 use super::outcome::{Cause, Trouble, Verdict};
 use super::parameters::Parameters;
@@ -52,6 +53,8 @@ pub(super) struct Core {
     pub(super) refused: Vec<Mechanism>,
     /// What names the TLS connection, until a login is bound to it.
     pub(super) binding: Option<ChannelBinding>,
+    /// Where a login with an access token is.
+    pub(super) token: Token,
     /// How many nonces were used.
     pub(super) nonces: usize,
     pub(super) outgoing: Vec<u8>,
@@ -61,6 +64,8 @@ pub(super) struct Core {
     pub(super) trouble: Option<Trouble>,
     /// Octets of replies that the verdicts hold.
     kept: usize,
+    /// The access token that was used last.
+    pub(super) used_token: Option<Zeroizing<String>>,
     /// What went out masked: a server may repeat it.
     secrets: Secrets,
 }
@@ -114,6 +119,7 @@ impl Core {
             group: 0,
             refused: Vec::new(),
             binding: None,
+            token: Token::First,
             nonces: 0,
             outgoing: Vec::new(),
             retry: Caution::None,
@@ -121,6 +127,7 @@ impl Core {
             verdicts: vec![None; count],
             trouble: None,
             kept: 0,
+            used_token: None,
             secrets: Secrets::default(),
         }
     }
@@ -166,6 +173,11 @@ impl Core {
     /// The same for what is no reply.
     pub(super) fn masked_line(&self, line: &str) -> String {
         self.secrets.hide(line, mask::Line::Other)
+    }
+
+    /// The same for what a server says of a login that it refuses.
+    pub(super) fn masked_complaint(&self, words: &str) -> String {
+        self.secrets.hide(words, mask::Line::Refusal)
     }
 
     fn send_masked(&mut self, line: &str, shown: String, awaited: Awaited) {

@@ -6,7 +6,7 @@ use super::action::{Closing, Event, Protection};
 use super::core::{Awaited, Core};
 use super::outcome::{Cause, Trouble};
 use super::reply::{Class, Reply};
-use super::sasl::{BY_STRENGTH, Bond, Client, Exchange, Gs2, Mechanism, Scram, Shelter, Stop, Unpreparable};
+use super::sasl::{BY_STRENGTH, Bond, Client, Exchange, Gs2, Mechanism, Scram, Shelter, Stop, Unpreparable, Wants};
 use super::session::State;
 use super::settings::{ClearText, LoginMode, Purpose};
 use super::stage::Stage;
@@ -21,19 +21,38 @@ const RESPONSE_LIMIT: usize = 12_288;
 /// So many names of mechanisms are quoted when none of them will do.
 const QUOTED: usize = 12;
 
+/// Where a login with an access token is. Tokens last an hour or so, and whoever fetches one may have an old one.
+#[derive(Clone, Debug)]
+pub(super) enum Token {
+    /// None was refused.
+    First,
+    /// This one was, with this trouble; a fresh one may be tried, once.
+    Refused(Zeroizing<String>, Trouble),
+    /// The fresh one is tried.
+    Second,
+}
+
 /// After the last EHLO: logs in if the account does, and goes on if not.
 pub(super) fn enter(core: &mut Core) -> State {
     if core.settings.login == LoginMode::None {
         return logged_in(core);
     }
     if let Some(mechanism) = next(core) {
-        return State::Password(mechanism);
+        return ask(mechanism, core);
     }
     let cause = match listed(core).any(|mechanism| has_what_it_needs(mechanism, core)) {
         true => Cause::ClearTextLogin,
         false => Cause::NoMechanism(core.capabilities.auth.iter().take(QUOTED).cloned().collect()),
     };
     core.give_up(Trouble { stage: Stage::Auth, cause })
+}
+
+/// Fetches what the mechanism wants.
+fn ask(mechanism: Mechanism, core: &mut Core) -> State {
+    match mechanism.wants() {
+        Wants::Certificate => begin(mechanism, Zeroizing::default(), core),
+        Wants::Password | Wants::Token => State::Password(mechanism),
+    }
 }
 
 /// The mechanism to try next: the first that both sides want and that may be used on this connection.
@@ -61,6 +80,7 @@ fn is_sheltered(mechanism: Mechanism, core: &Core) -> bool {
     match mechanism.shelter() {
         Shelter::None => true,
         Shelter::Secrecy => core.protection == Protection::Verified || allowed,
+        Shelter::VerifiedTls => core.protection == Protection::Verified,
     }
 }
 
@@ -75,9 +95,19 @@ fn has_what_it_needs(mechanism: Mechanism, core: &Core) -> bool {
 
 /// The password is there: AUTH, with an initial response where there is one and it fits in the line.
 pub(super) fn begin(mechanism: Mechanism, password: Zeroizing<String>, core: &mut Core) -> State {
-    let LoginMode::As { user, .. } = &core.settings.login else { return logged_in(core) };
-    let user = user.clone();
-    let client = Client { user: &user, password: password.clone(), scram: scram(mechanism, core) };
+    if let Token::Refused(refused, trouble) = &core.token {
+        if *refused == password {
+            let trouble = trouble.clone();
+            return core.give_up(trouble);
+        }
+        core.token = Token::Second;
+    }
+    let scram = scram(mechanism, core);
+    let LoginMode::As { user, mechanisms, server, .. } = &core.settings.login else { return logged_in(core) };
+    // The name for the password is no one to act for.
+    let user = if mechanism == Mechanism::External && mechanisms.len() > 1 { "" } else { user.as_str() };
+    let server = server.as_ref().map(|(host, port)| (host.as_str(), *port));
+    let client = Client { user, password: password.clone(), server, scram };
     let (exchange, initial) = match Exchange::begin(mechanism, client) {
         Ok(begun) => begun,
         // Nothing was said yet, so the next one does no harm.
@@ -85,16 +115,35 @@ pub(super) fn begin(mechanism: Mechanism, password: Zeroizing<String>, core: &mu
             core.refused.push(mechanism);
             return match next(core) {
                 Some(another) => begin(another, password, core),
+                None if mechanism.wants() == Wants::Token => core.give_up(no_token()),
                 None => core.give_up(Trouble { stage: Stage::Auth, cause: Cause::Unpreparable }),
             };
         }
     };
+    if mechanism.wants() == Wants::Token {
+        core.used_token = Some(password);
+    }
     send(exchange, initial, core)
+}
+
+/// The password cannot be had.
+pub(super) fn no_password(reason: String, core: &mut Core) -> State {
+    let trouble = match std::mem::replace(&mut core.token, Token::First) {
+        Token::Refused(_, trouble) => trouble,
+        Token::First | Token::Second => Trouble { stage: Stage::Auth, cause: Cause::NoPassword(reason) },
+    };
+    core.give_up(trouble)
+}
+
+fn no_token() -> Trouble {
+    let reason = "what should be an access token is none: it has blanks or other characters that no token has";
+    Trouble { stage: Stage::Auth, cause: Cause::NoPassword(reason.to_owned()) }
 }
 
 fn send(mut exchange: Exchange, initial: Option<Zeroizing<String>>, core: &mut Core) -> State {
     let command = format!("AUTH {}", exchange.mechanism().name());
     match initial {
+        Some(initial) if initial.is_empty() => core.send(&format!("{command} ="), Awaited::Auth),
         Some(initial) if command.len() + 1 + initial.len() + 2 <= LINE_LIMIT => {
             core.send_secret(&format!("{command} "), initial, Awaited::Auth);
         }
@@ -139,10 +188,27 @@ pub(super) fn on_reply(exchange: Exchange, reply: Reply, core: &mut Core) -> Sta
             let tried = exchange.mechanism();
             strike_out(tried, &reply, core);
             match next(core).filter(|_| core.refused.contains(&tried)) {
-                Some(mechanism) => State::Password(mechanism),
+                Some(mechanism) => ask(mechanism, core),
+                None if tried.wants() == Wants::Token && reply.class() == Class::Permanent => {
+                    token_refused(&exchange, reply, core)
+                }
                 None => core.give_up(Trouble { stage: Stage::Auth, cause: Cause::Replied(reply) }),
             }
         }
+    }
+}
+
+/// A fresh token is fetched once (RFC 7628 section 3.2.2); where there is none, the refusal stands.
+fn token_refused(exchange: &Exchange, reply: Reply, core: &mut Core) -> State {
+    let complaint = exchange.complaint().map(|words| core.masked_complaint(words)).unwrap_or_default();
+    let trouble = Trouble { stage: Stage::Auth, cause: Cause::TokenRefused { reply, complaint } };
+    let token = core.used_token.take().filter(|_| matches!(core.token, Token::First));
+    match token {
+        Some(token) => {
+            core.token = Token::Refused(token, trouble);
+            State::Password(exchange.mechanism())
+        }
+        None => core.give_up(trouble),
     }
 }
 
@@ -189,6 +255,8 @@ fn stopped(stop: Stop, core: &mut Core) -> State {
 fn strike_out(tried: Mechanism, reply: &Reply, core: &mut Core) {
     let says_password = reply.lines().iter().any(|line| line.to_ascii_lowercase().contains("password"));
     match reply.code() {
+        // It has no password that could be locked.
+        500..=599 if tried == Mechanism::External => core.refused.push(tried),
         501 | 504 => core.refused.push(tried),
         // Gmail says 534 5.7.9 for "application-specific password required": that is about the password.
         534 if !says_password => core.refused.push(tried),

@@ -59,6 +59,13 @@ pub enum Cause {
     Challenge(&'static str),
     /// The mechanism's own error: the server's word for it (`e=` of SCRAM).
     LoginRefused(String),
+    /// The server refuses the access token: its reply, and what it said of the token before, in words for a person.
+    TokenRefused {
+        /// The reply.
+        reply: Reply,
+        /// Empty where it said nothing.
+        complaint: String,
+    },
     /// The server says yes to a login in which it must prove that it knows the password, and has not.
     FalseServer,
     /// No mechanism that may be used can carry this user name or password: SASLprep forbids one of their characters.
@@ -100,6 +107,7 @@ impl Trouble {
     pub fn reply(&self) -> Option<&Reply> {
         match &self.cause {
             Cause::Replied(reply) | Cause::Unsolicited(reply) | Cause::TooEarly(reply) => Some(reply),
+            Cause::TokenRefused { reply, .. } => Some(reply),
             _ => None,
         }
     }

@@ -147,7 +147,7 @@ impl Session {
     /// The password cannot be had.
     pub fn no_password(&mut self, reason: String) {
         self.step(|state, core| match state {
-            State::Password(_) => core.give_up(Trouble { stage: Stage::Auth, cause: Cause::NoPassword(reason) }),
+            State::Password(_) => login::no_password(reason, core),
             other => other,
         });
     }

@@ -54,7 +54,7 @@ pub enum LoginMode {
     None,
     /// This user does.
     As {
-        /// The user name.
+        /// The user name. With EXTERNAL alone it is whom the client acts for, and may be empty.
         user: String,
         /// Mechanisms that may be used, in this order.
         mechanisms: Vec<Mechanism>,
@@ -62,6 +62,8 @@ pub enum LoginMode {
         clear_text: ClearText,
         /// For SCRAM, which is not used without. It must be made of random octets for this session.
         nonce: Option<Nonce>,
+        /// Host and port of the server, as the account names them, for OAUTHBEARER.
+        server: Option<(String, u16)>,
     },
 }
 

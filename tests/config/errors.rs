@@ -146,6 +146,30 @@ none of the accounts is the default: `home`, `work`
     ),
 ];
 
+/// Mistakes in a login without a password, and their cures.
+#[test]
+fn login_by_token_or_certificate_must_make_sense() {
+    let place = Place::new();
+    for (text, message, hint) in [
+        ("auth = \"external\"", "`auth` is `EXTERNAL`, and there is no certificate to log in with", "tls-cert"),
+        (
+            "auth = [\"xoauth2\", \"plain\"]\nuser = \"a\"\npassword = \"b\"",
+            "`auth` names XOAUTH2, which takes an access token, and PLAIN, which takes a password",
+            "one kind",
+        ),
+        ("auth = \"xoauth2\"\nuser = \"a\"", "there is no password for the user `a`", "password-command"),
+    ] {
+        let error = place.account(&format!("server = \"smtp://a.example\"\n{text}\n"), &[]).unwrap_err();
+        assert_eq!(error.message(), message);
+        assert!(error.hint().unwrap().contains(hint), "{:?}", error.hint());
+    }
+    let certificate = "server = \"smtp://a.example\"\nauth = \"external\"\ntls-cert = \"c\"\ntls-key = \"k\"\n";
+    let login = place.account(certificate, &[]).unwrap().login.unwrap();
+    assert!(login.user.is_empty() && login.secret.is_none());
+    let named = place.account(&format!("user = \"a\"\n{certificate}"), &[]).unwrap().login.unwrap();
+    assert!(named.user == "a" && named.secret.is_none());
+}
+
 #[test]
 fn report_shows_the_place_the_line_and_the_cure() {
     let place = Place::new();

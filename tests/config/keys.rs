@@ -33,21 +33,21 @@ const TABLE: [Row; 35] = [
         a.login.as_ref().is_some_and(|login| login.user == "alice@example.org")
     }),
     ("password", "\"two words\"", "two words", "user = \"alice\"", |a| {
-        secret::read(&a.login.as_ref().unwrap().secret).unwrap().as_str() == "two words"
+        secret::read(a.login.as_ref().unwrap().secret.as_ref().unwrap()).unwrap().as_str() == "two words"
     }),
     (
         "password-file",
         "\"/run/password\"",
         "/run/password",
         "user = \"alice\"",
-        |a| matches!(&a.login.as_ref().unwrap().secret, Secret::File(path) if path.as_os_str() == "/run/password"),
+        |a| matches!(a.login.as_ref().unwrap().secret.as_ref().unwrap(), Secret::File(path) if path.as_os_str() == "/run/password"),
     ),
     (
         "password-command",
         "\"pass show x\"",
         "pass show x",
         "user = \"alice\"",
-        |a| matches!(&a.login.as_ref().unwrap().secret, Secret::Command(line) if line == "pass show x"),
+        |a| matches!(a.login.as_ref().unwrap().secret.as_ref().unwrap(), Secret::Command(line) if line == "pass show x"),
     ),
     ("auth", "[\"login\", \"PLAIN\"]", "login PLAIN", "user = \"alice\"\npassword-command = \"true\"", |a| {
         a.login.as_ref().unwrap().mechanisms == Mechanisms::Named(vec!["LOGIN".to_owned(), "PLAIN".to_owned()])
@@ -214,7 +214,7 @@ fn password_of_the_environment_replaces_any_of_the_file() {
     let place = Place::new();
     let text = "server = \"submissions://alice@smtp.example.org\"\npassword-command = \"false\"\n";
     let account = place.account(text, &[("POSTHASTE_PASSWORD", "hunter2")]).unwrap();
-    assert_eq!(secret::read(&account.login.unwrap().secret).unwrap().as_str(), "hunter2");
+    assert_eq!(secret::read(&account.login.unwrap().secret.unwrap()).unwrap().as_str(), "hunter2");
 }
 
 #[test]

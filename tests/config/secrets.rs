@@ -119,7 +119,7 @@ fn credential_of_systemd_is_found_by_its_name() {
     let text = "server = \"submissions://alice@smtp.example.org\"\npassword-file = \"smtp\"\n";
     let variables = [("CREDENTIALS_DIRECTORY", directory.to_str().unwrap())];
     let login = place.account(text, &variables).unwrap().login.unwrap();
-    assert!(matches!(&login.secret, Secret::File(path) if *path == directory.join("smtp")), "{login:?}");
+    assert!(matches!(&login.secret, Some(Secret::File(path)) if *path == directory.join("smtp")), "{login:?}");
 }
 
 /// Every place of a file with a password gets every kind of damage; whatever the error then is, it does not show it.

@@ -21,7 +21,7 @@ use posthaste::message::{More, Source as _};
 use posthaste::smtp::capabilities::Capabilities;
 use posthaste::smtp::framing::{Dots, Framer};
 use posthaste::smtp::reply::{Reader, Reply};
-use posthaste::smtp::sasl::{BY_STRENGTH, Nonce};
+use posthaste::smtp::sasl::{BY_STRENGTH, Mechanism, Nonce};
 use posthaste::smtp::session::{Caution, ClearText, EightBit, LoginMode, Partial, Protocol, Settings, TlsMode};
 use rustix::fs::{MemfdFlags, memfd_create};
 
@@ -187,10 +187,11 @@ fn settings() -> Settings {
 fn login() -> LoginMode {
     LoginMode::As {
         user: world::USER.to_owned(),
-        mechanisms: BY_STRENGTH.to_vec(),
+        mechanisms: [&[Mechanism::External, Mechanism::OAuthBearer, Mechanism::XOAuth2], &BY_STRENGTH[..]].concat(),
         clear_text: ClearText::Never,
         // That of the dialogues, which the seeds were taken from.
         nonce: Nonce::parse("rOprNGfwEbeRWgbNEkqO"),
+        server: Some(("mx.example.net".to_owned(), 587)),
     }
 }
 

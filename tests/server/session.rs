@@ -26,7 +26,7 @@ fn ehlo_lists_what_is_offered_and_helo_nothing() {
         say("EHLO me\r\n").replies,
         "220 localhost ESMTP posthaste\r\n250-localhost\r\n250-PIPELINING\r\n250-SIZE 104857600\r\n250-8BITMIME\r\n\
          250-DSN\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n250-HELP\r\n250-STARTTLS\r\n\
-         250 AUTH PLAIN LOGIN CRAM-MD5\r\n"
+         250 AUTH PLAIN LOGIN CRAM-MD5 OAUTHBEARER XOAUTH2\r\n"
     );
     assert_eq!(say("HELO me\r\n").replies, "220 localhost ESMTP posthaste\r\n250 localhost\r\n");
     let pipe = Options {
@@ -262,7 +262,7 @@ fn cram_md5_answers_its_own_challenge_and_no_other() {
         peer.feed(if answers.is_empty() { b"EHLO me\r\nAUTH CRAM-MD5\r\n" } else { b"AUTH CRAM-MD5\r\n" });
         let challenge = peer.heard.last().strip_prefix("334 ").unwrap().to_owned();
         let password = if expected == "235" { "1234" } else { "12345" };
-        let client = Client { user: "test", password: password.to_owned().into(), scram: None };
+        let client = Client { user: "test", password: password.to_owned().into(), server: None, scram: None };
         let (mut exchange, _) = Exchange::begin(Mechanism::CramMd5, client).unwrap();
         let answer = exchange.answer(&challenge).unwrap().to_string();
         peer.feed(format!("{answer}\r\n").as_bytes());

@@ -47,6 +47,7 @@ pub fn play(dialogue: &Dialogue, cut: Cut) -> Result<(), Wrong> {
         connection: 0,
         // SYN.
         flights: 1,
+        fetched: 0,
         fresh: true,
     };
     player.run()?;
@@ -98,6 +99,8 @@ struct Player<'a> {
     /// The number of the connection, from 0.
     connection: usize,
     flights: usize,
+    /// How often a password was given.
+    fetched: usize,
     /// Nothing was awaited yet since the connection or TLS began.
     fresh: bool,
 }
@@ -206,7 +209,10 @@ impl Player<'_> {
         } else if self.dialogue.setup.settings.login == LoginMode::None {
             return Err(self.wrong("the client wants a password, and nobody logs in"));
         } else {
-            self.session.password(Zeroizing::new(self.dialogue.setup.secret.clone()));
+            let setup = &self.dialogue.setup;
+            let secret = setup.then_secret.as_ref().filter(|_| self.fetched > 0).unwrap_or(&setup.secret);
+            self.session.password(Zeroizing::new(secret.clone()));
+            self.fetched += 1;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! ! login alice/secret PLAIN LOGIN clear-text     mechanisms (all, if none is named), and whether without TLS
 //! ! nonce rOprNGfwEbeRWgbNEkqO                    of SCRAM; this is the usual one
 //! ! binding exporter | end-point                  what names the TLS connection, 32 octets of zero; nothing, if none is named
+//! ! then-secret fresh                              what is fetched the second time
 //! ! from alice@example.org                        <> is the null reverse-path
 //! ! to bob@example.net, carol@example.net
 //! ! recipients 250                                r1@example.net to r250@example.net
@@ -37,6 +38,8 @@ use posthaste::smtp::session::{
 pub struct Setup {
     pub settings: Settings,
     pub secret: String,
+    /// What is fetched the second time, where that is another.
+    pub then_secret: Option<String>,
     pub nonce: Nonce,
     pub binding: Option<ChannelBinding>,
     pub from: String,
@@ -90,6 +93,7 @@ impl Default for Setup {
                 caution: Caution::None,
             },
             secret: String::new(),
+            then_secret: None,
             nonce: Nonce::parse("rOprNGfwEbeRWgbNEkqO").unwrap(),
             binding: None,
             from: "alice@example.org".to_owned(),
@@ -117,6 +121,7 @@ impl Setup {
                 self.settings.tls = modes[word(&["none", "required", "opportunistic", "implicit"])?];
             }
             "login" => self.login(value)?,
+            "then-secret" => self.then_secret = Some(value.to_owned()),
             "nonce" => self.nonce = Nonce::parse(value).ok_or("`! nonce` stands before `! login`")?,
             "binding" => {
                 let all = [ChannelBinding::Exporter([0; 32]), ChannelBinding::ServerEndPoint(vec![0; 32])];
@@ -191,8 +196,13 @@ impl Setup {
             mechanisms = BY_STRENGTH.to_vec();
         }
         self.secret = secret.to_owned();
-        self.settings.login =
-            LoginMode::As { user: user.to_owned(), mechanisms, clear_text, nonce: Some(self.nonce.clone()) };
+        self.settings.login = LoginMode::As {
+            user: user.to_owned(),
+            mechanisms,
+            clear_text,
+            nonce: Some(self.nonce.clone()),
+            server: Some(("mx.example.net".to_owned(), 587)),
+        };
         Ok(())
     }
 

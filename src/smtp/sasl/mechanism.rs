@@ -5,6 +5,12 @@ use super::crypto::Hash;
 /// A mechanism that we speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mechanism {
+    /// RFC 4422 appendix A: the client's certificate says who it is.
+    External,
+    /// RFC 7628.
+    OAuthBearer,
+    /// The same before it was a standard.
+    XOAuth2,
     /// RFC 7677, bound to the TLS connection.
     ScramSha256Plus,
     /// RFC 7677.
@@ -21,7 +27,21 @@ pub enum Mechanism {
     CramMd5,
 }
 
-/// In the order in which they are chosen when TLS is verified. SCRAM gives the server nothing that it could use
+/// All of them, in the order of preference.
+const ALL: [Mechanism; 10] = [
+    Mechanism::External,
+    Mechanism::OAuthBearer,
+    Mechanism::XOAuth2,
+    Mechanism::ScramSha256Plus,
+    Mechanism::ScramSha256,
+    Mechanism::ScramSha1Plus,
+    Mechanism::ScramSha1,
+    Mechanism::Plain,
+    Mechanism::Login,
+    Mechanism::CramMd5,
+];
+
+/// Those for a password, in the order in which they are chosen when TLS is verified. SCRAM gives the server nothing that it could use
 /// elsewhere; PLAIN and LOGIN reveal the password to the server only, which knows it, while CRAM-MD5 asks the server to
 /// store it in the clear.
 pub const BY_STRENGTH: [Mechanism; 7] = [
@@ -42,6 +62,19 @@ pub enum Shelter {
     /// Verified TLS, or the word of the account that the password may go in clear text: whoever reads along has the
     /// password, or enough to guess it.
     Secrecy,
+    /// Verified TLS, whatever the account says (RFC 7628 section 4; EXTERNAL is nothing without).
+    VerifiedTls,
+}
+
+/// What a mechanism wants from the account besides the user name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wants {
+    /// A password.
+    Password,
+    /// An access token.
+    Token,
+    /// Nothing that could be sent: a certificate that TLS has shown.
+    Certificate,
 }
 
 /// Whether a mechanism is bound to the TLS connection.
@@ -57,6 +90,9 @@ impl Mechanism {
     /// The IANA name.
     pub fn name(self) -> &'static str {
         match self {
+            Mechanism::External => "EXTERNAL",
+            Mechanism::OAuthBearer => "OAUTHBEARER",
+            Mechanism::XOAuth2 => "XOAUTH2",
             Mechanism::ScramSha256Plus => "SCRAM-SHA-256-PLUS",
             Mechanism::ScramSha256 => "SCRAM-SHA-256",
             Mechanism::ScramSha1Plus => "SCRAM-SHA-1-PLUS",
@@ -69,14 +105,24 @@ impl Mechanism {
 
     /// The mechanism of that name, in any case.
     pub fn named(name: &str) -> Option<Self> {
-        BY_STRENGTH.into_iter().find(|mechanism| mechanism.name().eq_ignore_ascii_case(name))
+        ALL.into_iter().find(|mechanism| mechanism.name().eq_ignore_ascii_case(name))
     }
 
     /// What must be around it.
     pub fn shelter(self) -> Shelter {
-        match self.scram() {
-            Some(_) => Shelter::None,
-            None => Shelter::Secrecy,
+        match (self.wants(), self.scram()) {
+            (Wants::Token | Wants::Certificate, _) => Shelter::VerifiedTls,
+            (Wants::Password, Some(_)) => Shelter::None,
+            (Wants::Password, None) => Shelter::Secrecy,
+        }
+    }
+
+    /// What it wants from the account.
+    pub fn wants(self) -> Wants {
+        match self {
+            Mechanism::External => Wants::Certificate,
+            Mechanism::OAuthBearer | Mechanism::XOAuth2 => Wants::Token,
+            _ => Wants::Password,
         }
     }
 
@@ -87,7 +133,7 @@ impl Mechanism {
             Mechanism::ScramSha256 => Some((Hash::Sha256, Bond::Free)),
             Mechanism::ScramSha1Plus => Some((Hash::Sha1, Bond::Bound)),
             Mechanism::ScramSha1 => Some((Hash::Sha1, Bond::Free)),
-            Mechanism::Plain | Mechanism::Login | Mechanism::CramMd5 => None,
+            _ => None,
         }
     }
 }
@@ -112,7 +158,24 @@ mod tests {
         for mechanism in BY_STRENGTH {
             let scram = mechanism.name().starts_with("SCRAM-");
             assert_eq!(mechanism.shelter() == Shelter::None, scram, "{mechanism:?}");
+        }
+    }
+
+    /// P-196 P-218
+    #[test]
+    fn tokens_go_under_verified_tls_only() {
+        for mechanism in [Mechanism::External, Mechanism::OAuthBearer, Mechanism::XOAuth2] {
+            assert_eq!(mechanism.shelter(), Shelter::VerifiedTls);
+            assert!(!BY_STRENGTH.contains(&mechanism));
+        }
+    }
+
+    /// P-175
+    #[test]
+    fn names_are_compared_without_regard_to_case() {
+        for mechanism in ALL {
             assert_eq!(Mechanism::named(&mechanism.name().to_lowercase()), Some(mechanism));
+            assert!(mechanism.name().len() <= 20);
         }
     }
 

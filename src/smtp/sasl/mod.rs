@@ -4,6 +4,7 @@ mod binding;
 mod cram_md5;
 mod crypto;
 mod mechanism;
+mod oauth;
 mod prepare;
 pub mod scram;
 
@@ -14,7 +15,7 @@ use zeroize::Zeroizing;
 pub use binding::{ChannelBinding, Gs2};
 pub use crypto::Hash;
 pub(crate) use crypto::xor;
-pub use mechanism::{BY_STRENGTH, Bond, Mechanism, Shelter};
+pub use mechanism::{BY_STRENGTH, Bond, Mechanism, Shelter, Wants};
 pub use prepare::Unpreparable;
 pub(crate) use prepare::prepare;
 pub use scram::Nonce;
@@ -22,12 +23,14 @@ pub use scram::Nonce;
 use super::reply::printable;
 use prepare::prepare_or_keep;
 
-/// Who logs in with a password.
+/// Who logs in, with what.
 pub struct Client<'a> {
-    /// The user name.
+    /// The user name; for EXTERNAL whom the client acts for, or nobody else where it is empty.
     pub user: &'a str,
-    /// The password.
+    /// The password, or the access token.
     pub password: Zeroizing<String>,
+    /// Host and port of the server, as the account names them, for OAUTHBEARER.
+    pub server: Option<(&'a str, u16)>,
     /// What SCRAM needs.
     pub scram: Option<Scram>,
 }
@@ -46,6 +49,7 @@ pub struct Exchange {
     step: Step,
     rounds: u32,
     warning: Option<&'static str>,
+    complaint: Option<String>,
 }
 
 /// What is sent next.
@@ -62,6 +66,8 @@ enum Step {
     Prove(scram::First),
     /// SCRAM: an empty line, when the server's proof is right.
     Check(scram::Final),
+    /// OAuth: the line that acknowledges what is wrong with the token.
+    Acknowledge(&'static [u8]),
     /// Nothing more: the verdict must come.
     Done,
 }
@@ -101,7 +107,7 @@ impl Exchange {
     /// [`Unpreparable`] when the mechanism cannot carry this user name or password, or something that it needs is not
     /// there.
     pub fn begin(mechanism: Mechanism, client: Client<'_>) -> Result<(Self, Option<Zeroizing<String>>), Unpreparable> {
-        let Client { user, password, scram } = client;
+        let Client { user, password, server, scram } = client;
         let (step, initial) = match mechanism {
             Mechanism::ScramSha256Plus | Mechanism::ScramSha256 | Mechanism::ScramSha1Plus | Mechanism::ScramSha1 => {
                 let (Some((hash, _)), Some(Scram { nonce, gs2 })) = (mechanism.scram(), scram) else {
@@ -110,11 +116,21 @@ impl Exchange {
                 let (first, message) = scram::First::new(hash, gs2, user, &password, nonce)?;
                 (Step::Prove(first), Some(encode(message.as_bytes())))
             }
+            Mechanism::External => (Step::Done, Some(encode(user.as_bytes()))),
+            // One octet by RFC 7628 section 3.2.3; Google wants an empty line.
+            Mechanism::OAuthBearer => {
+                let message = oauth::bearer(user, &password, server)?;
+                (Step::Acknowledge(b"\x01"), Some(encode(message.as_bytes())))
+            }
+            Mechanism::XOAuth2 => {
+                let message = oauth::xoauth2(user, &password)?;
+                (Step::Acknowledge(b""), Some(encode(message.as_bytes())))
+            }
             Mechanism::Plain => (Step::Done, Some(plain(user, &password))),
             Mechanism::Login => (Step::User { user: user.to_owned(), password }, None),
             Mechanism::CramMd5 => (Step::Answer { user: user.to_owned(), password }, None),
         };
-        Ok((Exchange { mechanism, step, rounds: 0, warning: None }, initial))
+        Ok((Exchange { mechanism, step, rounds: 0, warning: None, complaint: None }, initial))
     }
 
     /// The mechanism.
@@ -125,6 +141,11 @@ impl Exchange {
     /// What a person should know about the exchange; told once.
     pub fn warning(&mut self) -> Option<&'static str> {
         self.warning.take()
+    }
+
+    /// What the server has said of the access token, in words for a person.
+    pub fn complaint(&self) -> Option<&str> {
+        self.complaint.as_deref()
     }
 
     /// The initial response did not fit in the AUTH line; the server will ask for it.
@@ -143,7 +164,8 @@ impl Exchange {
             return Err(Unanswerable("it gives challenges without end").into());
         }
         match std::mem::replace(&mut self.step, Step::Done) {
-            Step::Deferred(initial, next) if challenge.is_empty() => {
+            // Servers of XOAUTH2 have been seen to say something there.
+            Step::Deferred(initial, next) if challenge.is_empty() || self.mechanism == Mechanism::XOAuth2 => {
                 self.step = *next;
                 Ok(initial)
             }
@@ -166,6 +188,10 @@ impl Exchange {
             Step::Check(last) => {
                 last.check(&decode(challenge)?)?;
                 Ok(Zeroizing::default())
+            }
+            Step::Acknowledge(octets) => {
+                self.complaint = Some(oauth::complaint(&decode(challenge)?));
+                Ok(encode(octets))
             }
             Step::Done => Err(Unanswerable("it gives a challenge after the last response").into()),
         }
@@ -216,7 +242,11 @@ mod tests {
     fn begin(mechanism: Mechanism) -> (Exchange, Option<Zeroizing<String>>) {
         let (user, password) =
             if mechanism == Mechanism::CramMd5 { ("tim", "tanstaaftanstaaf") } else { ("test", "1234") };
-        Exchange::begin(mechanism, Client { user, password: Zeroizing::new(password.to_owned()), scram: None }).unwrap()
+        Exchange::begin(
+            mechanism,
+            Client { user, password: Zeroizing::new(password.to_owned()), server: None, scram: None },
+        )
+        .unwrap()
     }
 
     /// P-201

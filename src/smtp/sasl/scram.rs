@@ -171,7 +171,7 @@ fn is_nonce(text: &str) -> bool {
 }
 
 /// A user name (RFC 5802 section 5.1).
-fn escape(user: &str) -> Zeroizing<String> {
+pub(super) fn escape(user: &str) -> Zeroizing<String> {
     Zeroizing::new(user.replace('=', "=3D").replace(',', "=2C"))
 }
 
