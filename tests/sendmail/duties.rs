@@ -64,3 +64,25 @@ fn the_size_that_is_declared_is_the_size_that_is_sent() {
         }
     }
 }
+
+/// P-083: a text with the colours of a terminal in it arrives as it is, and no control character is on the wire.
+#[test]
+fn control_characters_in_a_text_are_encoded() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    let short = "a\tb \u{1b}[31mred\u{1b}[0m\u{7}\n\u{c}\u{7f}\n".to_owned();
+    let long = "a line of text\n".repeat(100_000) + &short;
+    for text in [short, long] {
+        let path = program.file("text", &text);
+        let args = ["send", "--to", "bob@x.test", "--body-file", path.to_str().unwrap()];
+        run(&mut program.posthaste(&args), b"").assert_silent_success();
+        let octets = relay.take().wire.octets;
+        let is_one = |octet: &u8| octet.is_ascii_control() && !matches!(octet, b'\t' | b'\r' | b'\n');
+        assert!(!octets.iter().any(is_one));
+        let begin = memchr::memmem::find(&octets, b"DATA\r\n").unwrap() + 6;
+        let message = String::from_utf8(octets[begin..].to_vec()).unwrap().replace("\r\n..", "\r\n.");
+        let end = message.rfind("\r\n.\r\n").unwrap();
+        let parsed = mail_parser::MessageParser::default().parse(&message[..end]).unwrap();
+        assert_eq!(parsed.body_text(0).unwrap().replace("\r\n", "\n").trim_end(), text.trim_end());
+    }
+}

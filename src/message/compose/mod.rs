@@ -60,6 +60,7 @@ pub enum Text {
 pub struct LongText {
     body: Body,
     facts: Facts,
+    controls: part::Controls,
 }
 
 /// Why a text cannot be read.
@@ -85,8 +86,10 @@ impl Text {
             return String::from_utf8(octets).map(Text::Short).map_err(|_| TextError::NotUtf8);
         }
         match part::read(&mut octets.chain(input))? {
-            (_, _, Charset::Unknown) => Err(TextError::NotUtf8),
-            (body, facts, Charset::Ascii | Charset::Utf8) => Ok(Text::Long(LongText { body, facts })),
+            (_, _, Charset::Unknown, _) => Err(TextError::NotUtf8),
+            (body, facts, Charset::Ascii | Charset::Utf8, controls) => {
+                Ok(Text::Long(LongText { body, facts, controls }))
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::message::base64;
 use crate::message::body::Body;
 use crate::message::charset::{Charset, Utf8};
 use crate::message::incoming::BLOCK;
+use crate::message::quoted_printable::Encoder;
 use crate::message::spool::Spool;
 use crate::message::tally::{Content, Tally};
 use crate::message::{Facts, More};
@@ -19,10 +20,20 @@ use std::path::Path;
 pub(super) enum Part {
     /// Text that we have.
     Text { content_type: &'static str, text: String },
+    /// The same, quoted-printable already.
+    Quoted { content_type: &'static str, text: String },
     /// A file.
     File { headers: MimePart<'static>, content: Octets },
     /// Parts in an order.
     Several { content_type: &'static str, parts: Vec<Part> },
+}
+
+/// Whether text has control characters besides TAB and line ends. Servers may take them away, or refuse the message
+/// (RFC 5321 section 4.1.1.4), so that they are sent encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Controls {
+    None,
+    Some,
 }
 
 /// The octets of a file.
@@ -42,11 +53,15 @@ impl Part {
             Text::Short(text) => {
                 // A bare CR would stand in the text as it is.
                 let text = text.replace("\r\n", "\n").replace('\r', "\n").replace('\0', "");
-                Part::Text { content_type, text }
+                match controls(text.as_bytes()) {
+                    Controls::None => Part::Text { content_type, text },
+                    Controls::Some => Part::Quoted { content_type, text: quoted(&text) },
+                }
             }
-            Text::Long(LongText { body, facts }) => {
+            Text::Long(LongText { body, facts, controls }) => {
                 let labelled = ContentType::new(content_type).attribute("charset", "utf-8");
-                let (encoding, content) = match facts.eight_bit || facts.longest_line > LINE_LIMIT {
+                let is_encoded = facts.eight_bit || facts.longest_line > LINE_LIMIT || controls == Controls::Some;
+                let (encoding, content) = match is_encoded {
                     true => ("base64", Octets::Read(body)),
                     false => ("7bit", Octets::Message(body, facts)),
                 };
@@ -71,6 +86,11 @@ impl Part {
     pub(super) fn write(self, out: &mut Spool) -> Result<(), ComposeError> {
         match self {
             Part::Text { content_type, text } => Ok(write_part(MimePart::new(content_type, text), out)?),
+            Part::Quoted { content_type, text } => {
+                let labelled = ContentType::new(content_type).attribute("charset", "utf-8");
+                let part = MimePart::new(labelled, BodyPart::Text(text.into()));
+                Ok(write_part(part.transfer_encoding("quoted-printable"), out)?)
+            }
             Part::File { headers, content } => {
                 write_part(headers, out)?;
                 content.write(out)
@@ -166,7 +186,7 @@ fn load(path: &Path, name: &str, given: Option<&str>) -> Result<(MimePart<'stati
         let octets = Octets::File { file, path: path.display().to_string() };
         return Ok((empty(ContentType::new(content_type), "base64"), octets));
     }
-    let (body, facts, charset) = read(&mut file).map_err(failed)?;
+    let (body, facts, charset, _) = read(&mut file).map_err(failed)?;
     if is_message {
         let encoding = if facts.eight_bit { "8bit" } else { "7bit" };
         return Ok((empty(ContentType::new(content_type), encoding), Octets::Message(body, facts)));
@@ -185,7 +205,8 @@ fn empty(content_type: ContentType<'static>, encoding: &'static str) -> MimePart
 }
 
 /// Reads a file to where it can be read again, and learns what it is.
-pub(super) fn read(file: &mut impl Read) -> io::Result<(Body, Facts, Charset)> {
+pub(super) fn read(file: &mut impl Read) -> io::Result<(Body, Facts, Charset, Controls)> {
+    let mut found = Controls::None;
     let (mut tally, mut utf8, mut spool) = (Tally::default(), Utf8::default(), Spool::new());
     let mut block = vec![0; BLOCK];
     loop {
@@ -194,6 +215,9 @@ pub(super) fn read(file: &mut impl Read) -> io::Result<(Body, Facts, Charset)> {
             Ok(count) => {
                 tally.push(&block[..count]);
                 utf8.push(&block[..count]);
+                if found == Controls::None {
+                    found = controls(&block[..count]);
+                }
                 spool.write_all(&block[..count])?;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -201,7 +225,22 @@ pub(super) fn read(file: &mut impl Read) -> io::Result<(Body, Facts, Charset)> {
         }
     }
     let facts = tally.finish();
-    Ok((Body::spooled(spool.finish()?), facts, utf8.charset(facts.eight_bit)))
+    Ok((Body::spooled(spool.finish()?), facts, utf8.charset(facts.eight_bit), found))
+}
+
+fn controls(octets: &[u8]) -> Controls {
+    let is_one = |octet: &u8| octet.is_ascii_control() && !matches!(octet, b'\t' | b'\n' | b'\r' | 0);
+    if octets.iter().any(is_one) { Controls::Some } else { Controls::None }
+}
+
+/// Text as quoted-printable, its last line as open as it was.
+fn quoted(text: &str) -> String {
+    let mut encoder = Encoder::default();
+    let mut octets = Vec::new();
+    encoder.push(text.as_bytes(), &mut octets);
+    encoder.finish_open(&mut octets);
+    // It is ASCII.
+    String::from_utf8_lossy(&octets).into_owned()
 }
 
 fn each_block(mut body: Body, mut work: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
