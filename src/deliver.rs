@@ -70,7 +70,8 @@ pub struct Job<'a> {
     pub detail: Detail,
 }
 
-/// Most connections to one server for one message: one, and one more for what the first has taught.
+/// Most connections to one server that teach something about it: one, and one more for what the first has taught. Those
+/// that bring a part of the message's recipients to their end do not count.
 const CONNECTIONS: usize = 2;
 
 /// Submits a message: each server of the account in turn, until every recipient is accepted or refused for good.
@@ -89,9 +90,11 @@ pub async fn deliver(mut job: Job<'_>, witness: &mut dyn Witness) -> Result<Vec<
         }
         let connector = Connector::for_server(&job.account.tls, server)?;
         let mut caution = Caution::None;
-        for _ in 0..CONNECTIONS {
+        let mut lessons = 0;
+        while lessons < CONNECTIONS {
             let open: Vec<usize> = (0..outcomes.len()).filter(|&at| may_try(outcomes[at].as_ref())).collect();
             let Some(envelope) = job.envelope.part(&open) else { break };
+            let before = open.len();
             let attempt = one_session(&mut job, server, connector.as_ref(), envelope, caution, witness).await;
             if attempt.verdicts.iter().any(is_login_refused) {
                 refused.extend(user);
@@ -108,6 +111,10 @@ pub async fn deliver(mut job: Job<'_>, witness: &mut dyn Witness) -> Result<Vec<
                 break;
             }
             caution = attempt.retry;
+            let left = outcomes.iter().filter(|outcome| may_try(outcome.as_ref())).count();
+            if caution != Caution::Rest || left == before {
+                lessons += 1;
+            }
         }
         if !outcomes.iter().any(|outcome| may_try(outcome.as_ref())) {
             break;
@@ -163,6 +170,15 @@ fn may_try(outcome: Option<&Outcome>) -> bool {
 
 fn is_about_host(trouble: &Trouble) -> bool {
     matches!(trouble.stage, Stage::Greeting | Stage::Hello)
+        // What one server does not offer, another may.
+        || matches!(
+            trouble.cause,
+            Cause::NotOffered(_)
+                | Cause::TlsOnTheWay
+                | Cause::TooSoon { .. }
+                | Cause::HeldTooLong { .. }
+                | Cause::Utf8Address
+        )
 }
 
 fn is_login_refused(verdict: &Verdict) -> bool {

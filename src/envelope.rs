@@ -4,7 +4,7 @@ mod dsn;
 mod wishes;
 
 pub use dsn::{EnvelopeId, NoSuchWish, Notify, Occasion, Returned, Utf8, original_recipient, xtext};
-pub use wishes::{Dsn, Wishes};
+pub use wishes::{DeliverBy, Dsn, Hold, Late, Priority, Way, Wishes};
 
 use crate::address::{Address, AddressError, Fault, parse_list};
 

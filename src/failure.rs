@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use crate::deliver::Outcome;
 use crate::hints;
+use crate::smtp::capabilities::Extension;
 use crate::smtp::outcome::{Cause, Trouble, Verdict};
 use crate::smtp::reply::Reply;
 use crate::smtp::stage::Stage;
@@ -173,8 +174,13 @@ fn exit_of_trouble(trouble: &Trouble) -> Exit {
         | Cause::NoPassword(_) => Exit::NoPermission,
         Cause::NoSuchHost(_) => Exit::Config,
         Cause::TooLarge { .. } | Cause::EightBit | Cause::Utf8Address | Cause::LineTooLong => Exit::Data,
-        Cause::OthersRefused => Exit::Unavailable,
+        Cause::OthersRefused
+        | Cause::NotOffered(_)
+        | Cause::TlsOnTheWay
+        | Cause::TooSoon { .. }
+        | Cause::HeldTooLong { .. } => Exit::Unavailable,
         Cause::Malformed(_)
+        | Cause::SessionFull
         | Cause::Unsolicited(_)
         | Cause::Injected
         | Cause::TooEarly(_)
@@ -310,6 +316,18 @@ pub fn what(trouble: &Trouble, server: &str) -> String {
             let whose = if trouble.stage == Stage::Mail { "sender's" } else { "recipient's" };
             format!("the {whose} address is not ASCII, and {server} does not offer SMTPUTF8 (5.6.7)")
         }
+        Cause::NotOffered(extension) => {
+            let code = if *extension == Extension::RequireTls { "5.7.30" } else { "5.3.3" };
+            format!("{} is wished, and {server} does not offer {} ({code})", wished(*extension), extension.keyword())
+        }
+        Cause::TlsOnTheWay => {
+            format!("TLS all the way is wished, and there is none with a verified certificate to {server} (5.7.10)")
+        }
+        Cause::TooSoon { least } => {
+            format!("{server} wants {least} seconds at least to deliver a message or return it (5.5.4)")
+        }
+        Cause::HeldTooLong { most } => format!("{server} holds no message longer than {most} (5.5.4)"),
+        Cause::SessionFull => format!("{server} takes no more in one session (LIMITS)"),
         Cause::LineTooLong => "the address is too long for a command line (5.1.3)".to_owned(),
         Cause::Unreadable(reason) => format!("the message cannot be read to its end: {reason}"),
         Cause::OthersRefused => "not sent because another recipient was refused (partial = \"all-or-none\")".to_owned(),
@@ -322,6 +340,16 @@ fn behind(doing: &str) -> String {
         .replacen("in reply to", "after the reply to", 1)
         .replacen("while waiting for the greeting", "after the greeting", 1)
         .replacen("during", "after", 1)
+}
+
+fn wished(extension: Extension) -> &'static str {
+    match extension {
+        Extension::Dsn => "a notification",
+        Extension::DeliverBy => "delivery by a certain time or not at all",
+        Extension::FutureRelease => "delivery at a later time",
+        Extension::MtPriority => "a priority",
+        Extension::RequireTls => "TLS all the way",
+    }
 }
 
 /// What is being done, where no reply came.

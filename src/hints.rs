@@ -1,5 +1,6 @@
 //! Known words of servers, their cause and their cure. A hint is given only where a cure is known.
 
+use crate::smtp::capabilities::Extension;
 use crate::smtp::outcome::{Cause, Trouble};
 use crate::smtp::reply::{Malformed, Reply};
 use crate::smtp::stage::Stage;
@@ -89,6 +90,13 @@ pub fn for_trouble(trouble: &Trouble, server: &str) -> Option<String> {
         Cause::EightBit => "Set eight-bit = \"send\" to send it all the same.".into(),
         Cause::Utf8Address => {
             "Only what stands before the @ matters: use an address whose name is ASCII, or a server with SMTPUTF8.".into()
+        }
+        Cause::NotOffered(Extension::FutureRelease) => {
+            "Send it later, for instance with at(1); nothing was sent now.".into()
+        }
+        Cause::NotOffered(Extension::DeliverBy) => "With ,notify it is sent all the same.".into(),
+        Cause::NotOffered(Extension::RequireTls) | Cause::TlsOnTheWay => {
+            "Without --require-tls it is sent to this server as any other message.".into()
         }
         Cause::Injected => "Use submissions:// on port 465, where TLS begins before anything is said.".into(),
         _ => return None,

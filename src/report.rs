@@ -163,6 +163,10 @@ pub fn warning(extension: Extension) {
 fn unserved(extension: Extension) -> String {
     let consequence = match extension {
         Extension::Dsn => "nobody asks it for notifications",
+        Extension::DeliverBy => "it does not know by when the message is to be there",
+        Extension::MtPriority => "the message has no priority",
+        // Whoever wishes these insists.
+        Extension::FutureRelease | Extension::RequireTls => "the message is not sent",
     };
     format!("the server does not offer {}: {consequence}", extension.keyword())
 }

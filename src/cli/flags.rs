@@ -14,7 +14,7 @@ use super::submission::{Dsn, Said};
 use super::values::{self, Sink, SinkLogin, SinkProtocol, SinkTls};
 use super::values::{Body, Check, Format, HeaderField, NamedFile, Send, SendAction, Shell, Text};
 use super::{Global, Invocation, UsageError, Verbosity, sendmail};
-use crate::envelope::{EnvelopeId, Notify, Returned};
+use crate::envelope::{DeliverBy, EnvelopeId, Hold, Notify, Priority, Returned, Way};
 use crate::failure::Exit;
 
 /// Reads the arguments behind the command name.
@@ -203,6 +203,24 @@ struct SendFlags {
     /// What notifications call the message
     #[arg(long, value_name = "ID")]
     dsn_envid: Option<EnvelopeId>,
+    /// Deliver within this time, as 90, 15m, 2h or 1d, or not at all
+    ///
+    /// With ,notify behind it a late message is delivered all the same, and the sender told; with ,trace each server
+    /// tells when it passes the message on.
+    #[arg(long, value_name = "TIME[,notify]", allow_hyphen_values = true)]
+    deliver_by: Option<DeliverBy>,
+    /// Let the server hold the message for this time, as 90, 15m, 2h or 1d
+    #[arg(long, value_name = "TIME", value_parser = Hold::for_time, conflicts_with = "hold_until")]
+    hold_for: Option<Hold>,
+    /// Let the server hold the message until then, as 2026-12-24T18:00:00+01:00
+    #[arg(long, value_name = "TIME", value_parser = Hold::until)]
+    hold_until: Option<Hold>,
+    /// How urgent the message is, from -9 to 9
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    mt_priority: Option<Priority>,
+    /// Send only where TLS is promised all the way to the recipient (REQUIRETLS)
+    #[arg(long)]
+    require_tls: bool,
     /// Print envelope and message, and connect to nobody
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -325,6 +343,10 @@ impl SendFlags {
                 returned: self.dsn_return.unwrap_or_default(),
                 envelope_id: self.dsn_envid,
             },
+            deliver_by: self.deliver_by,
+            hold: self.hold_for.or(self.hold_until),
+            priority: self.mt_priority,
+            way: if self.require_tls { Way::Tls } else { Way::Usual },
             action: if self.dry_run { SendAction::Print } else { SendAction::Submit },
             format: format(self.json),
         })

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::submission::Dsn;
+use crate::envelope::{DeliverBy, Hold, Priority, Way};
 
 /// A message in the making: `posthaste send`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,14 @@ pub struct Send {
     pub headers: Vec<HeaderField>,
     /// `--dsn-notify`, `--dsn-return` and `--dsn-envid`.
     pub dsn: Dsn,
+    /// `--deliver-by`.
+    pub deliver_by: Option<DeliverBy>,
+    /// `--hold-for` or `--hold-until`.
+    pub hold: Option<Hold>,
+    /// `--mt-priority`.
+    pub priority: Option<Priority>,
+    /// `--require-tls`.
+    pub way: Way,
     /// `--dry-run`.
     pub action: SendAction,
     /// `--json`.

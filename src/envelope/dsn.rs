@@ -40,7 +40,7 @@ pub struct EnvelopeId(String);
 /// A text is no wish that RFC 3461 knows; it says what would be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct NoSuchWish(&'static str);
+pub struct NoSuchWish(pub(super) &'static str);
 
 /// Most octets of ENVID (RFC 3461 section 4.4).
 const ENVELOPE_ID_LIMIT: usize = 100;

@@ -41,6 +41,10 @@ pub(super) fn send(global: &Global, call: &Send) -> Done {
         (None, Some(mailbox)) => ReversePath::Address(mailbox.address.clone()),
         (None, None) => ReversePath::Address(caller(&identity)?),
     };
+    if call.hold.is_some() && sender == ReversePath::Null {
+        let message = "a message that nobody sent, as --envelope-from '' says, cannot be held";
+        return Err(fail(Exit::Usage, message));
+    }
     let draft = Draft {
         from,
         to: list(&call.to, &domain)?,
@@ -85,7 +89,13 @@ pub(super) fn send(global: &Global, call: &Send) -> Done {
         clock: local_time,
     };
     let mut message = prepared(incoming, &rules)?.message;
-    let envelope = envelope(sender, recipients)?.wishing(Wishes { dsn: dsn(&call.dsn, &account) });
+    let envelope = envelope(sender, recipients)?.wishing(Wishes {
+        dsn: dsn(&call.dsn, &account),
+        deliver_by: call.deliver_by,
+        hold: call.hold.clone(),
+        priority: call.priority,
+        way: call.way,
+    });
     if call.action == SendAction::Submit {
         let style = match call.format {
             Format::Json => Style::Json,

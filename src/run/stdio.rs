@@ -168,7 +168,7 @@ impl Client<'_> {
         };
         let message = prepared(incoming, &rules)?.message;
         let envelope = Envelope::new(sender, recipients).map_err(|error| fail(Exit::Data, error.to_string()))?;
-        let envelope = envelope.wishing(Wishes { dsn: account.dsn.clone() });
+        let envelope = envelope.wishing(Wishes { dsn: account.dsn.clone(), ..Wishes::default() });
         hand_over(self.global, &account, &envelope, message, Style::Quiet)
     }
 }

@@ -85,7 +85,7 @@ pub(super) fn sendmail(global: &Global, call: &Submission) -> Done {
         transcript.notice(Notice::Note("every recipient is an alias for nobody, so nothing is sent".to_owned()));
         return Ok(Exit::Success);
     }
-    let envelope = envelope(sender, recipients)?.wishing(Wishes { dsn: dsn(&call.dsn, &account) });
+    let envelope = envelope(sender, recipients)?.wishing(Wishes { dsn: dsn(&call.dsn, &account), ..Wishes::default() });
     submit(global, &account, &envelope, message, style)
 }
 

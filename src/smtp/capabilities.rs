@@ -19,6 +19,16 @@ pub struct Capabilities {
     pub dsn: bool,
     /// SMTPUTF8 (RFC 6531).
     pub smtp_utf8: bool,
+    /// DELIVERBY (RFC 2852).
+    pub deliver_by: Option<DeliverByOffer>,
+    /// FUTURERELEASE (RFC 4865).
+    pub future_release: Option<FutureReleaseOffer>,
+    /// MT-PRIORITY (RFC 6710).
+    pub mt_priority: bool,
+    /// REQUIRETLS (RFC 8689).
+    pub require_tls: bool,
+    /// LIMITS (RFC 9422).
+    pub limits: Limits,
     /// Mechanisms after AUTH (RFC 4954), in upper case, without duplicates, in the server's order.
     pub auth: Vec<String>,
     /// Every line after the first as the server wrote it, for people.
@@ -27,11 +37,46 @@ pub struct Capabilities {
     pub masked: bool,
 }
 
+/// What comes with DELIVERBY (RFC 2852 section 3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeliverByOffer {
+    /// Fewer seconds than these are refused for a message that is to come back.
+    pub least: Option<u32>,
+}
+
+/// What comes with FUTURERELEASE (RFC 4865 section 3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FutureReleaseOffer {
+    /// The server holds no message for more seconds.
+    pub most_seconds: Option<u32>,
+    /// Nor until a later time, in UTC and whole seconds: `2026-12-24T18:00:00Z`.
+    pub last_time: Option<String>,
+}
+
+/// What a server bears in one session (RFC 9422 section 4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// MAIL commands in a session, those that fail too.
+    pub mail_max: Option<usize>,
+    /// RCPT commands in a transaction, those that fail too.
+    pub rcpt_max: Option<usize>,
+    /// Domains of recipients in a session.
+    pub rcpt_domain_max: Option<usize>,
+}
+
 /// An extension that a sender may count on, beyond those that all servers have or can be done without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extension {
     /// Delivery status notifications (RFC 3461).
     Dsn,
+    /// Delivery by a time (RFC 2852).
+    DeliverBy,
+    /// Release at a later time (RFC 4865).
+    FutureRelease,
+    /// Priorities (RFC 6710).
+    MtPriority,
+    /// TLS all the way (RFC 8689).
+    RequireTls,
 }
 
 impl Extension {
@@ -39,6 +84,10 @@ impl Extension {
     pub fn keyword(self) -> &'static str {
         match self {
             Extension::Dsn => "DSN",
+            Extension::DeliverBy => "DELIVERBY",
+            Extension::FutureRelease => "FUTURERELEASE",
+            Extension::MtPriority => "MT-PRIORITY",
+            Extension::RequireTls => "REQUIRETLS",
         }
     }
 }
@@ -79,6 +128,11 @@ impl Capabilities {
                 }
                 "ENHANCEDSTATUSCODES" => found.enhanced_status_codes = true,
                 "DSN" => found.dsn = true,
+                "DELIVERBY" => found.deliver_by = Some(DeliverByOffer { least: words.next().and_then(number) }),
+                "FUTURERELEASE" => found.future_release = Some(FutureReleaseOffer::parse(words)),
+                "MT-PRIORITY" => found.mt_priority = true,
+                "REQUIRETLS" => found.require_tls = true,
+                "LIMITS" => found.limits = Limits::parse(line),
                 "SIZE" => found.size = Size::parse(words.next()),
                 "AUTH" => words.filter(|name| name.len() <= NAME_LIMIT).map(str::to_ascii_uppercase).for_each(|name| {
                     if !found.auth.contains(&name) && found.auth.len() < AUTH_LIMIT {
@@ -92,6 +146,43 @@ impl Capabilities {
         }
         found
     }
+}
+
+impl FutureReleaseOffer {
+    fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Self {
+        let most_seconds = words.next().and_then(number);
+        // Only a time in this form can be compared with another by its characters.
+        let form = "dddd-dd-ddTdd:dd:ddZ";
+        let has_form = |time: &&str| {
+            let fits = |(octet, form): (u8, u8)| if form == b'd' { octet.is_ascii_digit() } else { octet == form };
+            time.len() == form.len() && time.bytes().zip(form.bytes()).all(fits)
+        };
+        FutureReleaseOffer { most_seconds, last_time: words.next().filter(has_form).map(str::to_owned) }
+    }
+}
+
+impl Limits {
+    /// Reads `LIMITS NAME=VALUE …`; what is unknown or wrong is ignored.
+    fn parse(line: &str) -> Self {
+        let mut limits = Limits::default();
+        for (name, value) in line.split([' ', '\t']).filter_map(|item| item.split_once('=')) {
+            let is_number = (1..=6).contains(&value.len()) && !value.starts_with('0');
+            let value = number(value).filter(|_| is_number).map(|value| value as usize);
+            match name.to_ascii_uppercase().as_str() {
+                "MAILMAX" => limits.mail_max = value,
+                "RCPTMAX" => limits.rcpt_max = value,
+                "RCPTDOMAINMAX" => limits.rcpt_domain_max = value,
+                _ => {}
+            }
+        }
+        limits
+    }
+}
+
+/// Digits and nothing else.
+fn number(text: &str) -> Option<u32> {
+    let digits = Some(text).filter(|text| !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit()));
+    digits?.parse().ok()
 }
 
 impl Size {
@@ -144,6 +235,28 @@ mod tests {
         ] {
             assert_eq!(parse(&format!("250-h\n250 {line}\n")).size, size, "{line}");
         }
+    }
+
+    /// P-299
+    #[test]
+    fn limits_are_small_numbers_with_known_names() {
+        let limits = |text: &str| parse(&format!("250-h\n250 {text}\n")).limits;
+        let of = |mail_max, rcpt_max, rcpt_domain_max| Limits { mail_max, rcpt_max, rcpt_domain_max };
+        assert_eq!(limits("LIMITS RCPTMAX=20 FOO=1 MAILMAX=0"), of(None, Some(20), None));
+        assert_eq!(limits("limits MailMax=999999 RCPTDOMAINMAX=1"), of(Some(999_999), None, Some(1)));
+        assert_eq!(limits("LIMITS RCPTMAX MAILMAX=1000000 RCPTDOMAINMAX=-1 x"), Limits::default());
+    }
+
+    /// P-294 P-295
+    #[test]
+    fn offers_of_time_may_have_bounds() {
+        let found = parse("250-h\n250-DELIVERBY 240\n250 FUTURERELEASE 864000 2026-12-24T18:00:00Z\n");
+        assert_eq!(found.deliver_by, Some(DeliverByOffer { least: Some(240) }));
+        let last_time = Some("2026-12-24T18:00:00Z".to_owned());
+        assert_eq!(found.future_release, Some(FutureReleaseOffer { most_seconds: Some(864_000), last_time }));
+        let found = parse("250-h\n250-DELIVERBY\n250 FUTURERELEASE soon 2026-12-24T18:00:00+01:00\n");
+        assert_eq!(found.deliver_by, Some(DeliverByOffer::default()));
+        assert_eq!(found.future_release, Some(FutureReleaseOffer::default()));
     }
 
     /// P-040 P-381

@@ -42,6 +42,8 @@ pub(super) struct Core {
     pub(super) protection: Protection,
     /// Whether a firewall stands between that reads along and loses a dot which is not alone in its segment.
     pub(super) firewall: Firewall,
+    /// What counts against the limits of the server.
+    pub(super) spent: super::limits::Spent,
     /// What goes with MAIL on this connection.
     pub(super) parameters: Parameters,
     /// Recipients without a verdict that are in no transaction at present.
@@ -113,6 +115,7 @@ impl Core {
             capabilities: Capabilities::default(),
             protection: Protection::None,
             firewall: Firewall::Unseen,
+            spent: super::limits::Spent::default(),
             parameters: Parameters::All,
             pending: (0..count).collect(),
             in_flight: VecDeque::new(),
@@ -254,7 +257,8 @@ impl Core {
     /// Another connection may do better with this caution; of two lessons the first is kept, and one that was
     /// learnt on a connection which is cautious already is none.
     pub(super) fn set_retry(&mut self, caution: Caution) {
-        if self.settings.caution == Caution::None && self.retry == Caution::None {
+        let is_first = matches!(self.settings.caution, Caution::None | Caution::Rest);
+        if is_first && self.retry == Caution::None {
             self.retry = caution;
         }
     }

@@ -1,5 +1,6 @@
 //! Outcomes: a verdict for each recipient, whatever the server and the network do.
 
+use super::capabilities::Extension;
 use super::reply::{Class, Malformed, Reply};
 use super::stage::Stage;
 
@@ -83,6 +84,22 @@ pub enum Cause {
     EightBit,
     /// An address is not ASCII, and the server does not list SMTPUTF8.
     Utf8Address,
+    /// The sender insists on something that the server does not offer.
+    NotOffered(Extension),
+    /// The sender wants TLS all the way (REQUIRETLS), and this connection has none with a verified server.
+    TlsOnTheWay,
+    /// The message is to be delivered sooner, or returned, than the server promises to see to.
+    TooSoon {
+        /// Seconds that it wants at least.
+        least: u32,
+    },
+    /// The message is to be held longer than the server does.
+    HeldTooLong {
+        /// How long it does, or until when.
+        most: String,
+    },
+    /// The server takes no more in one session (LIMITS), and this recipient's turn is in another.
+    SessionFull,
     /// A command line would be longer than the protocol allows.
     LineTooLong,
     /// The message could not be read to its end: the reason.
@@ -127,6 +144,10 @@ impl Trouble {
             Cause::TooLarge { .. }
             | Cause::EightBit
             | Cause::Utf8Address
+            | Cause::NotOffered(_)
+            | Cause::TlsOnTheWay
+            | Cause::TooSoon { .. }
+            | Cause::HeldTooLong { .. }
             | Cause::LineTooLong
             | Cause::OthersRefused => true,
             _ => false,

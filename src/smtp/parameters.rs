@@ -1,10 +1,10 @@
 //! MAIL and RCPT with their parameters: each extension adds its own here, where the capabilities allow it.
 
-use super::action::Event;
-use super::capabilities::{Extension, Size};
+use super::capabilities::Size;
 use super::core::Core;
 use super::outcome::Cause;
 use super::session::{EightBit, Purpose};
+use super::wishes;
 use crate::address::Address;
 use crate::envelope::{Envelope, Notify, ReversePath, Utf8, original_recipient};
 use crate::message::Facts;
@@ -40,16 +40,7 @@ pub(super) fn mail(envelope: &Envelope, facts: &Facts, parameters: Parameters, c
     if core.capabilities.smtp_utf8 && (facts.utf8_header || !is_ascii(envelope)) {
         line.push_str(" SMTPUTF8");
     }
-    if parameters == Parameters::All && core.capabilities.dsn {
-        let dsn = &envelope.wishes().dsn;
-        // A bounce returns nothing (RFC 3461 section 6.1).
-        if let Some(returned) = dsn.returned.filter(|_| *envelope.sender() != ReversePath::Null) {
-            line.push_str(&format!(" RET={}", returned.value()));
-        }
-        if let Some(id) = &dsn.envelope_id {
-            line.push_str(&format!(" ENVID={}", id.value()));
-        }
-    }
+    wishes::push_parameters(&mut line, envelope, parameters, core);
     line
 }
 
@@ -76,8 +67,8 @@ pub(super) fn rcpt(recipient: usize, core: &Core) -> Option<String> {
 pub(super) fn mail_hindrance(envelope: &Envelope, core: &Core) -> Option<Cause> {
     match envelope.sender() {
         _ if bare_mail(envelope).len() + 2 > LINE_LIMIT => Some(Cause::LineTooLong),
-        ReversePath::Address(address) => utf8_hindrance(address, core),
-        ReversePath::Null => None,
+        ReversePath::Address(address) => utf8_hindrance(address, core).or_else(|| wishes::hindrance(envelope, core)),
+        ReversePath::Null => wishes::hindrance(envelope, core),
     }
 }
 
@@ -98,39 +89,13 @@ fn is_ascii(envelope: &Envelope) -> bool {
     envelope.sender().as_str().is_ascii() && envelope.recipients().iter().all(Address::is_ascii)
 }
 
-/// Tells of the wishes that this server cannot fulfil, and that the message goes without.
-pub(super) fn tell_of_unserved(core: &mut Core) {
-    if !core.capabilities.dsn {
-        tell_of_dsn(core);
-    }
-}
-
-/// The server has refused MAIL as it was, so it goes without what is not needed.
-pub(super) fn do_with_less(core: &mut Core) {
-    if core.capabilities.dsn {
-        tell_of_dsn(core);
-    }
-    core.parameters = Parameters::Needed;
-}
-
-fn tell_of_dsn(core: &mut Core) {
-    let Purpose::Submit(envelope, _) = &core.purpose else { return };
-    let dsn = &envelope.wishes().dsn;
-    let wished = notify(envelope).is_some()
-        || (dsn.returned.is_some() && *envelope.sender() != ReversePath::Null)
-        || dsn.envelope_id.is_some();
-    if wished {
-        core.events.push_back(Event::Unserved(Extension::Dsn));
-    }
-}
-
 fn bare_mail(envelope: &Envelope) -> String {
     format!("MAIL FROM:<{}>", envelope.sender().as_str())
 }
 
 /// When a notification is wanted. Nobody is there to get one about a bounce, and it must not cause another
 /// (RFC 3461 section 6.1).
-fn notify(envelope: &Envelope) -> Option<&Notify> {
+pub(super) fn notify(envelope: &Envelope) -> Option<&Notify> {
     let notify = envelope.wishes().dsn.notify.as_ref();
     notify.filter(|notify| *envelope.sender() != ReversePath::Null || **notify == Notify::Never)
 }

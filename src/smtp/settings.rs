@@ -99,6 +99,8 @@ pub enum EightBit {
 pub enum Caution {
     /// None known.
     None,
+    /// None, but it takes only so much in one session (RFC 9422): this one is for the rest.
+    Rest,
     /// It closes the connection at EHLO: say HELO.
     Helo,
     /// Its TLS does not work, and clear text is allowed.

@@ -4,19 +4,18 @@
 use super::capabilities::Size;
 use super::core::{Awaited, Core};
 use super::data::on_data;
+use super::limits::{MANY, leave_to_another, take_members};
 use super::lmtp;
 use super::outcome::{Cause, Trouble, Verdict};
-use super::parameters::{Parameters, do_with_less, mail, mail_hindrance, rcpt, rcpt_hindrance, tell_of_unserved};
+use super::parameters::{Parameters, mail, mail_hindrance, rcpt, rcpt_hindrance};
 use super::reply::{Class, Reply};
 use super::session::{Caution, Closing, EightBit, Partial, Protocol, Purpose, State};
 use super::stage::Stage;
+use super::wishes::{do_with_less, tell_of_unserved};
 
 /// Most RCPTs in one flight. The replies to so many fit in any receive buffer, so that neither side can block the
 /// other (RFC 2920 section 3.1), and a server that has enough of them is noticed soon.
 const WINDOW: usize = 100;
-
-/// From so many recipients on, a server may be thought to have had enough of them.
-const MANY: usize = 10;
 
 /// One transaction.
 pub(super) struct Transaction {
@@ -103,32 +102,15 @@ fn settle_hindered(core: &mut Core) {
 
 /// The next transaction for recipients that are left, or the end of the session.
 pub(super) fn next(before: Before, core: &mut Core) -> State {
-    let limit = recipient_limit(core);
-    let mut members = Vec::new();
-    while members.len() < limit {
-        let Some(recipient) = core.pending.pop_front() else { break };
-        members.push(recipient);
-    }
+    let members = take_members(core);
     if members.is_empty() {
-        return core.quit();
+        return if core.pending.is_empty() { core.quit() } else { leave_to_another(core) };
     }
     if core.settings.partial == Partial::AllOrNone && core.verdicts.iter().any(Option::is_some) {
         settle_others(core);
         return core.quit();
     }
     begin(members, before, core)
-}
-
-/// Most recipients in the next transaction. Where nobody may get the message unless all do, all must be in it.
-fn recipient_limit(core: &Core) -> usize {
-    let limit = match core.settings.partial {
-        Partial::AllOrNone => usize::MAX,
-        Partial::Deliver => core.settings.max_recipients.max(1),
-    };
-    match core.settings.caution {
-        Caution::Serial => limit.min((core.verdicts.len() / 2).max(MANY)),
-        _ => limit,
-    }
 }
 
 fn begin(members: Vec<usize>, before: Before, core: &mut Core) -> State {
@@ -155,6 +137,7 @@ fn begin(members: Vec<usize>, before: Before, core: &mut Core) -> State {
 fn open(transaction: Transaction, core: &mut Core) -> State {
     let Purpose::Submit(envelope, facts) = &core.purpose else { return core.quit() };
     let line = mail(envelope, facts, core.parameters, core);
+    core.spent.mails += 1;
     core.send(&line, Awaited::Mail);
     if core.pipelining() { name_recipients(transaction, core) } else { State::Envelope(transaction) }
 }

@@ -264,7 +264,7 @@ impl Player<'_> {
     /// What the deliverer does: another connection for those who are deferred, with what the first one has taught.
     fn connect_again(&mut self) -> Result<(), Wrong> {
         let caution = self.session.retry();
-        if caution == Caution::None || self.connection > 0 {
+        if caution == Caution::None || (self.connection > 0 && caution != Caution::Rest) {
             return Err(self.wrong("there is no reason to connect again"));
         }
         let purpose = self.dialogue.setup.purpose().map_err(|what| self.wrong(what))?;
@@ -405,6 +405,7 @@ impl Player<'_> {
         }
         let retry = match self.session.retry() {
             Caution::None => "none",
+            Caution::Rest => "rest",
             Caution::Helo => "helo",
             Caution::ClearText => "clear-text",
             Caution::Serial => "serial",

@@ -21,13 +21,14 @@
 //! ! caution none | helo | clear-text | serial
 //! ! lmtp                                          what is spoken is LMTP
 //! ! dsn notify failure,delay                      what the sender wishes of notifications; also return and envid
+//! ! wish deliver-by 2h                             and hold-for, hold-until, priority, require-tls; not through the binary
 //! ! probe                                         there is no message
 //! ! in one piece                                  the server's turn arrives whole: cut, it would mean something else
 //! ! only engine reason                            not through the binary
 //! ```
 
 use posthaste::address::Address;
-use posthaste::envelope::{Envelope, NoSuchWish, ReversePath, Wishes};
+use posthaste::envelope::{Envelope, Hold, NoSuchWish, ReversePath, Way, Wishes};
 use posthaste::message::Facts;
 use posthaste::smtp::sasl::{BY_STRENGTH, ChannelBinding, Mechanism, Nonce};
 use posthaste::smtp::session::{
@@ -155,6 +156,7 @@ impl Setup {
             }
             "lmtp" => self.settings.protocol = Protocol::Lmtp,
             "dsn" => self.dsn(value)?,
+            "wish" => self.wish(value)?,
             "probe" => self.aim = Aim::Probe,
             "in" if value == "one piece" => self.pieces = Pieces::One,
             "only" => match value.strip_prefix("engine ") {
@@ -176,6 +178,21 @@ impl Setup {
             "envid" => dsn.envelope_id = Some(value.parse().map_err(wrong)?),
             _ => return Err(format!("there is no `! dsn {key}`")),
         }
+        Ok(())
+    }
+
+    fn wish(&mut self, text: &str) -> Result<(), String> {
+        let (key, value) = text.split_once(' ').unwrap_or((text, ""));
+        let wrong = |error: NoSuchWish| error.to_string();
+        match key {
+            "deliver-by" => self.wishes.deliver_by = Some(value.parse().map_err(wrong)?),
+            "hold-for" => self.wishes.hold = Some(Hold::for_time(value).map_err(wrong)?),
+            "hold-until" => self.wishes.hold = Some(Hold::until(value).map_err(wrong)?),
+            "priority" => self.wishes.priority = Some(value.parse().map_err(wrong)?),
+            "require-tls" => self.wishes.way = Way::Tls,
+            _ => return Err(format!("there is no `! wish {key}`")),
+        }
+        self.only_engine = Some("sendmail has no option for it".to_owned());
         Ok(())
     }
 

@@ -1,0 +1,75 @@
+//! Who is in the next transaction, by the limits of the account and of the server (RFC 9422).
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::core::Core;
+use super::outcome::{Cause, Trouble, Verdict};
+use super::session::{Caution, Partial, Purpose, State};
+use super::stage::Stage;
+
+/// From so many recipients on, a server may be thought to have had enough of them.
+pub(super) const MANY: usize = 10;
+
+/// What counts against the server's limits in this session.
+#[derive(Default)]
+pub(super) struct Spent {
+    /// MAIL commands.
+    pub(super) mails: usize,
+    /// Domains of recipients, in lower case.
+    domains: BTreeSet<String>,
+}
+
+/// Takes those who are in the next transaction from those who wait. Nobody is, where nobody waits or where the server
+/// takes no more in this session.
+pub(super) fn take_members(core: &mut Core) -> Vec<usize> {
+    let mut members = Vec::new();
+    if core.capabilities.limits.mail_max.is_some_and(|most| core.spent.mails >= most) {
+        return members;
+    }
+    let limit = recipient_limit(core);
+    let mut others = VecDeque::new();
+    while members.len() < limit {
+        let Some(recipient) = core.pending.pop_front() else { break };
+        if has_room_for_domain(recipient, core) { members.push(recipient) } else { others.push_back(recipient) }
+    }
+    others.append(&mut core.pending);
+    core.pending = others;
+    members
+}
+
+/// Leaves those who still wait to another session.
+pub(super) fn leave_to_another(core: &mut Core) -> State {
+    if core.retry == Caution::None {
+        let again = core.settings.caution;
+        core.retry = if again == Caution::None { Caution::Rest } else { again };
+    }
+    core.settle_all(&Verdict::Deferred(Trouble { stage: Stage::Mail, cause: Cause::SessionFull }));
+    core.quit()
+}
+
+/// Most recipients in the next transaction. Where nobody may get the message unless all do, all must be in it.
+fn recipient_limit(core: &Core) -> usize {
+    let most = core.capabilities.limits.rcpt_max.unwrap_or(usize::MAX);
+    let limit = match core.settings.partial {
+        Partial::AllOrNone => usize::MAX,
+        Partial::Deliver => core.settings.max_recipients.min(most).max(1),
+    };
+    match core.settings.caution {
+        Caution::Serial => limit.min((core.verdicts.len() / 2).max(MANY)),
+        _ => limit,
+    }
+}
+
+fn has_room_for_domain(recipient: usize, core: &mut Core) -> bool {
+    let (Some(most), Partial::Deliver) = (core.capabilities.limits.rcpt_domain_max, core.settings.partial) else {
+        return true;
+    };
+    let Purpose::Submit(envelope, _) = &core.purpose else { return true };
+    let domain = envelope.recipients().get(recipient).and_then(|address| address.domain());
+    let domain = domain.unwrap_or_default().to_ascii_lowercase();
+    let has_room = core.spent.domains.contains(&domain) || core.spent.domains.len() < most;
+    if has_room {
+        core.spent.domains.insert(domain);
+    }
+    has_room
+}
