@@ -439,7 +439,7 @@ _posthaste() {
             return 0
             ;;
         posthaste__subcmd__send)
-            opts="-s -b -n -a -v -h --to --cc --bcc --from --reply-to --envelope-from --subject --body --body-file --html --html-file --attach --inline --header --dsn-notify --dsn-return --dsn-envid --dry-run --json --config --account --verbose --help"
+            opts="-s -b -n -a -v -h --to --cc --bcc --from --reply-to --envelope-from --subject --body --body-file --html --html-file --attach --inline --header --dsn-notify --dsn-return --dsn-envid --deliver-by --hold-for --hold-until --mt-priority --require-tls --dry-run --json --config --account --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -562,6 +562,22 @@ _posthaste() {
                     return 0
                     ;;
                 --dsn-envid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --deliver-by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hold-for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hold-until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mt-priority)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

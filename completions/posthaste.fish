@@ -55,8 +55,13 @@ complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l header -d '
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l dsn-notify -d 'When to be notified: never, or a list of success, failure and delay; off leaves it to the server' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l dsn-return -d 'What a notification brings back: full or hdrs; off leaves it to the server' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l dsn-envid -d 'What notifications call the message' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l deliver-by -d 'Deliver within this time, as 90, 15m, 2h or 1d, or not at all' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l hold-for -d 'Let the server hold the message for this time, as 90, 15m, 2h or 1d' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l hold-until -d 'Let the server hold the message until then, as 2026-12-24T18:00:00+01:00' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l mt-priority -d 'How urgent the message is, from -9 to 9' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l config -d 'Read this configuration file and no other' -r -F
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s a -l account -d 'Use this account of the configuration' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l require-tls -d 'Send only where TLS is promised all the way to the recipient (REQUIRETLS)'
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s n -l dry-run -d 'Print envelope and message, and connect to nobody'
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l json -d 'Report in JSON, one object a line for each recipient'
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s v -l verbose -d 'Show the SMTP dialogue on stderr, with secrets masked'

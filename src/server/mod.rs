@@ -7,6 +7,7 @@ pub mod options;
 mod scram;
 pub mod session;
 pub mod transaction;
+mod wishes;
 
 mod action;
 mod answer;

@@ -68,6 +68,7 @@ impl Options {
         let mut lines: Vec<String> = self
             .extensions
             .iter()
+            .filter(|extension| **extension != Extension::RequireTls || security == Security::Tls)
             .map(|extension| match extension {
                 Extension::Pipelining => "PIPELINING".to_owned(),
                 Extension::Size if self.max_size == u64::MAX => "SIZE".to_owned(),
@@ -75,6 +76,11 @@ impl Options {
                 Extension::EightBitMime => "8BITMIME".to_owned(),
                 Extension::Dsn => "DSN".to_owned(),
                 Extension::SmtpUtf8 => "SMTPUTF8".to_owned(),
+                Extension::DeliverBy => "DELIVERBY".to_owned(),
+                Extension::FutureRelease => "FUTURERELEASE 999999999 9999-12-31T23:59:59Z".to_owned(),
+                Extension::MtPriority => "MT-PRIORITY".to_owned(),
+                Extension::RequireTls => "REQUIRETLS".to_owned(),
+                Extension::Limits => format!("LIMITS RCPTMAX={}", self.max_recipients),
                 Extension::EnhancedStatusCodes => "ENHANCEDSTATUSCODES".to_owned(),
                 Extension::Help => "HELP".to_owned(),
             })
@@ -116,6 +122,16 @@ pub enum Extension {
     Dsn,
     /// RFC 6531.
     SmtpUtf8,
+    /// RFC 2852.
+    DeliverBy,
+    /// RFC 4865, without bounds.
+    FutureRelease,
+    /// RFC 6710.
+    MtPriority,
+    /// RFC 8689; only under TLS.
+    RequireTls,
+    /// RFC 9422, with [`Options::max_recipients`].
+    Limits,
     /// RFC 2034; without it replies have no enhanced status codes.
     EnhancedStatusCodes,
     /// RFC 5321 section 4.1.1.8.
@@ -124,12 +140,17 @@ pub enum Extension {
 
 impl Extension {
     /// All of them, in the order in which EHLO lists them.
-    pub const ALL: [Extension; 7] = [
+    pub const ALL: [Extension; 12] = [
         Extension::Pipelining,
         Extension::Size,
         Extension::EightBitMime,
         Extension::Dsn,
         Extension::SmtpUtf8,
+        Extension::DeliverBy,
+        Extension::FutureRelease,
+        Extension::MtPriority,
+        Extension::RequireTls,
+        Extension::Limits,
         Extension::EnhancedStatusCodes,
         Extension::Help,
     ];

@@ -285,7 +285,7 @@ impl Session {
         if matches!(self.options.login, Login::Required { .. }) && self.user.is_none() {
             return self.answer(Answer::new(530, 7, 0, "log in first"));
         }
-        let transaction = match Transaction::mail(argument, hello.parameters, &self.options) {
+        let transaction = match Transaction::mail(argument, hello.parameters, &self.options, self.security) {
             Ok(transaction) => transaction,
             Err(answer) => return self.mistake(answer),
         };

@@ -2,8 +2,10 @@
 
 use serde::{Serialize, Serializer};
 
+use super::action::Security;
 use super::answer::Answer;
 use super::options::{Extension, Options};
+use super::wishes::{Wish, look};
 
 /// What MAIL and RCPT said of one message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,6 +26,10 @@ pub struct Transaction {
     pub envid: Option<String>,
     /// AUTH (RFC 4954 section 5), in xtext as it came; `<>` when the client vouches for nobody.
     pub auth: Option<String>,
+    /// BY (RFC 2852), HOLDFOR and HOLDUNTIL (RFC 4865), MT-PRIORITY (RFC 6710) and REQUIRETLS (RFC 8689), with their
+    /// values as they came.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub wishes: Vec<String>,
 }
 
 /// What RCPT said.
@@ -105,7 +111,12 @@ pub(super) enum Parameters {
 
 impl Transaction {
     /// Reads what stands behind `MAIL FROM:`.
-    pub(super) fn mail(argument: &str, allowed: Parameters, options: &Options) -> Result<Self, Answer> {
+    pub(super) fn mail(
+        argument: &str,
+        allowed: Parameters,
+        options: &Options,
+        security: Security,
+    ) -> Result<Self, Answer> {
         let (path, rest) = path(argument).map_err(|text| Answer::new(501, 1, 7, text))?;
         let mut transaction = Transaction {
             sender: path,
@@ -116,6 +127,7 @@ impl Transaction {
             ret: None,
             envid: None,
             auth: None,
+            wishes: Vec::new(),
         };
         for (key, value) in parameters(rest, allowed)? {
             let value = value.as_deref();
@@ -152,7 +164,14 @@ impl Transaction {
                     let auth = value.filter(|value| *value == "<>" || is_xtext(value) && value.len() <= 500);
                     transaction.auth = Some(auth.ok_or_else(|| bad("AUTH"))?.to_owned());
                 }
-                _ => return Err(unknown()),
+                _ => match look(&key, value, options, security) {
+                    Wish::Offered => {
+                        let value = value.map(|value| format!("={value}")).unwrap_or_default();
+                        transaction.wishes.push(format!("{key}{value}"));
+                    }
+                    Wish::Malformed => return Err(bad(&key)),
+                    Wish::Unknown => return Err(unknown()),
+                },
             }
         }
         check_charset(&transaction.sender, transaction.smtputf8)?;

@@ -78,6 +78,59 @@ fn addresses_outside_ascii_are_sent_where_they_are_taken() {
     relay.take().assert_nothing();
 }
 
+/// P-294 P-295 P-296 P-297: from the flags to the relay, or refused.
+#[test]
+fn wishes_reach_a_relay_that_offers_them() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    let to = ["--to", "bob@x.test", "--body", "b"];
+    let wishes = |args: &[&str]| {
+        send(&program, &[&to, args].concat()).assert_silent_success();
+        relay.take().mail().envelope.wishes
+    };
+    assert_eq!(wishes(&["--deliver-by", "-30,notify", "--mt-priority", "-4"]), ["BY=-30;N", "MT-PRIORITY=-4"]);
+    assert_eq!(wishes(&["--hold-for", "2h"]), ["HOLDFOR=7200"]);
+    assert_eq!(wishes(&["--hold-until", "2030-01-01T00:00:00+01:00"]), ["HOLDUNTIL=2029-12-31T23:00:00Z"]);
+    for (args, exit, words) in [
+        (&["--require-tls"][..], 69, "(5.7.10)"),
+        (&["--deliver-by", "0"], 64, "no time left"),
+        (&["--mt-priority", "10"], 64, "from -9 to 9"),
+        (&["--hold-for", "1h", "--hold-until", "2030-01-01T00:00:00Z"], 64, "cannot be used with"),
+        (&["--hold-for", "1h", "--envelope-from", ""], 64, "cannot be held"),
+    ] {
+        let ended = send(&program, &[&to, args].concat());
+        assert_eq!(ended.code(), exit, "{}", ended.stderr);
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
+        relay.take().assert_nothing();
+    }
+}
+
+/// P-297: nothing goes to the server that cannot, and the message to the next one that can.
+#[test]
+fn another_server_may_offer_what_one_does_not() {
+    let without = Relay::start(Options { extensions: vec![Extension::Pipelining], ..plain() });
+    let with = Relay::start(plain());
+    let servers = format!("smtp://{} smtp://{}", without.wire.address, with.wire.address);
+    let program = Program::to(with.wire.address);
+    let mut command = program.posthaste(&["send", "--to", "bob@x.test", "--body", "b", "--hold-for", "60"]);
+    run(command.env("POSTHASTE_SERVER", servers), b"").assert_silent_success();
+    without.take().assert_nothing();
+    assert_eq!(with.take().mail().envelope.wishes, ["HOLDFOR=60"]);
+}
+
+/// P-299: a server's word on how much it takes.
+#[test]
+fn a_message_to_many_goes_in_as_many_transactions_as_the_relay_wants() {
+    let relay = Relay::start(Options { max_recipients: 2, ..plain() });
+    let program = Program::to(relay.wire.address);
+    let to: Vec<String> = (1..=5).map(|number| format!("--to=r{number}@x.test")).collect();
+    let args: Vec<&str> = to.iter().map(String::as_str).chain(["--body", "b"]).collect();
+    send(&program, &args).assert_silent_success();
+    let seen = relay.take();
+    assert_eq!(seen.mails.iter().map(|mail| mail.recipients.len()).collect::<Vec<_>>(), [2, 2, 1]);
+    assert!(!seen.wire.has(b"RSET"));
+}
+
 /// P-276
 #[test]
 fn a_person_is_told_that_nobody_is_asked_for_notifications() {

@@ -25,7 +25,8 @@ fn ehlo_lists_what_is_offered_and_helo_nothing() {
     assert_eq!(
         say("EHLO me\r\n").replies,
         "220 localhost ESMTP posthaste\r\n250-localhost\r\n250-PIPELINING\r\n250-SIZE 104857600\r\n250-8BITMIME\r\n\
-         250-DSN\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n250-HELP\r\n250-STARTTLS\r\n\
+         250-DSN\r\n250-SMTPUTF8\r\n250-DELIVERBY\r\n250-FUTURERELEASE 999999999 9999-12-31T23:59:59Z\r\n\
+         250-MT-PRIORITY\r\n250-LIMITS RCPTMAX=1000\r\n250-ENHANCEDSTATUSCODES\r\n250-HELP\r\n250-STARTTLS\r\n\
          250 AUTH PLAIN LOGIN CRAM-MD5 OAUTHBEARER XOAUTH2\r\n"
     );
     assert_eq!(say("HELO me\r\n").replies, "220 localhost ESMTP posthaste\r\n250 localhost\r\n");
@@ -128,6 +129,36 @@ fn parameters_are_kept_as_they_came() {
         (one.notify.as_deref(), one.orcpt.as_deref(), two.notify.as_deref()),
         (Some("SUCCESS,DELAY"), Some("rfc822;c+40d"), Some("never"))
     );
+}
+
+#[test]
+fn wishes_are_kept_as_they_came() {
+    let script =
+        "EHLO me\r\nMAIL FROM:<a@b> by=-5;n HOLDFOR=60 MT-PRIORITY=-9 REQUIRETLS\r\nRCPT TO:<c@d>\r\nDATA\r\n.\r\n";
+    let heard = hear(&Options::default(), Security::Tls, script.as_bytes());
+    assert!(heard.replies.contains("250-REQUIRETLS\r\n"));
+    assert_eq!(heard.messages[0].0.wishes, ["BY=-5;n", "HOLDFOR=60", "MT-PRIORITY=-9", "REQUIRETLS"]);
+    for (parameter, start) in [
+        ("BY=0;R", "501 5.5.4"),
+        ("BY=-1;RT", "501 5.5.4"),
+        ("BY=1;X", "501 5.5.4"),
+        ("BY=+1;RT", "250 "),
+        ("BY", "501 5.5.4"),
+        ("HOLDFOR=1000000000", "501 5.5.4"),
+        ("HOLDUNTIL=soon", "501 5.5.4"),
+        ("MT-PRIORITY=10", "501 5.5.4"),
+        ("MT-PRIORITY=+1", "501 5.5.4"),
+        // In the clear.
+        ("REQUIRETLS", "555 5.5.4"),
+    ] {
+        let heard = say(&format!("EHLO me\r\nMAIL FROM:<a@b> {parameter}\r\n"));
+        assert!(heard.last().starts_with(start), "{parameter}: {}", heard.last());
+    }
+    let bare = Options { extensions: Vec::new(), ..Options::default() };
+    for parameter in ["BY=1;R", "HOLDFOR=1", "MT-PRIORITY=1", "REQUIRETLS"] {
+        let script = format!("EHLO me\r\nMAIL FROM:<a@b> {parameter}\r\n");
+        assert!(hear(&bare, Security::Tls, script.as_bytes()).last().starts_with("555 "), "{parameter}");
+    }
 }
 
 #[test]
