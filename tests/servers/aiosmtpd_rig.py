@@ -12,6 +12,7 @@ class Aiosmtpd(Rig):
     name = "aiosmtpd"
     listeners = ("starttls", "implicit", "clear", "open")
     mechanisms = ("plain", "login", "cram-md5", "scram-sha-1", "scram-sha-256")
+    token_mechanisms = ("oauthbearer", "xoauth2")
     without_starttls = "clear"
     refused_login = "login refused"
 

@@ -9,6 +9,9 @@ from urllib.parse import quote
 from messages import SENDER
 from rig import PASSWORD, PATIENCE, USER
 
+# Those that log in with an access token.
+TOKENS = ("oauthbearer", "xoauth2")
+
 
 @dataclass(frozen=True)
 class Account:
@@ -31,7 +34,9 @@ class Account:
         user = f"{quote(self.user, safe='')}@" if self.auth else ""
         place = self.socket or f"{user}{self.host}:{self.port}"
         lines = [f'server = "{self.scheme}://{place}"', f'from = "{SENDER}"']
-        if self.auth:
+        if self.auth in TOKENS:
+            lines.append(f'password-command = "base64 --wrap=0 {password_file}"')
+        elif self.auth:
             lines.append(f'password-file = "{password_file}"')
         if self.auth and self.auth != "auto":
             lines.append(f'auth = "{self.auth}"')
@@ -68,7 +73,8 @@ class Client:
     def send(self, account: Account, message: bytes, *recipients: str) -> Result:
         """Sends one message."""
         secret = self.directory / "secret"
-        secret.write_text(account.password + "\n")
+        # A token is the password and no line.
+        secret.write_text(account.password + ("" if account.auth in TOKENS else "\n"))
         secret.chmod(0o600)
         config = self.directory / "posthaste.toml"
         config.write_text(account.toml(secret))

@@ -14,6 +14,7 @@ class DovecotLmtp(Rig):
     mechanisms = ()
     has_tls = False
     open_scheme, open_protocol = "lmtp", "LMTP"
+    has_chunking = True
     broken = "broken"
 
     @property

@@ -13,6 +13,7 @@ class Dovecot(Rig):
     packages = ["dovecot-submissiond", "dovecot-lmtpd"]
     listeners = ("starttls", "implicit", "clear")
     mechanisms = ("plain", "login", "cram-md5", "scram-sha-1", "scram-sha-256")
+    has_chunking = True
     refused_login = "Password mismatch"
 
     def __init__(self, cache):

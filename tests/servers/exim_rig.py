@@ -11,6 +11,7 @@ class Exim(Rig):
     name = "exim"
     packages = ["exim4-daemon-heavy", "exim4-base"]
     listeners = ("starttls", "implicit", "clear", "open")
+    has_chunking = True
     without_starttls = "clear"
     refused_login = "authenticator failed"
 

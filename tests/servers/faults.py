@@ -27,7 +27,7 @@ def of(rig: Rig) -> list[Fault]:
     best = _best(rig)
     faults = []
     if rig.has_tls:
-        for mechanism in ("auto", *rig.mechanisms):
+        for mechanism in ("auto", *rig.mechanisms, *rig.token_mechanisms):
             account = replace(best.account, auth=mechanism, password="wrong")
             faults.append(Fault(best.tls, mechanism, "wrong password", _refused_login(account)))
         for tls, listener, scheme in (("STARTTLS", "starttls", "submission"), ("implicit", "implicit", "submissions")):

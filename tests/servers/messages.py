@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from email import message_from_bytes
 
 SENDER = "alice@example.org"
 # The fields that posthaste adds when they are missing, before the first field of the message.
@@ -41,6 +42,21 @@ class Message:
             left.remove(name)
         if left:
             raise AssertionError(f"no {' and no '.join(left)} added")
+
+
+@dataclass(frozen=True)
+class Encoded(Message):
+    """A message that must come in seven bits and mean the same."""
+
+    def check(self, stored: bytes) -> None:
+        if not stored.isascii():
+            raise AssertionError(f"8-bit content came: {stored[-200:]!r}")
+        ours, theirs = (message_from_bytes(text) for text in (self.body, stored))
+        if ours.get_payload(decode=True) != theirs.get_payload(decode=True):
+            raise AssertionError(f"it means something else: {stored!r}")
+        changed = {name for name, value in theirs.items() if value != ours[name]}
+        if changed - {"Content-Transfer-Encoding"} or ours.keys() != theirs.keys():
+            raise AssertionError(f"other fields were changed: {stored!r}")
 
 
 def messages() -> list[Message]:

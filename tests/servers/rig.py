@@ -1,5 +1,6 @@
 """What the rigs of all servers share: a directory, certificates, ports, start and stop, and the mailboxes."""
 
+import random
 import shutil
 import signal
 import socket
@@ -17,6 +18,8 @@ USER, PASSWORD = "alice", "correct horse 7% battery"
 DOMAIN = "example.net"
 MAILBOXES = ["bob", "carol", *(f"r{number:03}" for number in range(100))]
 PATIENCE = 30.0
+# Ports below those that the kernel gives to clients.
+UNASSIGNED = (10_000, 32_000)
 # The accounts that the servers' packages would make. Numbers that no machine gives to people.
 ACCOUNTS = ("postfix", "postdrop", "Debian-exim", "opensmtpd", "opensmtpq", "vmail", "dovecot", "dovenull", "smmta", "smmsp",
             "courier")
@@ -43,6 +46,10 @@ class Rig:
     #: The mechanisms that it offers, as `auth` names them, and the name by which it knows the one who logs in.
     mechanisms: tuple[str, ...] = ("plain", "login", "cram-md5")
     user = USER
+    #: Mechanisms for an access token, under TLS only: the password in base64 is one.
+    token_mechanisms: tuple[str, ...] = ()
+    #: Whether it lists CHUNKING.
+    has_chunking = False
     #: The first of its listeners that does not list STARTTLS, if there is one.
     without_starttls: str | None = None
     #: What its log says of a login that it refused.
@@ -183,11 +190,16 @@ def give(path: Path, user: str, group: str | None = None) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
+    """Ports of 127.0.0.1 that nobody listens on, and that no client is given before the server takes them."""
+    ports: list[int] = []
+    while len(ports) < count:
+        port = random.randrange(*UNASSIGNED)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        if port not in ports:
+            ports.append(port)
     return ports
 
 

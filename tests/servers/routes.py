@@ -1,6 +1,6 @@
 """Every way into a server that must work: TLS mode × mechanism, with every message over each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable
 
 from client import Account, Client
@@ -28,12 +28,12 @@ def of(rig: Rig) -> list[Route]:
     """The routes that a server offers."""
     ca = rig.dir / "tls/ca.pem"
     routes = []
-    for auth in ("auto", *rig.mechanisms):
+    for auth in ("auto", *rig.mechanisms, *rig.token_mechanisms):
         if rig.has_tls:
             for listener, tls, scheme in (("starttls", "STARTTLS", "submission"), ("implicit", "implicit", "submissions")):
                 account = Account(scheme, rig.ports[listener], auth, ca=ca, user=rig.user)
                 routes.append(Route(listener, tls, auth, "ESMTPSA", account))
-        if "clear" in rig.ports:
+        if "clear" in rig.ports and auth not in rig.token_mechanisms:
             account = Account("smtp", rig.ports["clear"], auth, tls="none", user=rig.user)
             routes.append(Route("clear", "none", auth, "ESMTPA", account))
     if "open" in rig.ports:
@@ -45,7 +45,17 @@ def of(rig: Rig) -> list[Route]:
         # It does not list 8BITMIME; what posthaste makes of that by default is not this test's matter.
         account = Account("smtp", rig.ports["poor"], tls="none", extra=('eight-bit = "send"',))
         routes.append(Route("poor", "poor", "-", "ESMTP", account))
+    if rig.has_chunking:
+        routes += [by_bdat(route, "always") for route in routes if route.listener != "poor"]
+        routes += [by_bdat(route, "same-flight") for route in routes if route.auth in ("auto", "-") and route.way == "DATA"
+                   and route.listener != "poor"]
     return sorted(routes, key=lambda route: rig.listeners.index(route.listener))
+
+
+def by_bdat(route: Route, chunking: str) -> Route:
+    """The same with the message in chunks, behind the replies for the recipients or together with their commands."""
+    way = "BDAT" if chunking == "always" else "BDAT in the same flight"
+    return replace(route, way=way, account=replace(route.account, extra=(*route.account.extra, f'chunking = "{chunking}"')))
 
 
 def plain(rig: Rig) -> Route:

@@ -9,7 +9,7 @@ from typing import Callable
 
 import debian
 from client import Account, Client, Result
-from messages import SENDER, Message, messages
+from messages import SENDER, Encoded, Message, messages
 from postfix_rig import Postfix
 from rig import DOMAIN, PASSWORD
 from sink_rig import Sink
@@ -176,7 +176,9 @@ def _poor() -> list[Case]:
     cases += [Case((flag,), OK, login=True) for flag in ("-8", "-p", "-C", "-E", "-F", "-N")]
     cases += [Case(("-8", "-a", "-e", "-p", "-C", "-E", "-F", "-N"), OK),
               Case((), OK, message=EIGHT_BIT),
-              Case(("-8",), DATA, "8-bit", message=EIGHT_BIT),
+              Case(("-8",), OK, message=Encoded("8-bit in seven", EIGHT_BIT.given, EIGHT_BIT.body)),
+              Case(("-8",), OK, message=EIGHT_BIT, extra=('eight-bit = "send"',)),
+              Case(("-8",), DATA, "8-bit", message=EIGHT_BIT, extra=('eight-bit = "refuse"',)),
               # A server that speaks LMTP knows neither EHLO nor HELO.
               Case(("-L",), UNAVAILABLE, "500 5.5.1"), Case(("-h", "mail.example.net"), OK)]
     return cases

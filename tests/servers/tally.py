@@ -60,10 +60,13 @@ class Tally:
         print("\nPairs that were read back octet by octet (D: by DATA, B: by BDAT)")
         print(f"{'server':<10} {'TLS':<9} " + " ".join(f"{column:<{_width(column)}}" for column in columns).rstrip())
         for server, tls in dict.fromkeys((server, tls) for server, tls, _, _ in self.pairs):
-            cells = [" ".join(way[0] for way in ("DATA", "BDAT") if (server, tls, column, way) in self.pairs) for column in columns]
+            cells = [" ".join(letter for letter in "DB" if self._shown(server, tls, column, letter)) for column in columns]
             line = " ".join(f"{cell or '.':<{_width(column)}}" for cell, column in zip(cells, columns))
             print(f"{server:<10} {tls:<9} {line}".rstrip())
         print(f"{len(self.pairs)} pairs")
+
+    def _shown(self, server: str, tls: str, auth: str, letter: str) -> bool:
+        return any(pair[:3] == (server, tls, auth) and pair[3].startswith(letter) for pair in self.pairs)
 
     def close(self) -> int:
         """Prints the closing line; returns the exit code."""
