@@ -134,7 +134,7 @@ impl Connector {
             None if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                 "the server closed the connection during the handshake".to_owned()
             }
-            None => error.to_string(),
+            None => system::words(error),
         }
     }
 
@@ -259,9 +259,10 @@ fn names_of(reason: &CertificateError) -> String {
     }
 }
 
-/// rustls writes names as `DnsName("mail.example.org")`.
+/// rustls writes names as `DnsName("mail.example.org")` and `IpAddress(192.0.2.1)`.
 fn shown(name: &str) -> String {
-    let inner = name.split_once('"').and_then(|(_, rest)| rest.rsplit_once('"')).map_or(name, |(inner, _)| inner);
+    let inside = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(name);
+    let inner = inside.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(inside);
     crate::smtp::reply::printable(inner.as_bytes())
 }
 
@@ -346,8 +347,12 @@ fn private_key(file: &NamedFile) -> Result<PrivateKeyDer<'static>, UnusableTls> 
 }
 
 fn pem_trouble(error: &rustls::pki_types::pem::Error) -> String {
+    use rustls::pki_types::pem::Error;
     match error {
-        rustls::pki_types::pem::Error::NoItemsFound => "nothing of the kind in it".to_owned(),
+        Error::NoItemsFound => "nothing of the kind in it".to_owned(),
+        // The library would show the line as a list of numbers.
+        Error::MissingSectionEnd { .. } => "it breaks off: an END line is missing".to_owned(),
+        Error::IllegalSectionStart { .. } => "a BEGIN line in it cannot be read".to_owned(),
         other => other.to_string(),
     }
 }
