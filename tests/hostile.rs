@@ -9,6 +9,8 @@ mod capabilities;
 mod case;
 #[path = "support/certificates.rs"]
 mod certificates;
+#[path = "hostile/files.rs"]
+mod files;
 #[path = "hostile/foe.rs"]
 mod foe;
 #[path = "hostile/greeting.rs"]
@@ -35,7 +37,7 @@ fn cases_are_many_and_each_has_a_name_of_its_own() {
     let cases =
         [greeting::cases(), replies::cases(), tls::cases(), login::cases(), capabilities::cases(), message::cases()];
     let mut names: Vec<String> = cases.into_iter().flatten().map(|case| case.name).collect();
-    println!("{} hostile servers", names.len());
+    println!("{} hostile servers and files", names.len());
     let count = names.len();
     names.sort();
     names.dedup();

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -25,9 +26,13 @@ const MEMORY: u32 = 16 << 10;
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Most octets of what a person has to read.
 const WORDS: usize = 2048;
+/// What errors look like that were not made for people.
+const DEBUG_FORMS: [&str; 8] = ["(os error", "IpAddress(", "DnsName(", "Some(", "Err(", "Custom {", ": [6", "panicked"];
 /// Cases that are played at a time; most of them wait.
 const AT_A_TIME: usize = 4;
 
+/// What is done to the files in the home directory before the program runs.
+type Prepare = Box<dyn Fn(&Path) + Send>;
 type Script = Box<dyn FnMut(&mut Foe<'_>) -> io::Result<()> + Send>;
 
 /// How an account comes to its server.
@@ -47,10 +52,27 @@ pub struct Case {
     pub name: String,
     account: Account,
     settings: String,
+    prepare: Option<Prepare>,
     message: Vec<u8>,
     script: Script,
+    log: LogIs,
+    password: PasswordIs,
     code: i32,
     words: &'static str,
+}
+
+/// Whether there is a log.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LogIs {
+    Kept,
+    Absent,
+}
+
+/// Where the password stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PasswordIs {
+    InConfiguration,
+    Elsewhere,
 }
 
 /// A case whose message must be sent, unless it is told otherwise.
@@ -61,7 +83,18 @@ pub fn case(
 ) -> Case {
     let message = b"Subject: s\n\nb\n".to_vec();
     let script = Box::new(script);
-    Case { name: name.into(), account, settings: String::new(), message, script, code: 0, words: "" }
+    Case {
+        name: name.into(),
+        account,
+        settings: String::new(),
+        prepare: None,
+        message,
+        script,
+        log: LogIs::Kept,
+        password: PasswordIs::InConfiguration,
+        code: 0,
+        words: "",
+    }
 }
 
 impl Case {
@@ -79,6 +112,21 @@ impl Case {
     pub fn with(mut self, setting: &str) -> Case {
         writeln!(self.settings, "{setting}").unwrap();
         self
+    }
+
+    /// Something is done to the files in the home directory, once, before the program runs.
+    pub fn prepared(self, prepare: impl Fn(&Path) + Send + 'static) -> Case {
+        Case { prepare: Some(Box::new(prepare)), ..self }
+    }
+
+    /// No line of the log tells how it ended.
+    pub fn unlogged(self) -> Case {
+        Case { log: LogIs::Absent, ..self }
+    }
+
+    /// The password is where another setting says.
+    pub fn without_password(self) -> Case {
+        Case { password: PasswordIs::Elsewhere, ..self }
     }
 
     /// A server that waits is soon given up.
@@ -115,20 +163,26 @@ pub fn play_all(cases: Vec<Case>) {
 }
 
 fn play(case: Case) -> Result<(), String> {
-    let Case { account, settings, message, mut script, code, words, .. } = case;
+    let Case { account, settings, prepare, message, mut script, log: log_is, password, code, words, .. } = case;
     let (tell, over) = channel();
     let wire = Wire::open(move |peer| script(&mut Foe { peer, over: &over }));
     let program = Program::with("");
     program.file("ca.pem", &certificates().authority_pem);
-    program.file("config.toml", configuration(account, wire.address) + &settings);
+    program.file("config.toml", configuration(account, password, wire.address) + &settings);
+    if let Some(prepare) = prepare {
+        prepare(program.home());
+    }
     for args in [&["bob@x.test"][..], &["-v", "bob@x.test"]] {
         let run = run(&mut limited(&program, &[&["sendmail"], args].concat()), &message);
         // A script that waits for it is the exception.
         let _ = tell.send(());
         let clear = wire.take().octets;
-        let log = fs::read(program.path("log")).unwrap_or_default();
+        let log = match log_is {
+            LogIs::Kept => fs::read(program.path("log")).unwrap_or_default(),
+            LogIs::Absent => Vec::new(),
+        };
         let result = run.check(code, words, args.len() > 1, account);
-        let result = result.and_then(|()| check_log(&log, code));
+        let result = result.and_then(|()| if log_is == LogIs::Kept { check_log(&log, code) } else { Ok(()) });
         result.and_then(|()| run.check_secrets(&clear, &log, account)).map_err(|what| {
             format!("{what}\n  with {args:?} the program said, and ended with {:?}:\n{}", run.code, run.stderr)
         })?;
@@ -136,7 +190,7 @@ fn play(case: Case) -> Result<(), String> {
     Ok(())
 }
 
-fn configuration(account: Account, server: SocketAddr) -> String {
+fn configuration(account: Account, password: PasswordIs, server: SocketAddr) -> String {
     let scheme = match account {
         Account::Clear | Account::ClearLogin => "smtp",
         Account::StartTls => "submission",
@@ -148,7 +202,10 @@ fn configuration(account: Account, server: SocketAddr) -> String {
         text += "tls = \"none\"\n";
     }
     if account != Account::Clear {
-        writeln!(text, "user = \"{USER}\"\npassword = \"{PASSWORD}\"").unwrap();
+        writeln!(text, "user = \"{USER}\"").unwrap();
+    }
+    if account != Account::Clear && password == PasswordIs::InConfiguration {
+        writeln!(text, "password = \"{PASSWORD}\"").unwrap();
     }
     text
 }
@@ -214,6 +271,9 @@ impl Run {
         }
         if let Some(control) = stderr.chars().find(|c| c.is_control() && *c != '\n') {
             return Err(format!("{control:?} in what it said"));
+        }
+        if let Some(form) = DEBUG_FORMS.iter().find(|form| stderr.contains(**form)) {
+            return Err(format!("{form} in what it said"));
         }
         let lines = stderr.lines().filter(|line| !verbose || line.starts_with("posthaste: ")).count();
         let expected = usize::from(code != 0);

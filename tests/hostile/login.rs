@@ -62,7 +62,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// The script begins where AUTH has been read.
-fn login(
+pub fn login(
     name: impl Into<String>,
     mechanisms: &str,
     mut script: impl FnMut(&mut Secure) -> io::Result<()> + Send + 'static,
@@ -76,7 +76,7 @@ fn login(
     })
 }
 
-fn good(server: &mut Secure) -> io::Result<()> {
+pub fn good(server: &mut Secure) -> io::Result<()> {
     server.say("235 welcome\r\n")?;
     server.answer(&["250 ok", "250 ok", "354 go"])?;
     while server.line()? != "." {}
