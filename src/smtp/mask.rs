@@ -11,7 +11,7 @@ use super::reply::printable;
 /// The secrets of a session.
 #[derive(Default)]
 pub(super) struct Secrets {
-    /// Responses in base64, as they went over the wire.
+    /// The password, and the responses as they went over the wire, in base64.
     responses: Vec<Zeroizing<String>>,
     /// The password, and what the responses say: some servers decode before they repeat.
     plain: Vec<Zeroizing<String>>,
@@ -31,9 +31,10 @@ impl Secrets {
         self.responses.is_empty() && self.plain.is_empty()
     }
 
-    /// The password is known.
+    /// The password is known. A server that knows it can repeat it in base64, whatever went over the wire.
     pub(super) fn password(&mut self, password: &str) {
         self.keep(password.as_bytes());
+        self.responses.push(Zeroizing::new(STANDARD.encode(password)));
     }
 
     /// A response has gone out. The user's name in it is none of the secrets.
