@@ -99,7 +99,7 @@ pub fn capabilities(octets: &[u8]) {
     let found = Capabilities::parse(reply);
     assert!(found.auth.len() <= 64 && found.lines.len() < reply.lines().len());
     for (at, name) in found.auth.iter().enumerate() {
-        assert!(name.len() <= 20 && !name.contains(|c: char| c.is_whitespace() || is_dangerous(c)), "{name:?}");
+        assert!(name.len() <= 20 && !name.contains(|c: char| c.is_ascii_whitespace() || is_dangerous(c)), "{name:?}");
         assert!(!found.auth[..at].contains(name), "{name} twice");
         assert_eq!(*name, name.to_ascii_uppercase());
     }

@@ -6,6 +6,7 @@ use crate::case::Account::StartTls;
 use crate::case::{Case, case, play_all};
 use crate::certificates::certificates;
 use crate::foe::{Foe, Secure};
+use crate::secrets::{USER, secrets};
 
 pub fn cases() -> Vec<Case> {
     let mebibyte = "QUFB".repeat(1 << 18);
@@ -56,6 +57,26 @@ pub fn cases() -> Vec<Case> {
             // LOGIN answers to any prompt, since servers ask in many words.
             let code = if mechanism == "LOGIN" { 77 } else { 75 };
             cases.push(login(format!("a challenge of {challenge:?} to {mechanism}"), mechanism, script).ends(code, ""));
+        }
+    }
+    // What a server knows it can say again. Of the forms that it could give it, these are the ones that happen.
+    for mechanism in ["PLAIN", "LOGIN", "CRAM-MD5"] {
+        let [password, in_base64, message, decoded, _] = secrets();
+        let is_plain = mechanism == "PLAIN";
+        for secret in [password, in_base64, decoded].iter().chain(is_plain.then_some(&message)) {
+            let secret = String::from_utf8_lossy(secret).into_owned();
+            for words in [format!("wrong password {secret} of {USER}"), format!("[{secret}]"), format!("x{secret}x")] {
+                let reply = format!("535 5.7.8 {words}");
+                let script = move |server: &mut Secure| {
+                    if mechanism == "LOGIN" {
+                        server.say("334 VXNlcm5hbWU6\r\n")?;
+                        server.answer(&["334 UGFzc3dvcmQ6"])?;
+                        server.line()?;
+                    }
+                    refuse(server, &reply)
+                };
+                cases.push(login(format!("{words:?} to {mechanism}"), mechanism, script).ends(77, "535 5.7.8"));
+            }
         }
     }
     cases
