@@ -7,7 +7,7 @@ mod world;
 
 use std::cell::LazyCell;
 use std::fs::{File, Permissions};
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -15,9 +15,10 @@ use chrono::{DateTime, FixedOffset};
 use posthaste::address::{Address, parse_list};
 use posthaste::config::account::Log;
 use posthaste::config::{self, Choice, Environment};
+use posthaste::message::downgrade::{DowngradeError, Goal, Reencoder};
 use posthaste::message::incoming::{self, LoneDot};
 use posthaste::message::prepare::{self, Caller, FixUps, Identity, LongLines, Recipients, Rules, Sender};
-use posthaste::message::{More, Source as _};
+use posthaste::message::{Message, More, Source};
 use posthaste::smtp::capabilities::Capabilities;
 use posthaste::smtp::framing::{Dots, Framer};
 use posthaste::smtp::reply::{Reader, Reply};
@@ -31,12 +32,13 @@ use world::{Ending, Fate, Octets, play};
 type Body = fn(&[u8]);
 
 /// All of them.
-pub const TARGETS: [(&str, Body); 7] = [
+pub const TARGETS: [(&str, Body); 8] = [
     ("reply", reply),
     ("capabilities", capabilities),
     ("session", session),
     ("sasl", sasl),
     ("header", header),
+    ("downgrade", downgrade),
     ("address", address),
     ("config", config),
 ];
@@ -225,6 +227,73 @@ pub fn header(octets: &[u8]) {
     };
     let Ok(prepared) = prepare::prepare(incoming, &rules) else { return };
     let mut message = prepared.message;
+    check_message(&mut message, octets);
+    for recipient in &prepared.recipients {
+        check_address(recipient);
+    }
+    // A field for blind copies is never sent.
+    for line in message.head().split(|octet| *octet == b'\n') {
+        assert!(!line.to_ascii_lowercase().starts_with(b"bcc:"), "{}", message.head().escape_ascii());
+    }
+}
+
+/// A message is re-encoded; the first octet chooses for what. The result does not depend on how the message was read,
+/// is fit for what it was made for, and needs to be re-encoded no more.
+pub fn downgrade(octets: &[u8]) {
+    let Some((choice, octets)) = octets.split_first() else { return };
+    let goal = if choice & 1 == 0 { Goal::SevenBit } else { Goal::ShortLines };
+    let reencoded = |octets: &[u8], piece: usize| {
+        let mut source = Pieces { octets: octets.to_vec(), piece, at: 0 };
+        match Reencoder::new(&mut source, goal).unwrap().run() {
+            Ok(reencoded) => Ok(reencoded.message),
+            Err(DowngradeError::Refused(refusal)) => {
+                let words = refusal.to_string();
+                assert!(words.len() < 1000 && !words.contains(is_dangerous), "{words:?}");
+                Err(refusal)
+            }
+            Err(DowngradeError::Io(error)) => panic!("{error}"),
+        }
+    };
+    let whole = reencoded(octets, octets.len().max(1));
+    let in_pieces = reencoded(octets, 7);
+    let (mut message, mut again) = match (whole, in_pieces) {
+        (Ok(message), Ok(again)) => (message, again),
+        (whole, in_pieces) => return assert_eq!(whole.err(), in_pieces.err(), "{}", octets.escape_ascii()),
+    };
+    let text = check_message(&mut message, octets);
+    assert_eq!(check_message(&mut again, octets), text, "{}", octets.escape_ascii());
+    if goal == Goal::SevenBit {
+        assert!(text.is_ascii(), "{}", text.escape_ascii());
+    }
+    let mut third = reencoded(&text, 1000).unwrap_or_else(|error| panic!("{error}: {}", text.escape_ascii()));
+    let third = check_message(&mut third, octets);
+    assert_eq!(third, text, "{}\nand\n{}", third.escape_ascii(), text.escape_ascii());
+}
+
+/// A message that comes in pieces of this size.
+struct Pieces {
+    octets: Vec<u8>,
+    piece: usize,
+    at: usize,
+}
+
+impl Source for Pieces {
+    fn rewind(&mut self) -> io::Result<()> {
+        self.at = 0;
+        Ok(())
+    }
+
+    fn read_block(&mut self, out: &mut Vec<u8>) -> io::Result<More> {
+        let rest = &self.octets[self.at..];
+        let piece = &rest[..rest.len().min(self.piece)];
+        out.extend_from_slice(piece);
+        self.at += piece.len();
+        Ok(if piece.len() < rest.len() { More::Yes } else { More::No })
+    }
+}
+
+/// What is sent is clean, and as its facts say. Gives the message as the server has it.
+fn check_message(message: &mut Message, octets: &[u8]) -> Vec<u8> {
     let facts = *message.facts();
     let (mut raw, mut wire, mut framer) = (Vec::new(), Vec::new(), Framer::new(Dots::Stuff));
     message.rewind().unwrap();
@@ -240,13 +309,7 @@ pub fn header(octets: &[u8]) {
         text.split(|octet| *octet == b'\n').map(|line| line.len().saturating_sub(1)).max().unwrap_or(0) as u64;
     // It is exact where it matters.
     assert_eq!(facts.longest_line.max(998), longest.max(998));
-    for recipient in &prepared.recipients {
-        check_address(recipient);
-    }
-    // A field for blind copies is never sent.
-    for line in message.head().split(|octet| *octet == b'\n') {
-        assert!(!line.to_ascii_lowercase().starts_with(b"bcc:"), "{}", message.head().escape_ascii());
-    }
+    text
 }
 
 /// Lines end in CRLF and nothing else, and the one lone dot stands at the end.
