@@ -23,7 +23,7 @@ fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     seeds
 }
 
-/// P-020 P-022 P-199
+/// P-425
 #[test]
 fn kept_corpora() {
     for (target, body) in TARGETS {

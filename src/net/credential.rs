@@ -52,3 +52,24 @@ fn output_of(mut child: Child) -> io::Result<Output> {
     }
     Ok(Output { status: child.wait()?, stdout, stderr: Vec::new() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn command_that_hangs_is_given_up_after_two_minutes() {
+        let begun = tokio::time::Instant::now();
+        let reason = password(&Secret::Command("exec sleep 600".to_owned())).await.unwrap_err();
+        assert_eq!(reason, "password-command did not end within 120 seconds");
+        assert_eq!(begun.elapsed().as_secs(), 120);
+    }
+
+    #[test]
+    fn command_that_prints_without_end_is_ended() {
+        let print = |line: &str| output_of(secret::command(line).spawn().unwrap());
+        assert!(print("yes").unwrap_err().to_string().contains("more than 1 MiB"));
+        assert!(print("cat /dev/zero | cat").unwrap_err().to_string().contains("more than 1 MiB"));
+        assert_eq!(print("yes | head -c 1048576").unwrap().stdout.len(), 1 << 20);
+    }
+}

@@ -107,7 +107,7 @@ fn answered(foe: &mut Foe<'_>, reply: &str) -> io::Result<()> {
     }
 }
 
-/// P-038 P-226 P-306
+/// P-038 P-226
 #[test]
 fn capabilities() {
     play_all(cases());

@@ -131,7 +131,6 @@ fn trusted(foe: &mut Foe<'_>) -> io::Result<()> {
     foe.start_tls(&certificates().trusted).map(drop)
 }
 
-/// P-197 P-199
 #[test]
 fn files() {
     play_all(cases());

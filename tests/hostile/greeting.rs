@@ -54,7 +54,7 @@ fn talk(foe: &mut Foe<'_>, text: &str) -> std::io::Result<()> {
     foe.be_silent()
 }
 
-/// P-020 P-022 P-199 P-425
+/// P-020 P-022
 #[test]
 fn greetings() {
     play_all(cases());
