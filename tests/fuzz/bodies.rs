@@ -265,6 +265,10 @@ pub fn downgrade(octets: &[u8]) {
     if goal == Goal::SevenBit {
         assert!(text.is_ascii(), "{}", text.escape_ascii());
     }
+    // Only prepare() promises short lines in a header, and a second pass folds what the first has left long.
+    if message.facts().longest_line > 998 {
+        return;
+    }
     let mut third = reencoded(&text, 1000).unwrap_or_else(|error| panic!("{error}: {}", text.escape_ascii()));
     let third = check_message(&mut third, octets);
     assert_eq!(third, text, "{}\nand\n{}", third.escape_ascii(), text.escape_ascii());
