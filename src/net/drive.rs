@@ -57,7 +57,8 @@ const HEARD: usize = 64 * 1024;
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How long a QUIT or close_notify may take to leave this machine. Nobody waits for its answer.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// One block of the message must leave in this time (RFC 5321 section 4.5.3.2.5).
+/// One block of the message must leave in this time (RFC 5321 section 4.5.3.2.5), or in that of a command if it is
+/// longer.
 const BLOCK: Duration = Duration::from_secs(3 * 60);
 /// The body as a whole has this much time, and more for its size.
 const BODY: Duration = Duration::from_secs(10 * 60);
@@ -339,6 +340,7 @@ impl Driver<'_, '_> {
     async fn copy(&mut self, source: &mut dyn Source) -> Result<bool, String> {
         let seconds = self.means.size / self.means.timeouts.min_rate.max(1);
         let end = Instant::now() + BODY + Duration::from_secs(seconds.min(u64::from(u32::MAX)));
+        let block = BLOCK.max(self.means.timeouts.command.unwrap_or_default());
         let mut framer = Framer::new(Dots::Stuff);
         let mut raw = Vec::new();
         source.rewind().map_err(|error| words(&error))?;
@@ -357,7 +359,7 @@ impl Driver<'_, '_> {
             if let Some(stream) = &self.stream {
                 let_arrive(stream).await;
             }
-            match self.flush(end.min(Instant::now() + BLOCK)).await {
+            match self.flush(end.min(Instant::now() + block)).await {
                 Ok(0) => {}
                 Ok(_) => {
                     if self.session.next_action() != Action::SendBody {
