@@ -144,8 +144,7 @@ pub fn settings(account: &Account, server: &Server, local: Option<IpAddr>, cauti
             account::Partial::AllOrNone => Partial::AllOrNone,
         },
         eight_bit: match account.eight_bit {
-            // Re-encoding for a server without 8BITMIME is not there yet: refused rather than sent against the rules.
-            account::EightBit::Encode => EightBit::Refuse,
+            account::EightBit::Encode => EightBit::Encode,
             account::EightBit::Send => EightBit::Send,
             account::EightBit::Refuse => EightBit::Refuse,
         },

@@ -173,7 +173,11 @@ fn exit_of_trouble(trouble: &Trouble) -> Exit {
         | Cause::Unpreparable
         | Cause::NoPassword(_) => Exit::NoPermission,
         Cause::NoSuchHost(_) => Exit::Config,
-        Cause::TooLarge { .. } | Cause::EightBit | Cause::Utf8Address | Cause::LineTooLong => Exit::Data,
+        Cause::TooLarge { .. }
+        | Cause::EightBit
+        | Cause::CannotReencode(_)
+        | Cause::Utf8Address
+        | Cause::LineTooLong => Exit::Data,
         Cause::OthersRefused
         | Cause::NotOffered(_)
         | Cause::TlsOnTheWay
@@ -312,6 +316,9 @@ pub fn what(trouble: &Trouble, server: &str) -> String {
             format!("the message has {size} octets, and {server} takes no more than {limit} (5.3.4)")
         }
         Cause::EightBit => format!("the message has 8-bit content, and {server} does not take it (5.6.3)"),
+        Cause::CannotReencode(reason) => {
+            format!("{server} does not take 8-bit content, and the message cannot be re-encoded: {reason} (5.6.3)")
+        }
         Cause::Utf8Address => {
             let whose = if trouble.stage == Stage::Mail { "sender's" } else { "recipient's" };
             format!("the {whose} address is not ASCII, and {server} does not offer SMTPUTF8 (5.6.7)")

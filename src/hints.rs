@@ -87,7 +87,14 @@ pub fn for_trouble(trouble: &Trouble, server: &str) -> Option<String> {
              (usually port 465)."
                 .into()
         }
-        Cause::EightBit => "Set eight-bit = \"send\" to send it all the same.".into(),
+        Cause::EightBit => {
+            "Set eight-bit = \"encode\" to have it re-encoded, or eight-bit = \"send\" to send it all the same.".into()
+        }
+        Cause::CannotReencode(_) => {
+            "Have it written in ASCII (quoted-printable or base64) by whoever makes it, or set eight-bit = \"send\" to \
+             send it all the same."
+                .into()
+        }
         Cause::Utf8Address => {
             "Only what stands before the @ matters: use an address whose name is ASCII, or a server with SMTPUTF8.".into()
         }

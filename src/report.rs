@@ -10,6 +10,7 @@ use crate::deliver::{Attempt, Outcome};
 use crate::failure::{self, Failure};
 use crate::hints;
 use crate::net::Notice;
+use crate::net::notice::Dkim;
 use crate::smtp::capabilities::Extension;
 use crate::smtp::outcome::Verdict;
 use crate::smtp::reply::{Reply, printable};
@@ -150,6 +151,13 @@ pub fn transcript_line(notice: &Notice) -> Option<String> {
         Notice::Message(size) => format!("C: [message, {size} octets]"),
         Notice::Unserved(extension) => format!("-- {}", unserved(*extension)),
         Notice::Note(text) => format!("-- {text}"),
+        Notice::Reencoded(size, dkim) => {
+            let warning = match dkim {
+                Dkim::None => String::new(),
+                Dkim::Broken => format!("; {BROKEN_DKIM}"),
+            };
+            format!("-- re-encoded without 8-bit content: {size} octets{warning}")
+        }
         Notice::Closed => "-- closed".to_owned(),
         Notice::Verdict(..) => return None,
     })
@@ -159,6 +167,14 @@ pub fn transcript_line(notice: &Notice) -> Option<String> {
 pub fn warning(extension: Extension) {
     error_text(&format!("posthaste: {}\n", unserved(extension)));
 }
+
+/// Tells a person that the message was re-encoded, and what that has broken.
+pub fn broken_dkim() {
+    error_text(&format!("posthaste: re-encoded because the server takes no 8-bit content: {BROKEN_DKIM}\n"));
+}
+
+/// RFC 6376 section 6.1.
+const BROKEN_DKIM: &str = "its DKIM signature cannot be verified any more, and counts as none";
 
 fn unserved(extension: Extension) -> String {
     let consequence = match extension {

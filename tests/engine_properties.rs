@@ -12,7 +12,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use world::{Answer, Ending, Fate, Octets, Reacting, play};
+use world::{Answer, Content, Ending, Fate, Octets, Reacting, play};
 
 /// What a session is told.
 fn settings() -> impl Strategy<Value = Settings> {
@@ -23,8 +23,9 @@ fn settings() -> impl Strategy<Value = Settings> {
         1usize..4,
         select(vec![Partial::Deliver, Partial::AllOrNone]),
         select(vec![Caution::None, Caution::None, Caution::Helo, Caution::ClearText, Caution::Serial]),
+        select(vec![EightBit::Refuse, EightBit::Send, EightBit::Encode, EightBit::Encode]),
     )
-        .prop_map(|(protocol, tls, login, max_recipients, partial, caution)| Settings {
+        .prop_map(|(protocol, tls, login, max_recipients, partial, caution, eight_bit)| Settings {
             protocol,
             hello: "client.example".to_owned(),
             tls,
@@ -40,7 +41,7 @@ fn settings() -> impl Strategy<Value = Settings> {
             },
             max_recipients,
             partial,
-            eight_bit: EightBit::Refuse,
+            eight_bit,
             caution,
         })
 }
@@ -51,8 +52,17 @@ fn fate() -> impl Strategy<Value = Fate> {
         select(vec![true, true, true, true, true, false]),
         select(vec![Ending::Lost, Ending::TimedOut]),
         1usize..6,
+        select(vec![
+            Content::Ascii,
+            Content::Ascii,
+            Content::Encodable,
+            Content::Encodable,
+            Content::Fixed,
+            Content::Lost,
+        ]),
     )
-        .prop_map(|(tls_works, password_known, ending, recipients)| Fate {
+        .prop_map(|(tls_works, password_known, ending, recipients, content)| Fate {
+            content,
             tls_works,
             password_known,
             ending,
@@ -96,7 +106,7 @@ proptest! {
         play(settings, fate, &mut Octets { octets, pieces, turn: 0 })?;
     }
 
-    /// P-045 P-089 P-138 P-143 P-154 P-243: a server that mostly does what it should.
+    /// P-045 P-089 P-138 P-143 P-154 P-243 P-250: a server that mostly does what it should.
     #[test]
     fn a_faulty_server_never_makes_a_yes(
         settings in settings(), fate in fate(), answers in vec(answer(), 1..30), rotation in vec(select(vec![0, 0, 0, 0, 0, 1, 2, 3]), 1..6),
@@ -122,10 +132,11 @@ fn a_server_without_faults_accepts() {
         },
         max_recipients: 2,
         partial: Partial::Deliver,
-        eight_bit: EightBit::Refuse,
+        eight_bit: EightBit::Encode,
         caution: Caution::None,
     };
-    let fate = Fate { tls_works: true, password_known: true, ending: Ending::Lost, recipients: 5 };
+    let content = Content::Encodable;
+    let fate = Fate { tls_works: true, password_known: true, ending: Ending::Lost, recipients: 5, content };
     for protocol in [Protocol::Smtp, Protocol::Lmtp] {
         let mut server = Reacting::new(vec![Answer::Proper], vec![0], vec![7]);
         assert_eq!(play(settings(protocol), fate, &mut server).unwrap(), 5, "{protocol:?}");

@@ -17,6 +17,8 @@ mod exits;
 mod hostile;
 #[path = "sendmail/program.rs"]
 mod program;
+#[path = "sendmail/reencode.rs"]
+mod reencode;
 #[path = "sendmail/refused.rs"]
 mod refused;
 #[path = "sendmail/relay.rs"]

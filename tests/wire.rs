@@ -121,9 +121,11 @@ fn configuration(dialogue: &Dialogue, port: u16, home: &Path) -> String {
     if settings.partial == Partial::AllOrNone {
         lines.push("partial = \"all-or-none\"".to_owned());
     }
-    if settings.eight_bit == EightBit::Send {
-        lines.push("eight-bit = \"send\"".to_owned());
-    }
+    lines.extend(match settings.eight_bit {
+        EightBit::Encode => None,
+        EightBit::Send => Some("eight-bit = \"send\"".to_owned()),
+        EightBit::Refuse => Some("eight-bit = \"refuse\"".to_owned()),
+    });
     if let LoginMode::As { user, mechanisms, .. } = &settings.login {
         let names: Vec<String> = mechanisms.iter().map(|mechanism| format!("\"{}\"", mechanism.name())).collect();
         lines.push(format!("user = \"{user}\""));
@@ -191,6 +193,10 @@ fn check(dialogue: &Dialogue, told: &str, exit: Option<i32>) -> Result<(), Wrong
                     && text.contains(&expected.words) => {}
             _ => return says(expected.line, format!("{recipient} is {verdicts:?}")),
         }
+    }
+    let reencoded = dialogue.items.iter().filter(|item| item.step == Step::Event(Event::Reencoded)).count();
+    if told.matches("-- re-encoded without 8-bit content: ").count() != reencoded {
+        return says(1, format!("the transcript does not tell of {reencoded} re-encodings"));
     }
     let missing = |keyword: &&String| !told.contains(&format!("-- the server does not offer {keyword}: "));
     if let Some(keyword) = dialogue.unserved.iter().find(missing) {

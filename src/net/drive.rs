@@ -15,7 +15,7 @@ use super::stream::Stream;
 use super::tls::Connector;
 use super::transport::Transport;
 use crate::config::account::{Secret, Timeouts};
-use crate::message::{More, Source};
+use crate::message::{Message, More, Source};
 use crate::smtp::framing::{Dots, Framer};
 use crate::smtp::session::{Action, Closing, Event, Session};
 use crate::smtp::stage::Stage;
@@ -83,6 +83,7 @@ pub async fn drive(transport: Transport, session: &mut Session, means: Means<'_>
         end_of_data: None,
         held: Vec::new(),
         broken: None,
+        reencoded: None,
         session,
         means,
         tell,
@@ -94,22 +95,24 @@ pub async fn drive(transport: Transport, session: &mut Session, means: Means<'_>
     (driver.tell)(Notice::Closed);
 }
 
-struct Driver<'a, 'm> {
+pub(super) struct Driver<'a, 'm> {
     /// Gone after a failed handshake.
     stream: Option<Stream>,
     /// What goes out with the next write.
     flight: Vec<u8>,
     /// When the session has lasted long enough, whatever its replies are.
-    end: Instant,
+    pub(super) end: Instant,
     /// Where in the flight the end of data stands, until it has left.
     end_of_data: Option<usize>,
     /// What is to be told of the flight with the end of data, until it has left.
     held: Vec<Notice>,
     /// Why nothing can be written any more. What the server said before may still be read.
     broken: Option<String>,
-    session: &'a mut Session,
-    means: Means<'m>,
-    tell: &'a mut dyn FnMut(Notice),
+    /// The message as this server can take it, where it cannot take it as it is.
+    pub(super) reencoded: Option<Message>,
+    pub(super) session: &'a mut Session,
+    pub(super) means: Means<'m>,
+    pub(super) tell: &'a mut dyn FnMut(Notice),
 }
 
 /// Whether the end of data has left, as far as is known.
@@ -154,6 +157,7 @@ impl Driver<'_, '_> {
                 Action::SendBody => self.send_body().await,
                 Action::StartTls => self.start_tls().await,
                 Action::NeedPassword => self.fetch_password().await,
+                Action::Reencode => self.reencode().await,
                 Action::Close(closing) => return self.close(closing).await,
             }
         }
@@ -322,13 +326,21 @@ impl Driver<'_, '_> {
 
     /// The message, block by block. Its last octets stay in the flight: the end of data goes with them.
     async fn send_body(&mut self) {
-        let Some(source) = self.means.source.take() else {
-            return self.session.body_failed("there is no message".to_owned());
-        };
+        if let Some(mut message) = self.reencoded.take() {
+            self.send(&mut message).await;
+            self.reencoded = Some(message);
+        } else if let Some(source) = self.means.source.take() {
+            self.send(&mut *source).await;
+            self.means.source = Some(source);
+        } else {
+            self.session.body_failed("there is no message".to_owned());
+        }
+    }
+
+    async fn send(&mut self, source: &mut dyn Source) {
         let begun = Instant::now();
-        let finished = self.copy(&mut *source).await;
+        let finished = self.copy(source).await;
         self.end += begun.elapsed();
-        self.means.source = Some(source);
         match finished {
             Ok(true) => self.session.body_sent(),
             // An early reply has changed the session's mind.

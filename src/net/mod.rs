@@ -9,6 +9,7 @@ mod credential;
 pub mod drive;
 pub mod notice;
 mod proxy;
+mod reencode;
 pub mod socket;
 mod stream;
 pub mod tls;

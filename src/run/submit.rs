@@ -21,6 +21,7 @@ use crate::message::prepare::{
 };
 use crate::net::Notice;
 use crate::net::drive::Detail;
+use crate::net::notice::Dkim;
 use crate::report::{self, Style};
 use crate::smtp::capabilities::Extension;
 use crate::system::{Machine, User};
@@ -146,9 +147,14 @@ struct Told<'a> {
 
 impl Witness for Told<'_> {
     fn notice(&mut self, notice: Notice) {
+        let is_for_person =
+            matches!(self.style, Style::Person | Style::Json) && self.transcript.detail() == Detail::Brief;
+        if is_for_person && matches!(notice, Notice::Reencoded(_, Dkim::Broken)) {
+            report::broken_dkim();
+        }
         // A caller of sendmail takes any output for a failure; the transcript has the line anyway.
-        if let (Notice::Unserved(extension), Style::Person | Style::Json) = (&notice, self.style)
-            && self.transcript.detail() == Detail::Brief
+        if let Notice::Unserved(extension) = &notice
+            && is_for_person
             && !self.warned.contains(extension)
         {
             self.warned.push(*extension);

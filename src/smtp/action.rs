@@ -29,6 +29,9 @@ pub enum Action {
     StartTls,
     /// Fetch the password, then tell [`Session::password`] or [`Session::no_password`].
     NeedPassword,
+    /// Make a message without octets above 127 of this one, then tell [`Session::reencoded`],
+    /// [`Session::cannot_reencode`] or [`Session::reencoding_failed`]. The new one is sent in this session.
+    Reencode,
     /// Write out the flight and close the connection. There is nothing more to do.
     Close(Closing),
 }

@@ -12,6 +12,7 @@ mod mask;
 mod opening;
 pub mod outcome;
 mod parameters;
+mod reencode;
 pub mod reply;
 pub mod sasl;
 pub mod session;

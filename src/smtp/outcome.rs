@@ -82,6 +82,8 @@ pub enum Cause {
     },
     /// The message has 8-bit content and the server does not list 8BITMIME.
     EightBit,
+    /// The same, and it cannot be re-encoded: the reason.
+    CannotReencode(String),
     /// An address is not ASCII, and the server does not list SMTPUTF8.
     Utf8Address,
     /// The sender insists on something that the server does not offer.
@@ -143,6 +145,7 @@ impl Trouble {
             }
             Cause::TooLarge { .. }
             | Cause::EightBit
+            | Cause::CannotReencode(_)
             | Cause::Utf8Address
             | Cause::NotOffered(_)
             | Cause::TlsOnTheWay

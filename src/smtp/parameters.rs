@@ -31,7 +31,7 @@ pub(super) fn mail(envelope: &Envelope, facts: &Facts, parameters: Parameters, c
     // Sending 8-bit content without it is against RFC 6152, and only for those who said so.
     let declared = match parameters {
         Parameters::All => true,
-        Parameters::Needed => core.settings.eight_bit == EightBit::Refuse,
+        Parameters::Needed => core.settings.eight_bit != EightBit::Send,
     };
     if facts.eight_bit && core.capabilities.eight_bit_mime && declared {
         line.push_str(" BODY=8BITMIME");

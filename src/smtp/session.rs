@@ -15,10 +15,12 @@ use super::data;
 use super::login;
 use super::opening::{self, Opening};
 use super::outcome::{Cause, Trouble, Verdict};
+use super::reencode;
 use super::reply::{Class, Reader, Reply};
 use super::sasl::{ChannelBinding, Exchange, Mechanism};
 use super::stage::Stage;
-use super::transaction::{self, Transaction};
+use super::transaction::{self, Before, Transaction};
+use crate::message::Facts;
 
 /// A session; see the module.
 pub struct Session {
@@ -40,6 +42,8 @@ pub(super) enum State {
     Password(Mechanism),
     /// AUTH.
     Login(Exchange),
+    /// The caller re-encodes the message, before the first transaction or another.
+    Reencoding(Before),
     /// MAIL, RCPT and DATA.
     Envelope(Transaction),
     /// The caller sends the message.
@@ -83,6 +87,7 @@ impl Session {
         match &self.state {
             State::Handshake => Action::StartTls,
             State::Password(_) => Action::NeedPassword,
+            State::Reencoding(_) => Action::Reencode,
             State::Body(_) => Action::SendBody,
             State::BeforeFlush(_) => {
                 self.step(|state, _| match state {
@@ -152,6 +157,30 @@ impl Session {
         });
     }
 
+    /// The message was re-encoded, and this is what the new one is like.
+    pub fn reencoded(&mut self, facts: Facts) {
+        self.step(|state, core| match state {
+            State::Reencoding(before) => reencode::done(before, facts, core),
+            other => other,
+        });
+    }
+
+    /// The message is such that it cannot be re-encoded: the reason. No recipient gets it from this server.
+    pub fn cannot_reencode(&mut self, reason: String) {
+        self.step(|state, core| match state {
+            State::Reencoding(_) => reencode::failed(Cause::CannotReencode(reason), core),
+            other => other,
+        });
+    }
+
+    /// This machine could not re-encode the message: the reason. Another time it may.
+    pub fn reencoding_failed(&mut self, reason: String) {
+        self.step(|state, core| match state {
+            State::Reencoding(_) => reencode::failed(Cause::Unreadable(reason), core),
+            other => other,
+        });
+    }
+
     /// The whole message is in the flight. A reply that has begun by now came before the end of the message, and is
     /// no answer to it.
     pub fn body_sent(&mut self) {
@@ -215,6 +244,7 @@ impl Session {
         match (&self.state, self.core.in_flight.front()) {
             (State::Handshake, _) => Stage::Handshake,
             (State::Password(_), _) => Stage::Auth,
+            (State::Reencoding(_), _) => Stage::Mail,
             (State::Body(_) | State::Interrupted(_) | State::BeforeFlush(_) | State::Flushed(_), _) => Stage::Body,
             (State::OutOfTurn(stage), _) => *stage,
             (State::Closed(_), _) => Stage::Quit,
@@ -371,6 +401,7 @@ fn on_reply(state: State, awaited: Awaited, reply: Reply, core: &mut Core) -> St
         // These have no command in flight, so there is nothing that a reply could be for.
         State::Handshake
         | State::Password(_)
+        | State::Reencoding(_)
         | State::Body(_)
         | State::Interrupted(_)
         | State::BeforeFlush(_)

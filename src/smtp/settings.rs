@@ -88,6 +88,8 @@ pub enum Partial {
 /// What happens to 8-bit content when the server does not list 8BITMIME.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EightBit {
+    /// It is re-encoded ([`Action::Reencode`](super::session::Action::Reencode)), and refused where that cannot be.
+    Encode,
     /// It is sent as it is, against RFC 6152 section 3.
     Send,
     /// The message is refused.

@@ -8,6 +8,7 @@ use super::limits::{MANY, leave_to_another, take_members};
 use super::lmtp;
 use super::outcome::{Cause, Trouble, Verdict};
 use super::parameters::{Parameters, mail, mail_hindrance, rcpt, rcpt_hindrance};
+use super::reencode;
 use super::reply::{Class, Reply};
 use super::session::{Caution, Closing, EightBit, Partial, Protocol, Purpose, State};
 use super::stage::Stage;
@@ -56,6 +57,11 @@ impl Transaction {
         self.refused_mail.is_none() && !self.some_refused
     }
 
+    /// All its recipients.
+    pub(super) fn into_members(self) -> Vec<usize> {
+        self.members
+    }
+
     /// Whether each recipient has its reply to the message (LMTP).
     pub(super) fn is_answered(&self) -> bool {
         self.answered >= self.accepted.len()
@@ -67,9 +73,14 @@ impl Transaction {
     }
 }
 
-/// The first transaction of a session, if the server can take the message at all.
+/// The first transaction of a session.
 pub(super) fn first(core: &mut Core) -> State {
     settle_hindered(core);
+    enter(Before::Nothing, core)
+}
+
+/// A transaction, if the server can take the message at all.
+pub(super) fn enter(before: Before, core: &mut Core) -> State {
     let Purpose::Submit(envelope, facts) = &core.purpose else { return core.quit() };
     let hindrance = mail_hindrance(envelope, core).or(match core.capabilities.size {
         Size::Limit(limit) if facts.size > limit => Some(Cause::TooLarge { size: facts.size, limit }),
@@ -82,9 +93,12 @@ pub(super) fn first(core: &mut Core) -> State {
         // Each has a reason of its own already.
         _ if core.pending.is_empty() => core.quit(),
         Some(cause) => core.give_up(Trouble { stage: Stage::Mail, cause }),
+        None if reencode::is_needed(core) => State::Reencoding(before),
         None => {
-            tell_of_unserved(core);
-            next(Before::Nothing, core)
+            if before == Before::Nothing {
+                tell_of_unserved(core);
+            }
+            next(before, core)
         }
     }
 }
@@ -259,9 +273,14 @@ fn settle_others(core: &mut Core) {
 /// MAIL was refused: for its parameters, in which case it is tried once without those that are not needed, or for
 /// good, in which case its reply is the verdict of all recipients.
 pub(super) fn mail_refused(transaction: Transaction, reply: Reply, core: &mut Core) -> State {
-    if matches!(reply.code(), 455 | 500 | 501 | 504 | 555) && may_do_with_less(core) {
-        do_with_less(core);
-        return begin(transaction.members, Before::Unfinished, core);
+    if matches!(reply.code(), 455 | 500 | 501 | 504 | 555) {
+        if may_do_with_less(core) {
+            do_with_less(core);
+            return begin(transaction.members, Before::Unfinished, core);
+        }
+        if let Some(state) = reencode::instead_of_body(transaction, core) {
+            return state;
+        }
     }
     settle_refused_mail(reply, core);
     core.quit()

@@ -7,7 +7,7 @@ use posthaste::envelope::{Envelope, ReversePath};
 use posthaste::message::Facts;
 use posthaste::smtp::outcome::Verdict;
 use posthaste::smtp::reply::{Class, Reader};
-use posthaste::smtp::session::{Action, Event, Protection, Protocol, Purpose, Session, Settings, TlsMode};
+use posthaste::smtp::session::{Action, EightBit, Event, Protection, Protocol, Purpose, Session, Settings, TlsMode};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use zeroize::Zeroizing;
@@ -23,6 +23,18 @@ pub struct Fate {
     pub password_known: bool,
     pub ending: Ending,
     pub recipients: usize,
+    pub content: Content,
+}
+
+/// What the message is like, and whether it can be re-encoded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Content {
+    Ascii,
+    Encodable,
+    /// It is 8-bit and must stay so.
+    Fixed,
+    /// It is 8-bit, and cannot be read again.
+    Lost,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -109,6 +121,9 @@ impl Reacting {
         self.given += 1;
         let proper = match command.get(..4).unwrap_or(command) {
             "" => "220 hello\r\n",
+            "EHLO" | "LHLO" if self.rotation.len().is_multiple_of(2) => {
+                "250-mx\r\n250-8BITMIME\r\n250-PIPELINING\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN CRAM-MD5\r\n"
+            }
             "EHLO" | "LHLO" => "250-mx\r\n250-PIPELINING\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN CRAM-MD5\r\n",
             "STAR" => "220 go\r\n",
             "AUTH" => "235 ok\r\n",
@@ -183,7 +198,8 @@ pub fn play(settings: Settings, fate: Fate, server: &mut dyn Server) -> Result<u
         (0..fate.recipients).map(|number| Address::parse(&format!("r{number}@example.net")).unwrap()).collect();
     let sender = ReversePath::parse("alice@example.org", "example.org").unwrap();
     let envelope = Envelope::new(sender, recipients).unwrap();
-    let facts = Facts { size: 20, ..Facts::default() };
+    let facts = Facts { size: 20, eight_bit: fate.content != Content::Ascii, ..Facts::default() };
+    let mut eight_bit = facts.eight_bit;
     let mut world = World {
         session: Session::new(settings.clone(), Purpose::Submit(envelope, facts)),
         mail: false,
@@ -225,11 +241,24 @@ pub fn play(settings: Settings, fate: Fate, server: &mut dyn Server) -> Result<u
                     world.receive(&octets);
                 }
                 None => {
+                    let may_be = world.session.capabilities().eight_bit_mime || settings.eight_bit == EightBit::Send;
+                    prop_assert!(!eight_bit || may_be, "8-bit content to a server that does not take it");
                     world.flight.extend_from_slice(MESSAGE);
                     world.body = Some(Body { received: Vec::new(), sent: MESSAGE.to_vec(), answers: 0 });
                     world.session.body_sent();
                 }
             },
+            Action::Reencode => {
+                prop_assert!(eight_bit && settings.eight_bit == EightBit::Encode && world.flight.is_empty());
+                match fate.content {
+                    Content::Ascii | Content::Encodable => {
+                        eight_bit = false;
+                        world.session.reencoded(Facts { size: 30, ..Facts::default() });
+                    }
+                    Content::Fixed => world.session.cannot_reencode("it is signed".to_owned()),
+                    Content::Lost => world.session.reencoding_failed("no space".to_owned()),
+                }
+            }
             Action::StartTls => {
                 world.leave(&settings)?;
                 world.check_nothing_injected(&settings)?;

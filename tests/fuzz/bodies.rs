@@ -26,7 +26,7 @@ use posthaste::smtp::sasl::{BY_STRENGTH, Mechanism, Nonce};
 use posthaste::smtp::session::{Caution, ClearText, EightBit, LoginMode, Partial, Protocol, Settings, TlsMode};
 use rustix::fs::{MemfdFlags, memfd_create};
 
-use world::{Ending, Fate, Octets, play};
+use world::{Content, Ending, Fate, Octets, play};
 
 /// A body.
 type Body = fn(&[u8]);
@@ -122,6 +122,7 @@ pub fn session(octets: &[u8]) {
         login,
         max_recipients: 1 + of(choice[1], 3),
         partial: if choice[1] & 0x80 == 0 { Partial::Deliver } else { Partial::AllOrNone },
+        eight_bit: if choice[0] & 0x20 == 0 { EightBit::Refuse } else { EightBit::Encode },
         caution: [Caution::None, Caution::Helo, Caution::ClearText, Caution::Serial][of(choice[1] >> 2, 4)],
         ..settings()
     };
@@ -130,6 +131,7 @@ pub fn session(octets: &[u8]) {
         password_known: choice[2] & 2 == 0,
         ending: if choice[2] & 4 == 0 { Ending::Lost } else { Ending::TimedOut },
         recipients: 1 + of(choice[2] >> 3, 6),
+        content: [Content::Ascii, Content::Encodable, Content::Fixed, Content::Lost][of(choice[0] >> 2, 4)],
     };
     converse(settings, fate, octets, usize::from(choice[3]));
 }
@@ -141,7 +143,8 @@ pub fn sasl(octets: &[u8]) {
     let list: String =
         list.iter().map(|octet| char::from(*octet)).filter(|c| c.is_ascii_graphic() || *c == ' ').collect();
     let settings = Settings { tls: TlsMode::Implicit, login: login(), ..settings() };
-    let fate = Fate { tls_works: true, password_known: true, ending: Ending::Lost, recipients: 1 };
+    let content = Content::Ascii;
+    let fate = Fate { tls_works: true, password_known: true, ending: Ending::Lost, recipients: 1, content };
     let mut said = format!("220 mx\r\n250-mx\r\n250 AUTH {list}\r\n").into_bytes();
     // What comes unasked would end the session before the login.
     let piece = said.len() - "220 mx\r\n".len();

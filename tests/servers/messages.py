@@ -1,5 +1,7 @@
 """What is sent, and what a server must have stored of it, octet by octet."""
 
+import email
+import email.policy
 import re
 from dataclasses import dataclass
 from email import message_from_bytes
@@ -43,6 +45,22 @@ class Message:
         if left:
             raise AssertionError(f"no {' and no '.join(left)} added")
 
+    def check_reencoded(self, stored: bytes) -> None:
+        """P-250 P-251: raises an AssertionError unless `stored` is ASCII, and another reader finds the same in it."""
+        if not stored.isascii():
+            raise AssertionError(f"8-bit content: {stored!r}")
+        found, meant = found_in(stored), found_in(self.given)
+        if found != meant:
+            raise AssertionError(f"a reader finds {found!r} and not {meant!r} in {stored!r}")
+
+
+def found_in(octets: bytes) -> list[tuple[str, str | None, bytes | None]]:
+    """Type, file name and decoded content of each part of a message, and its subject."""
+    message = email.message_from_bytes(octets, policy=email.policy.default)
+    parts = [(part.get_content_type(), part.get_filename(), None if part.is_multipart() else part.get_payload(decode=True))
+             for part in message.walk()]
+    return [("subject", str(message["Subject"]), None), *parts]
+
 
 @dataclass(frozen=True)
 class Encoded(Message):
@@ -74,6 +92,13 @@ def messages() -> list[Message]:
                  COMPLETE + b"Subject: two?\n\na\n.\nb\n.\nc\n.\nMAIL FROM:<x@example.org>\n\n.\n\nd\n"),
         _as_given("8-bit", COMPLETE + "Subject: caf=?utf-8?q?=C3=A9?=\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n"
                   "Content-Transfer-Encoding: 8bit\n\nGrüße aus Köln, 東京, и Москва\n".encode()),
+        _as_given("8-bit parts", COMPLETE + "Subject: parts\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n"
+                  "Content-Transfer-Encoding: 8bit\n\nPräambel\n--b\nContent-Type: multipart/alternative; boundary=c\n"
+                  "Content-Transfer-Encoding: 8bit\n\n--c\nContent-Type: text/plain; charset=utf-8\n"
+                  "Content-Transfer-Encoding: 8bit\n\nGrüße\n.\nFrom Köln\n--c\nContent-Type: text/html; charset=utf-8\n\n"
+                  "<p>plain\n--c--\n--b\nContent-Type: application/json\nContent-Transfer-Encoding: 8bit\n\n{\"ö\": 1}\n--b\n"
+                  "Content-Type: message/rfc822\nContent-Transfer-Encoding: 8bit\n\nSubject: inner\nMIME-Version: 1.0\n"
+                  "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n東京\n--b--\n".encode()),
         _as_given("long header", COMPLETE + b"Subject: " + b"s" * 900 + b"\nX-Folded: begin\n"
                   + b"".join(b"\tfolded %03d %s\n" % (n, b"f" * 60) for n in range(200)) + b"\nbody\n"),
         _as_given("998 octets", COMPLETE + b"Subject: long lines\n\n" + b"x" * 998 + b"\n." + b"y" * 997 + b"\n"),

@@ -5,6 +5,7 @@ use posthaste::address::Address;
 use posthaste::deliver::Outcome;
 use posthaste::envelope::Envelope;
 use posthaste::failure::{exit_of, failures, what};
+use posthaste::message::Facts;
 use posthaste::smtp::framing::{Dots, Framer};
 use posthaste::smtp::outcome::Verdict;
 use posthaste::smtp::session::{
@@ -44,6 +45,7 @@ pub fn play(dialogue: &Dialogue, cut: Cut) -> Result<(), Wrong> {
         open: (0..recipients.len()).collect(),
         verdicts: vec![None; recipients.len()],
         unserved: Vec::new(),
+        reencoded: None,
         connection: 0,
         // SYN.
         flights: 1,
@@ -96,6 +98,8 @@ struct Player<'a> {
     verdicts: Vec<Option<Verdict>>,
     /// Keywords of wishes that the message went without.
     unserved: Vec<String>,
+    /// The message of this session, where it was re-encoded.
+    reencoded: Option<Vec<u8>>,
     /// The number of the connection, from 0.
     connection: usize,
     flights: usize,
@@ -122,6 +126,7 @@ impl Player<'_> {
                 }
                 Action::StartTls => self.start_tls()?,
                 Action::NeedPassword => self.password()?,
+                Action::Reencode => self.reencode()?,
                 Action::Close(closing) => {
                     self.close(closing)?;
                     if self.next() != Some(Step::Event(Event::ConnectAgain)) {
@@ -161,7 +166,8 @@ impl Player<'_> {
         match self.next() {
             Some(Step::Message { .. }) => {
                 let mut framer = Framer::new(Dots::Stuff);
-                framer.push(&self.dialogue.setup.message(), &mut self.flight);
+                let given = self.reencoded.clone().unwrap_or_else(|| self.dialogue.setup.message());
+                framer.push(&given, &mut self.flight);
                 framer.finish(&mut self.flight);
                 self.session.body_sent();
                 return Ok(());
@@ -214,6 +220,25 @@ impl Player<'_> {
             self.session.password(Zeroizing::new(secret.clone()));
             self.fetched += 1;
         }
+        Ok(())
+    }
+
+    fn reencode(&mut self) -> Result<(), Wrong> {
+        if self.give() {
+            return Ok(());
+        }
+        match self.next() {
+            Some(Step::Server { .. }) => self.begin_turn(),
+            Some(Step::Event(Event::Reencoded)) => {
+                let wire = self.dialogue.setup.reencoded_wire();
+                self.session.reencoded(Facts { size: wire.len() as u64, ..Facts::default() });
+                self.reencoded = Some(wire);
+            }
+            Some(Step::Event(Event::CannotReencode(reason))) => self.session.cannot_reencode(reason),
+            Some(Step::Event(Event::MessageBreaks(reason))) => self.session.reencoding_failed(reason),
+            other => return Err(self.wrong(format!("the client re-encodes, not {}", shown(other.as_ref())))),
+        }
+        self.at += 1;
         Ok(())
     }
 
@@ -277,6 +302,7 @@ impl Player<'_> {
         let settings = Settings { caution, ..self.dialogue.setup.settings.clone() };
         self.session = Session::new(settings, Purpose::Submit(envelope, facts));
         self.told = vec![0; self.open.len()];
+        self.reencoded = None;
         self.heard.clear();
         self.turn.clear();
         self.given = 0;
@@ -354,7 +380,7 @@ impl Player<'_> {
         for item in &expected {
             match &item.step {
                 Step::Client { wire: line, .. } => wire.extend_from_slice(line),
-                _ => wire.extend(self.dialogue.setup.wire()),
+                _ => wire.extend(self.reencoded.clone().unwrap_or_else(|| self.dialogue.setup.wire())),
             }
         }
         if wire != self.flight {

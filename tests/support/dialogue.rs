@@ -84,6 +84,10 @@ pub enum Event {
     TimeOut,
     /// `-- password unavailable: reason`.
     NoPassword(String),
+    /// `-- re-encoded`: the message goes out without 8-bit content from here on.
+    Reencoded,
+    /// `-- cannot re-encode: reason`.
+    CannotReencode(String),
     /// `-- message breaks: reason`: it cannot be read to its end.
     MessageBreaks(String),
     /// `-- connect again`: the program connects once more, with what it has learnt, for those who are deferred.
@@ -294,6 +298,8 @@ fn event(text: &str) -> Result<Event, String> {
         "pause" => Event::Pause,
         "time-out" => Event::TimeOut,
         "password unavailable" => Event::NoPassword(or("no reason given")),
+        "re-encoded" => Event::Reencoded,
+        "cannot re-encode" => Event::CannotReencode(reason.to_owned()),
         "message breaks" => Event::MessageBreaks(or("no reason given")),
         "connect again" => Event::ConnectAgain,
         "flush" => Event::Flush,

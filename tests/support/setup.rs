@@ -15,7 +15,8 @@
 //! ! no newline at the end                         of the message
 //! ! size 12345                                    the body is padded until the message has so many octets
 //! ! eight-bit                                     an octet above 127 is in the body
-//! ! without-8bitmime send | refuse
+//! ! field Content-Type: text/plain                of the header, at its end
+//! ! without-8bitmime encode | send | refuse
 //! ! max-recipients 100
 //! ! partial deliver | all-or-none
 //! ! caution none | helo | clear-text | serial
@@ -51,6 +52,7 @@ pub struct Setup {
     /// Why the binary cannot play it.
     pub only_engine: Option<String>,
     subject: String,
+    fields: String,
     lines: Vec<String>,
     size: Option<usize>,
     end: End,
@@ -104,6 +106,7 @@ impl Default for Setup {
             pieces: Pieces::Any,
             only_engine: None,
             subject: "test".to_owned(),
+            fields: String::new(),
             lines: vec![BODY.to_owned()],
             size: None,
             end: End::Line,
@@ -140,11 +143,13 @@ impl Setup {
                 let octets = [("\\r", "\r"), ("\\n", "\n"), ("\\x00", "\0")];
                 self.lines.push(octets.iter().fold(value.to_owned(), |text, (from, to)| text.replace(from, to)));
             }
+            "field" => self.fields.push_str(&format!("{value}\n")),
             "no" if value == "newline at the end" => self.end = End::Open,
             "size" => self.size = Some(number()?),
             "eight-bit" => self.lines = vec!["Gr\u{fc}\u{df}e".to_owned()],
             "without-8bitmime" => {
-                self.settings.eight_bit = [EightBit::Send, EightBit::Refuse][word(&["send", "refuse"])?];
+                self.settings.eight_bit =
+                    [EightBit::Encode, EightBit::Send, EightBit::Refuse][word(&["encode", "send", "refuse"])?];
             }
             "max-recipients" => self.settings.max_recipients = number()?,
             "partial" => {
@@ -225,7 +230,7 @@ impl Setup {
 
     /// The message as a caller gives it: lines end in LF, where no other end was asked for.
     pub fn message(&self) -> Vec<u8> {
-        let mut text = format!("{HEADER}Subject: {}\n\n{}\n", self.subject, self.lines.join("\n"));
+        let mut text = format!("{HEADER}Subject: {}\n{}\n{}\n", self.subject, self.fields, self.lines.join("\n"));
         let size = text.len() + text.matches('\n').count();
         let mut missing = self.size.map_or(0, |wanted| wanted.saturating_sub(size));
         while missing > 0 {
@@ -250,6 +255,13 @@ impl Setup {
             wire.extend_from_slice(format!("{dot}{line}\r\n").as_bytes());
         }
         wire
+    }
+
+    /// The same of the usual 8-bit message when it was re-encoded.
+    pub fn reencoded_wire(&self) -> Vec<u8> {
+        let labels = "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\
+                      Content-Transfer-Encoding: quoted-printable\n";
+        format!("{HEADER}Subject: test\n{labels}\nGr=C3=BC=C3=9Fe\n").replace('\n', "\r\n").into_bytes()
     }
 
     pub fn facts(&self) -> Facts {

@@ -126,6 +126,7 @@ impl Server<'_> {
             Event::CutOff => self.end("cut off"),
             // Whether two writes are two segments cannot be seen here for sure.
             Event::Flush | Event::NoPassword(_) | Event::ConnectAgain => Ok(()),
+            Event::Reencoded | Event::CannotReencode(_) => Ok(()),
             Event::Pause | Event::TimeOut | Event::MessageBreaks(_) => {
                 Err(format!("{event:?} cannot be played over a wire"))
             }
@@ -241,10 +242,18 @@ impl Link {
 fn octets(dialogue: &Dialogue, item: &Item) -> Vec<u8> {
     match &item.step {
         Step::Client { wire, .. } => wire.clone(),
+        Step::Message { .. } if is_reencoded(dialogue, item) => dialogue.setup.reencoded_wire(),
         Step::Message { .. } => dialogue.setup.wire(),
         Step::Server { octets, .. } => octets.clone(),
         Step::Event(_) => Vec::new(),
     }
+}
+
+/// Whether the message was re-encoded on the connection of this item, and before it.
+fn is_reencoded(dialogue: &Dialogue, item: &Item) -> bool {
+    let events = dialogue.items.iter().rev().skip_while(|other| other.line >= item.line).map(|other| &other.step);
+    let mut events = events.take_while(|step| **step != Step::Event(Event::ConnectAgain));
+    events.any(|step| *step == Step::Event(Event::Reencoded))
 }
 
 /// The scheme of the server's URL.

@@ -1,0 +1,43 @@
+//! Re-encoding while the connection stands: block by block, so that nothing else has to wait for it.
+
+use tokio::task::yield_now;
+use tokio::time::Instant;
+
+use super::drive::Driver;
+use super::notice::Notice;
+use crate::message::Source;
+use crate::message::downgrade::{DowngradeError, Goal, Reencoded, Reencoder};
+
+impl Driver<'_, '_> {
+    /// Makes a message of ASCII. The server waits as for a sender that thinks; our own time for the session does not run.
+    pub(super) async fn reencode(&mut self) {
+        let Some(source) = self.means.source.take() else {
+            return self.session.reencoding_failed("there is no message".to_owned());
+        };
+        let begun = Instant::now();
+        let done = run(&mut *source).await;
+        self.end += begun.elapsed();
+        self.means.source = Some(source);
+        match done {
+            Ok(Reencoded { message, dkim }) => {
+                let facts = *message.facts();
+                (self.tell)(Notice::Reencoded(facts.size, dkim));
+                self.means.size = facts.size;
+                self.reencoded = Some(message);
+                self.session.reencoded(facts);
+            }
+            Err(DowngradeError::Refused(refusal)) => self.session.cannot_reencode(refusal.to_string()),
+            Err(error @ DowngradeError::Io(_)) => self.session.reencoding_failed(error.to_string()),
+        }
+    }
+}
+
+async fn run(source: &mut dyn Source) -> Result<Reencoded, DowngradeError> {
+    let mut reencoder = Reencoder::new(source, Goal::SevenBit)?;
+    loop {
+        if let Some(done) = reencoder.step()? {
+            return Ok(done);
+        }
+        yield_now().await;
+    }
+}

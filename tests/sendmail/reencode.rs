@@ -1,0 +1,89 @@
+//! Messages with 8-bit content to a server that takes none.
+
+use mail_parser::{MessageParser, MimeHeaders};
+use posthaste::server::options::{Extension, Options};
+
+use super::program::{Program, WAYS};
+use super::relay::{Relay, plain};
+use super::wire::holds;
+
+const PARTS: &str = "From: J\u{f6}rg <joe@x.test>\nTo: bob@x.test\nSubject: Gr\u{fc}\u{df}e\nMIME-Version: 1.0\n\
+    Content-Type: multipart/mixed; boundary=\"b\"\nContent-Transfer-Encoding: 8bit\n\n\
+    --b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\nGr\u{fc}\u{df}e\n\
+    --b\nContent-Type: application/json\nContent-Disposition: attachment; filename=\"\u{fc}.json\"\n\n{\"\u{f6}\": 1}\n\
+    --b--\n";
+
+/// A server that lists SMTPUTF8 takes 8-bit content, so it must list neither.
+fn seven_bit() -> Options {
+    Options { extensions: vec![Extension::Pipelining, Extension::Size], ..plain() }
+}
+
+/// P-250 P-251 P-253 P-357: all of it is ASCII on the wire, the labels are true, and the reader finds what was written.
+#[test]
+fn a_message_of_parts_arrives_without_octets_above_127() {
+    let relay = Relay::start(seven_bit());
+    let program = Program::to(relay.wire.address);
+    for way in WAYS {
+        program.run(way, &["bob@x.test"], PARTS.as_bytes()).assert_silent_success();
+        let seen = relay.take();
+        assert!(!holds(&seen.wire.octets, b"BODY=") && seen.wire.octets.is_ascii());
+        let mail = seen.mail();
+        mail.assert_clean();
+        assert_eq!(mail.envelope.declared_size, Some(mail.octets.len() as u64), "SIZE is not that of what was sent");
+        let parsed = MessageParser::new().parse(&mail.octets).unwrap();
+        assert_eq!(parsed.subject(), Some("Gr\u{fc}\u{df}e"));
+        assert_eq!(parsed.from().unwrap().first().unwrap().name(), Some("J\u{f6}rg"));
+        assert_eq!(parsed.body_text(0).unwrap(), "Gr\u{fc}\u{df}e");
+        let attachment = parsed.attachment(0).unwrap();
+        assert_eq!(attachment.attachment_name(), Some("\u{fc}.json"));
+        assert_eq!(attachment.contents(), "{\"\u{f6}\": 1}".as_bytes());
+        let labels: Vec<_> =
+            mail.octets.split(|octet| *octet == b'\n').map(|line| String::from_utf8_lossy(line)).collect();
+        let labels = labels.iter().filter_map(|line| line.strip_prefix("Content-Transfer-Encoding: "));
+        assert_eq!(labels.collect::<Vec<_>>(), ["7bit\r", "quoted-printable\r", "base64\r"]);
+    }
+}
+
+/// P-250: a body that does not fit in memory, from a pipe and from a file.
+#[test]
+fn a_large_message_arrives_whole() {
+    let body = "Gr\u{fc}\u{df}e aus K\u{f6}ln\n".repeat(200_000);
+    let input = format!("Subject: s\n\n{body}");
+    let relay = Relay::start(seven_bit());
+    let program = Program::to(relay.wire.address);
+    for way in WAYS {
+        program.run(way, &["bob@x.test"], input.as_bytes()).assert_silent_success();
+        let mail = relay.take().mail();
+        assert!(mail.octets.is_ascii());
+        assert!(mail.decoded() == body);
+    }
+}
+
+/// P-252: whoever looks is told that a signature has become worthless.
+#[test]
+fn a_broken_dkim_signature_is_told() {
+    let relay = Relay::start(seven_bit());
+    let program = Program::to(relay.wire.address);
+    let input = "DKIM-Signature: v=1; a=rsa-sha256; b=x\nSubject: s\n\nh\u{e9}\n";
+    program.sendmail(&["bob@x.test"], input).assert_silent_success();
+    let ended = program.sendmail(&["-v", "bob@x.test"], input);
+    assert_eq!(ended.code(), 0);
+    let told = ended.stderr;
+    assert!(told.contains("-- re-encoded without 8-bit content: ") && told.contains("its DKIM signature"), "{told}");
+}
+
+/// P-250 P-252
+#[test]
+fn what_cannot_be_reencoded_is_refused_with_the_reason() {
+    let relay = Relay::start(seven_bit());
+    let program = Program::to(relay.wire.address);
+    let signed = PARTS.replace("multipart/mixed", "multipart/signed");
+    let unclear =
+        PARTS.replace("Content-Type: application/json", "Content-Type: application/json\nContent-Type: text/plain");
+    let address = PARTS.replace("To: bob@x.test", "To: b\u{f6}b@x.test");
+    for (input, words) in [(signed, "a signed part"), (unclear, "several Content-Type"), (address, "header field To")] {
+        program.sendmail(&["bob@x.test"], input).assert_failures(65, 1, &[words, "8-bit", "5.6.3", "hint:"]);
+        let seen = relay.take();
+        seen.assert_nothing();
+    }
+}
