@@ -45,8 +45,9 @@ class Sink:
         libraries = f"{self.root}/usr/lib/postfix:{self.root}/usr/lib/x86_64-linux-gnu"
         # The files' names are made of what stands here; all messages go into one, if the flags say so.
         keep = [] if "-D" in self.flags else ["-d", "one."]
-        # A process namespace: the sink changes its user, and would outlive the test when that is killed.
-        command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child",
+        # The kernel forgets to kill the sink with its parent once the sink changes its user. It does not forget the shell,
+        # and with the shell ends all that is in its process namespace.
+        command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child", "sh", "-c", '"$@"; exit', "sh",
                    str(self.root / "usr/sbin/smtp-sink"), "-u", "nobody", *keep, *self.flags, f"127.0.0.1:{self.port}", "64"]
         with open(self.dir / "log", "wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.dir,
@@ -61,6 +62,11 @@ class Sink:
     def __exit__(self, *_) -> None:
         self.process.kill()
         self.process.wait()
+        until = time.monotonic() + PATIENCE
+        while listens(self.port):
+            if time.monotonic() > until:
+                raise RuntimeError(f"smtp-sink {' '.join(self.flags)} has outlived its test")
+            time.sleep(0.005)
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def take(self) -> list[Kept]:
