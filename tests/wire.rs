@@ -136,7 +136,7 @@ fn configuration(dialogue: &Dialogue, port: u16, home: &Path) -> String {
             false if let Some(then) = &dialogue.setup.then_secret => {
                 let (mark, first) = (home.join("fetched"), &dialogue.setup.secret);
                 let mark = mark.display();
-                format!("password-command = \"if test -e {mark}; then echo {then}; else : > {mark}; echo {first}; fi\"")
+                format!("password-command = \"if test -e {mark}; then rm {mark}; echo {then}; else : > {mark}; echo {first}; fi\"")
             }
             false => format!("password = \"{}\"", dialogue.setup.secret),
         });

@@ -216,7 +216,7 @@ impl Player<'_> {
             return Err(self.wrong("the client wants a password, and nobody logs in"));
         } else {
             let setup = &self.dialogue.setup;
-            let secret = setup.then_secret.as_ref().filter(|_| self.fetched > 0).unwrap_or(&setup.secret);
+            let secret = setup.then_secret.as_ref().filter(|_| self.fetched % 2 == 1).unwrap_or(&setup.secret);
             self.session.password(Zeroizing::new(secret.clone()));
             self.fetched += 1;
         }

@@ -5,7 +5,7 @@
 //! ! login alice/secret PLAIN LOGIN clear-text     mechanisms (all, if none is named), and whether without TLS
 //! ! nonce rOprNGfwEbeRWgbNEkqO                    of SCRAM; this is the usual one
 //! ! binding exporter | end-point                  what names the TLS connection, 32 octets of zero; nothing, if none is named
-//! ! then-secret fresh                              what is fetched the second time
+//! ! then-secret fresh                              what is fetched the second time; the third time it is the first again
 //! ! from alice@example.org                        <> is the null reverse-path
 //! ! to bob@example.net, carol@example.net
 //! ! recipients 250                                r1@example.net to r250@example.net
