@@ -121,7 +121,7 @@ impl Writer {
         if self.goal == Goal::SevenBit && !whole.is_ascii() {
             let name = &entity.raw[field.name.clone()];
             let encoded = field::encode(name, entity.value(field), self.charset.as_deref())?;
-            self.out.extend_from_slice(&encoded);
+            edit::push_folded(&encoded, &mut self.out);
             return Ok(());
         }
         edit::push_folded(whole, &mut self.out);

@@ -66,6 +66,14 @@ fn what_has_no_place_for_encoded_words_is_refused() {
     assert!(matches!(refusal("A: b\n\n".replace("b", "b\n \n ö").as_bytes()), Refusal::Unclear(_)));
 }
 
+/// P-345: what needs no encoding is folded as well.
+#[test]
+fn long_fields_are_folded() {
+    let sent = field(format!("Content-Type: application/{}; x=\"ö\"", "x".repeat(980)).as_bytes());
+    assert!(sent.lines().all(|line| line.len() <= 998), "{sent}");
+    assert!(sent.starts_with("Content-Type:\n application/xxx"), "{sent}");
+}
+
 /// P-360
 #[test]
 fn long_parameters_are_continued() {
