@@ -6,7 +6,7 @@ use posthaste::address::Address;
 use posthaste::envelope::{Envelope, ReversePath};
 use posthaste::message::Facts;
 use posthaste::smtp::outcome::Verdict;
-use posthaste::smtp::reply::{Class, Reader};
+use posthaste::smtp::reply::{Class, Reader, Reply};
 use posthaste::smtp::session::{Action, EightBit, Event, Protection, Protocol, Purpose, Session, Settings, TlsMode};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -392,7 +392,7 @@ impl World {
                     body.answers += 1;
                     let own = reader.next_reply();
                     prop_assert!(
-                        matches!(&own, Ok(Some(own)) if own.class() == Class::Success && *own == reply),
+                        matches!(&own, Ok(Some(own)) if own.class() == Class::Success && is_shown_as(own, &reply)),
                         "accepted by {}, and the reply to the end of data is {:?}",
                         reply,
                         own
@@ -413,4 +413,10 @@ impl World {
 
 fn contains(octets: &[u8], text: &str) -> bool {
     octets.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+/// Whether a reply is shown so: as it came, or with marks for what it repeats of the secrets.
+fn is_shown_as(reply: &Reply, shown: &Reply) -> bool {
+    let is_masked = shown.lines().iter().any(|line| line.contains(" octets]"));
+    reply == shown || (is_masked && (reply.code(), reply.lines().len()) == (shown.code(), shown.lines().len()))
 }
