@@ -17,6 +17,8 @@ use crate::net::socket::{self, Connection};
 use crate::net::tls::{Connector, UnusableTls};
 use crate::smtp::capabilities::Size;
 use crate::smtp::outcome::{Trouble, Verdict};
+use crate::smtp::question::Question;
+use crate::smtp::reply::Reply;
 use crate::smtp::session::{Caution, Purpose, Session};
 use crate::smtp::stage::Stage;
 
@@ -121,14 +123,7 @@ pub async fn check(account: &Account, witness: &mut dyn Witness) -> Result<Vec<S
                 witness.notice(connected);
                 let local = local.map(|local| local.ip());
                 let mut session = Session::new(settings(account, server, local, Caution::None), Purpose::Probe);
-                let means = Means {
-                    connector: connector.as_ref(),
-                    secret: account.login.as_ref().and_then(|login| login.secret.as_ref()),
-                    source: None,
-                    size: 0,
-                    timeouts: &account.timeouts,
-                    detail: Detail::Full,
-                };
+                let means = means(account, connector.as_ref());
                 let mut tell = |notice: Notice| {
                     steps.notice(&notice);
                     witness.notice(notice);
@@ -140,6 +135,58 @@ pub async fn check(account: &Account, witness: &mut dyn Witness) -> Result<Vec<S
         reports.push(report);
     }
     Ok(reports)
+}
+
+/// What came of questions.
+pub struct Asked {
+    /// The server that was asked.
+    pub server: String,
+    /// Its answers, in the order of the questions.
+    pub answers: Vec<Reply>,
+    /// Why there are no more of them.
+    pub failure: Option<Failure>,
+}
+
+/// Asks the first server of the account with which a session comes about.
+///
+/// # Errors
+/// [`UnusableTls`] when the account's TLS files cannot be used.
+pub async fn ask(account: &Account, questions: &[Question], witness: &mut dyn Witness) -> Result<Asked, UnusableTls> {
+    let mut last = Asked { server: String::new(), answers: Vec::new(), failure: None };
+    for server in &account.servers {
+        let connector = Connector::for_server(&account.tls, server)?;
+        last.server = server.to_string();
+        witness.notice(Notice::Connecting { server: last.server.clone() });
+        let trouble = match socket::connect(&server.endpoint, &account.reach, account.timeouts.connect).await {
+            Err(cause) => Some(Trouble { stage: Stage::Connect, cause }),
+            Ok(Connection { stream, peer, local }) => {
+                witness.notice(Notice::Connected { peer, local });
+                let settings = settings(account, server, local.map(|local| local.ip()), Caution::None);
+                let mut session = Session::new(settings, Purpose::Ask(questions.to_vec()));
+                let means = means(account, connector.as_ref());
+                drive(stream, &mut session, means, &mut |notice| witness.notice(notice)).await;
+                last.answers = session.answers().to_vec();
+                session.trouble().cloned()
+            }
+        };
+        last.failure = trouble.map(|trouble| as_failure(trouble, &last.server));
+        if last.failure.is_none() || !last.answers.is_empty() {
+            break;
+        }
+    }
+    Ok(last)
+}
+
+/// What a session without a message needs.
+fn means<'a>(account: &'a Account, connector: Option<&'a Connector>) -> Means<'a> {
+    Means {
+        connector,
+        secret: account.login.as_ref().and_then(|login| login.secret.as_ref()),
+        source: None,
+        size: 0,
+        timeouts: &account.timeouts,
+        detail: Detail::Full,
+    }
 }
 
 /// Puts steps together from notices.

@@ -8,6 +8,7 @@ use crate::deliver::Outcome;
 use crate::hints;
 use crate::smtp::capabilities::Extension;
 use crate::smtp::outcome::{Cause, Trouble, Verdict};
+use crate::smtp::question::Verb;
 use crate::smtp::reply::Reply;
 use crate::smtp::stage::Stage;
 
@@ -214,6 +215,30 @@ fn exit_of_reply(stage: Stage, reply: &Reply) -> Exit {
     }
 }
 
+/// The exit code for the answer to a question.
+pub fn exit_of_answer(verb: Verb, reply: &Reply) -> Exit {
+    match (verb, reply.code()) {
+        (_, 200..300) => Exit::Success,
+        // 459 is a refusal of this host, and not of the moment (RFC 1985 section 5.3).
+        (Verb::StartQueue, 459) => Exit::Unavailable,
+        (_, 400..500) => Exit::TemporaryFailure,
+        (Verb::Verify | Verb::Expand, 550 | 551 | 553) => Exit::NoUser,
+        (_, 530) => Exit::NoPermission,
+        _ => Exit::Unavailable,
+    }
+}
+
+/// An answer that is none.
+pub fn of_answer(verb: Verb, reply: &Reply, server: &str) -> Failure {
+    let trouble = Trouble { stage: Stage::Question, cause: Cause::Replied(reply.clone()) };
+    let verb = verb.word();
+    let message = match reply.code() {
+        500 | 502 | 504 => format!("{server} does not answer {verb}: {reply}"),
+        _ => format!("{server} refuses {verb}: {reply}"),
+    };
+    Failure { exit: Exit::Unavailable, message, hint: hints::for_trouble(&trouble, server) }
+}
+
 /// The failures among the outcomes, those of the same kind in one, in the order of the recipients.
 pub fn failures(outcomes: &[Outcome]) -> Vec<Failure> {
     let mut groups: Vec<(&Outcome, &Trouble, Vec<&Outcome>)> = Vec::new();
@@ -392,6 +417,32 @@ mod tests {
         for (number, failure) in told.iter().enumerate() {
             assert!(failure.message.starts_with(&format!("user{}@x.test, user{}@", 2 * number, 2 * number + 1)));
             assert!(failure.message.contains(&format!("number {number} is")));
+        }
+    }
+
+    /// P-124 P-125 P-126 P-301
+    #[test]
+    fn answers_have_exit_codes() {
+        for (verb, text, exit) in [
+            (Verb::Verify, "250 x", Exit::Success),
+            (Verb::Verify, "251 x", Exit::Success),
+            (Verb::Verify, "252 x", Exit::Success),
+            (Verb::Verify, "550 x", Exit::NoUser),
+            (Verb::Verify, "551 x", Exit::NoUser),
+            (Verb::Verify, "553 x", Exit::NoUser),
+            (Verb::Verify, "502 x", Exit::Unavailable),
+            (Verb::Expand, "504 x", Exit::Unavailable),
+            (Verb::Help, "211 x", Exit::Success),
+            (Verb::Help, "504 x", Exit::Unavailable),
+            (Verb::StartQueue, "251 x", Exit::Success),
+            (Verb::StartQueue, "458 x", Exit::TemporaryFailure),
+            (Verb::StartQueue, "459 x", Exit::Unavailable),
+            (Verb::StartQueue, "500 x", Exit::Unavailable),
+        ] {
+            let mut reader = Reader::default();
+            reader.push(format!("{text}\r\n").as_bytes());
+            let reply = reader.next_reply().unwrap().unwrap();
+            assert_eq!(exit_of_answer(verb, &reply), exit, "{verb:?} {text}");
         }
     }
 

@@ -136,6 +136,34 @@ fn an_access_token_logs_in() {
     }
 }
 
+/// P-124 P-125 P-126 P-301: what is asked, and the code for what is answered.
+#[test]
+fn questions_are_asked_and_answers_printed() {
+    let directory = tempfile::tempdir().unwrap();
+    let sink = sink(directory.path(), &[]);
+    let ask = |arguments: &[&str]| {
+        let output = Command::new(BINARY)
+            .args(arguments)
+            .env_clear()
+            .env("HOME", directory.path())
+            .env("POSTHASTE_SERVER", format!("smtp://localhost:{}", sink.port))
+            .env("POSTHASTE_TLS", "none")
+            .output()
+            .unwrap();
+        (output.status.code(), text(&output.stdout).to_owned(), text(&output.stderr).to_owned())
+    };
+    let (code, answer, _) = ask(&["vrfy", "bob", "carol"]);
+    assert_eq!((code, answer.lines().count()), (Some(0), 2), "{answer}");
+    assert!(answer.contains("try to send"), "{answer}");
+    let (code, answer, error) = ask(&["expn", "staff"]);
+    assert_eq!((code, answer.as_str()), (Some(69), ""));
+    assert!(error.contains("does not answer EXPN: 502 "), "{error}");
+    assert_eq!(ask(&["etrn", "example.com"]).0, Some(69));
+    let (code, answer, _) = ask(&["server-help", "mail"]);
+    assert!(code == Some(0) && answer.contains("EHLO"), "{answer}");
+    assert_eq!(ask(&["vrfy", "a\r\nDATA"]).0, Some(64));
+}
+
 #[test]
 fn nothing_is_told_of_a_server_that_does_not_answer() {
     let directory = tempfile::tempdir().unwrap();

@@ -12,10 +12,11 @@ use super::letters::ModeKind;
 use super::submission::{Dsn, Said};
 #[cfg(feature = "sink")]
 use super::values::{self, Sink, SinkLogin, SinkProtocol, SinkTls};
-use super::values::{Body, Check, Format, HeaderField, NamedFile, Send, SendAction, Shell, Text};
+use super::values::{Ask, Body, Check, Format, HeaderField, NamedFile, Send, SendAction, Shell, Text};
 use super::{Global, Invocation, UsageError, Verbosity, sendmail};
 use crate::envelope::{DeliverBy, EnvelopeId, Hold, Notify, Priority, Returned, Way};
 use crate::failure::Exit;
+use crate::smtp::question::Verb;
 
 /// Reads the arguments behind the command name.
 ///
@@ -110,6 +111,17 @@ enum Subcommands {
     Send(Box<SendFlags>),
     /// Connect and log in, report each step, send nothing
     Check(CheckFlags),
+    /// Ask the server who somebody is (VRFY)
+    Vrfy(AskFlags),
+    /// Ask the server who is on a list (EXPN)
+    Expn(AskFlags),
+    /// Ask the server to send what it keeps for a host (ETRN)
+    Etrn(AskFlags),
+    /// Ask the server what it says of itself, or of a command (HELP)
+    ServerHelp {
+        /// The command
+        topic: Option<String>,
+    },
     /// Catch mail with a small SMTP server on this machine
     #[cfg(feature = "sink")]
     Sink(SinkFlags),
@@ -240,6 +252,14 @@ struct CheckFlags {
     json: bool,
 }
 
+#[derive(Args, Debug)]
+#[command(after_long_help = exit_codes())]
+struct AskFlags {
+    /// What it is asked about
+    #[arg(value_name = "NAME", required = true)]
+    about: Vec<String>,
+}
+
 #[cfg(feature = "sink")]
 #[derive(Args, Debug)]
 #[command(after_help = SINK_EXAMPLES)]
@@ -295,6 +315,12 @@ impl Cli {
                     (_, None) => {}
                 }
                 Invocation::Check(Check { format: format(flags.json) })
+            }
+            Subcommands::Vrfy(flags) => Invocation::Ask(Ask { verb: Verb::Verify, about: flags.about }),
+            Subcommands::Expn(flags) => Invocation::Ask(Ask { verb: Verb::Expand, about: flags.about }),
+            Subcommands::Etrn(flags) => Invocation::Ask(Ask { verb: Verb::StartQueue, about: flags.about }),
+            Subcommands::ServerHelp { topic } => {
+                Invocation::Ask(Ask { verb: Verb::Help, about: vec![topic.unwrap_or_default()] })
             }
             #[cfg(feature = "sink")]
             Subcommands::Sink(flags) => Invocation::Sink(flags.sink()),

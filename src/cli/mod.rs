@@ -18,7 +18,7 @@ use letters::ModeKind;
 use submission::{Flush, RecipientsFrom, Submission};
 #[cfg(feature = "sink")]
 use values::Sink;
-use values::{Check, Send, Shell};
+use values::{Ask, Check, Send, Shell};
 
 /// What applies to every call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,6 +72,8 @@ pub enum Invocation {
     Send(Box<Send>),
     /// Connect, log in, report, send nothing.
     Check(Check),
+    /// Ask the server something.
+    Ask(Ask),
     /// Catch mail.
     #[cfg(feature = "sink")]
     Sink(Sink),

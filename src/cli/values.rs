@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use super::submission::Dsn;
 use crate::envelope::{DeliverBy, Hold, Priority, Way};
+use crate::smtp::question::Verb;
 
 /// A message in the making: `posthaste send`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +116,15 @@ pub struct HeaderField {
 pub struct Check {
     /// `--json`.
     pub format: Format,
+}
+
+/// `posthaste vrfy`, `expn`, `etrn` and `server-help`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// What is asked.
+    pub verb: Verb,
+    /// About what, one by one; one that is empty for the whole help.
+    pub about: Vec<String>,
 }
 
 /// `posthaste sink`.

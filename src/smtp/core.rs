@@ -10,6 +10,7 @@ use super::login::Token;
 use super::mask::{self, Secrets};
 use super::outcome::{Cause, Trouble, Verdict};
 use super::parameters::Parameters;
+use super::question::Question;
 use super::reply::{Class, Reply};
 use super::sasl::{ChannelBinding, Mechanism};
 use super::session::State;
@@ -25,6 +26,8 @@ pub(super) enum Awaited {
     StartTls,
     Auth,
     Reset,
+    /// A question of [`Purpose::Ask`].
+    Answer,
     Mail,
     Rcpt(usize),
     Data,
@@ -48,6 +51,9 @@ pub(super) struct Core {
     pub(super) parameters: Parameters,
     /// Recipients without a verdict that are in no transaction at present.
     pub(super) pending: VecDeque<usize>,
+    /// What is still to be asked, and what was answered.
+    pub(super) questions: VecDeque<Question>,
+    pub(super) answers: Vec<Reply>,
     pub(super) in_flight: VecDeque<Awaited>,
     /// How many commands went out together, at most, since the last flight was answered whole.
     pub(super) group: usize,
@@ -91,6 +97,7 @@ impl Awaited {
             Awaited::StartTls => Stage::StartTls,
             Awaited::Auth => Stage::Auth,
             Awaited::Reset => Stage::Reset,
+            Awaited::Answer => Stage::Question,
             Awaited::Mail => Stage::Mail,
             Awaited::Rcpt(_) => Stage::Rcpt,
             // Not the end of data: no recipient's message hangs on it.
@@ -107,7 +114,11 @@ impl Core {
         settings.hello.retain(|c| c.is_ascii_graphic());
         let count = match &purpose {
             Purpose::Submit(envelope, _) => envelope.recipients().len(),
-            Purpose::Probe => 0,
+            Purpose::Probe | Purpose::Ask(_) => 0,
+        };
+        let questions = match &purpose {
+            Purpose::Ask(questions) => questions.iter().cloned().collect(),
+            Purpose::Submit(..) | Purpose::Probe => VecDeque::new(),
         };
         Core {
             settings,
@@ -118,6 +129,8 @@ impl Core {
             spent: super::limits::Spent::default(),
             parameters: Parameters::All,
             pending: (0..count).collect(),
+            questions,
+            answers: Vec::new(),
             in_flight: VecDeque::new(),
             group: 0,
             refused: Vec::new(),

@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 use super::action::{Closing, Event, Protection};
 use super::core::{Awaited, Core};
 use super::outcome::{Cause, Trouble};
+use super::question;
 use super::reply::{Class, Reply};
 use super::sasl::{BY_STRENGTH, Bond, Client, Exchange, Gs2, Mechanism, Scram, Shelter, Stop, Unpreparable, Wants};
 use super::session::State;
@@ -279,5 +280,6 @@ fn logged_in(core: &mut Core) -> State {
     match core.purpose {
         Purpose::Submit(..) => transaction::first(core),
         Purpose::Probe => core.quit(),
+        Purpose::Ask(_) => question::next(core),
     }
 }

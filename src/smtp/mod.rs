@@ -12,6 +12,7 @@ mod mask;
 mod opening;
 pub mod outcome;
 mod parameters;
+pub mod question;
 mod reencode;
 pub mod reply;
 pub mod sasl;

@@ -60,6 +60,8 @@ pub(super) enum State {
     Discarded,
     /// All verdicts are given; one more reply is due before QUIT.
     Leaving,
+    /// A question was asked.
+    Asking,
     /// A reply has begun that nobody asked for. What it says is known when it is whole; nothing is sent before.
     OutOfTurn(Stage),
     /// Over.
@@ -258,6 +260,11 @@ impl Session {
         &self.core.capabilities
     }
 
+    /// The answers to the questions of [`Purpose::Ask`], in their order, as far as they came.
+    pub fn answers(&self) -> &[Reply] {
+        &self.core.answers
+    }
+
     /// The trouble that ended the session before its purpose was reached.
     pub fn trouble(&self) -> Option<&Trouble> {
         self.core.trouble.as_ref()
@@ -398,6 +405,7 @@ fn on_reply(state: State, awaited: Awaited, reply: Reply, core: &mut Core) -> St
         State::EndOfData(transaction) => data::on_end_of_data(transaction, reply, core),
         State::Discarded => transaction::next(transaction::Before::Nothing, core),
         State::Leaving => core.quit(),
+        State::Asking => super::question::on_reply(reply, core),
         // These have no command in flight, so there is nothing that a reply could be for.
         State::Handshake
         | State::Password(_)

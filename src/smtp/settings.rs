@@ -1,5 +1,6 @@
 //! Settings: what a session is told by its caller.
 
+use super::question::Question;
 use super::sasl::{Mechanism, Nonce};
 use crate::envelope::Envelope;
 use crate::message::Facts;
@@ -119,4 +120,6 @@ pub enum Purpose {
     Submit(Envelope, Facts),
     /// To see how far one would come: everything up to the login.
     Probe,
+    /// To ask something, behind the login.
+    Ask(Vec<Question>),
 }

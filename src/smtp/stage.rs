@@ -27,6 +27,8 @@ pub enum Stage {
     EndOfData,
     /// RSET.
     Reset,
+    /// VRFY, EXPN, HELP or ETRN.
+    Question,
     /// QUIT.
     Quit,
 }
@@ -47,6 +49,7 @@ impl Stage {
             Stage::Body => "while sending the message",
             Stage::EndOfData => "in reply to the end of data",
             Stage::Reset => "in reply to RSET",
+            Stage::Question => "in reply to a question",
             Stage::Quit => "in reply to QUIT",
         }
     }
@@ -66,6 +69,7 @@ impl Stage {
             Stage::Body => "body",
             Stage::EndOfData => "end-of-data",
             Stage::Reset => "rset",
+            Stage::Question => "question",
             Stage::Quit => "quit",
         }
     }

@@ -29,7 +29,7 @@ pub fn play(dialogue: &Dialogue, cut: Cut) -> Result<(), Wrong> {
     let purpose = dialogue.setup.purpose().map_err(|what| dialogue.wrong(1, what))?;
     let recipients = match &purpose {
         Purpose::Submit(envelope, _) => envelope.recipients().to_vec(),
-        Purpose::Probe => Vec::new(),
+        Purpose::Probe | Purpose::Ask(_) => Vec::new(),
     };
     let mut player = Player {
         dialogue,

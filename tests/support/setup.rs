@@ -23,6 +23,7 @@
 //! ! lmtp                                          what is spoken is LMTP
 //! ! dsn notify failure,delay                      what the sender wishes of notifications; also return and envid
 //! ! wish deliver-by 2h                             and hold-for, hold-until, priority, require-tls; not through the binary
+//! ! ask VRFY bob                                  a question instead of a message; not through the binary
 //! ! probe                                         there is no message
 //! ! in one piece                                  the server's turn arrives whole: cut, it would mean something else
 //! ! only engine reason                            not through the binary
@@ -31,6 +32,7 @@
 use posthaste::address::Address;
 use posthaste::envelope::{Envelope, Hold, NoSuchWish, ReversePath, Way, Wishes};
 use posthaste::message::Facts;
+use posthaste::smtp::question::{Question, Verb};
 use posthaste::smtp::sasl::{BY_STRENGTH, ChannelBinding, Mechanism, Nonce};
 use posthaste::smtp::session::{
     Caution, ClearText, EightBit, LoginMode, Partial, Protocol, Purpose, Settings, TlsMode,
@@ -47,6 +49,7 @@ pub struct Setup {
     pub from: String,
     pub to: Vec<String>,
     pub wishes: Wishes,
+    pub questions: Vec<Question>,
     pub aim: Aim,
     pub pieces: Pieces,
     /// Why the binary cannot play it.
@@ -102,6 +105,7 @@ impl Default for Setup {
             from: "alice@example.org".to_owned(),
             to: vec!["bob@example.net".to_owned()],
             wishes: Wishes::default(),
+            questions: Vec::new(),
             aim: Aim::Submit,
             pieces: Pieces::Any,
             only_engine: None,
@@ -163,6 +167,7 @@ impl Setup {
             "dsn" => self.dsn(value)?,
             "wish" => self.wish(value)?,
             "probe" => self.aim = Aim::Probe,
+            "ask" => self.ask(value)?,
             "in" if value == "one piece" => self.pieces = Pieces::One,
             "only" => match value.strip_prefix("engine ") {
                 Some(reason) => self.only_engine = Some(reason.to_owned()),
@@ -183,6 +188,15 @@ impl Setup {
             "envid" => dsn.envelope_id = Some(value.parse().map_err(wrong)?),
             _ => return Err(format!("there is no `! dsn {key}`")),
         }
+        Ok(())
+    }
+
+    fn ask(&mut self, text: &str) -> Result<(), String> {
+        let (verb, about) = text.split_once(' ').unwrap_or((text, ""));
+        let verbs = [Verb::Verify, Verb::Expand, Verb::StartQueue, Verb::Help];
+        let verb = verbs.into_iter().find(|known| known.word() == verb).ok_or(format!("nobody asks {verb}"))?;
+        self.questions.push(Question::new(verb, about).map_err(|error| error.to_string())?);
+        self.only_engine = Some("sendmail asks nothing".to_owned());
         Ok(())
     }
 
@@ -291,6 +305,9 @@ impl Setup {
     }
 
     pub fn purpose(&self) -> Result<Purpose, String> {
+        if !self.questions.is_empty() {
+            return Ok(Purpose::Ask(self.questions.clone()));
+        }
         if self.aim == Aim::Probe {
             return Ok(Purpose::Probe);
         }
