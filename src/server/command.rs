@@ -1,5 +1,12 @@
 //! Command lines, as far as their syntax goes (RFC 5321 section 4.1).
 
+/// Where in its message a chunk stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Position {
+    Inner,
+    Last,
+}
+
 /// A command line taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Command<'a> {
@@ -11,6 +18,10 @@ pub(super) enum Command<'a> {
     /// What stands behind `TO:`.
     Rcpt(&'a str),
     Data,
+    Bdat {
+        size: u64,
+        position: Position,
+    },
     Rset,
     Noop,
     Quit,
@@ -46,6 +57,7 @@ impl<'a> Command<'a> {
             "MAIL" => behind("FROM:", argument).map_or(Command::Malformed("MAIL FROM:<address> it is"), Command::Mail),
             "RCPT" => behind("TO:", argument).map_or(Command::Malformed("RCPT TO:<address> it is"), Command::Rcpt),
             "DATA" => alone(Command::Data),
+            "BDAT" => bdat(argument),
             "RSET" => alone(Command::Rset),
             "QUIT" => alone(Command::Quit),
             "STARTTLS" => alone(Command::StartTls),
@@ -55,12 +67,23 @@ impl<'a> Command<'a> {
             "VRFY" => Command::Vrfy,
             "AUTH" => auth(argument),
             "EXPN" | "ETRN" | "ATRN" | "TURN" | "SEND" | "SOML" | "SAML" => Command::Unserved,
-            // BDAT (not offered) has a message behind it; the others are what a browser says that was sent here.
-            "BDAT" | "GET" | "POST" | "PUT" | "HEAD" | "OPTIONS" | "CONNECT" | "DELETE" | "PATCH" | "PRI" => {
-                Command::Alien
-            }
+            // What a browser says that was sent here.
+            "GET" | "POST" | "PUT" | "HEAD" | "OPTIONS" | "CONNECT" | "DELETE" | "PATCH" | "PRI" => Command::Alien,
             _ => Command::Unknown,
         }
+    }
+}
+
+/// A chunk whose size cannot be read cannot be told from the commands behind it.
+fn bdat(argument: &str) -> Command<'_> {
+    let mut words = argument.split(' ').filter(|word| !word.is_empty());
+    let size = words.next().filter(|word| word.bytes().all(|octet| octet.is_ascii_digit()));
+    match (size.and_then(|word| word.parse().ok()), words.next(), words.next()) {
+        (Some(size), None, _) => Command::Bdat { size, position: Position::Inner },
+        (Some(size), Some(word), None) if word.eq_ignore_ascii_case("LAST") => {
+            Command::Bdat { size, position: Position::Last }
+        }
+        _ => Command::Alien,
     }
 }
 
@@ -99,7 +122,13 @@ mod tests {
             ("AUTH PLAIN a b", Command::Malformed("AUTH mechanism [initial response] it is")),
             ("EXPN list", Command::Unserved),
             ("GET / HTTP/1.1", Command::Alien),
-            ("BDAT 10 LAST", Command::Alien),
+            ("BDAT 10 LAST", Command::Bdat { size: 10, position: Position::Last }),
+            ("bdat 0 last", Command::Bdat { size: 0, position: Position::Last }),
+            ("BDAT 99", Command::Bdat { size: 99, position: Position::Inner }),
+            ("BDAT", Command::Alien),
+            ("BDAT -1", Command::Alien),
+            ("BDAT 1 FIRST", Command::Alien),
+            ("BDAT 1 LAST 2", Command::Alien),
             ("", Command::Unknown),
             ("MAILFROM:<a@b>", Command::Unknown),
         ] {

@@ -74,6 +74,8 @@ impl Options {
                 Extension::Size if self.max_size == u64::MAX => "SIZE".to_owned(),
                 Extension::Size => format!("SIZE {}", self.max_size),
                 Extension::EightBitMime => "8BITMIME".to_owned(),
+                Extension::Chunking => "CHUNKING".to_owned(),
+                Extension::BinaryMime => "BINARYMIME".to_owned(),
                 Extension::Dsn => "DSN".to_owned(),
                 Extension::SmtpUtf8 => "SMTPUTF8".to_owned(),
                 Extension::DeliverBy => "DELIVERBY".to_owned(),
@@ -99,7 +101,7 @@ impl Options {
     pub(super) fn commands(&self) -> &'static str {
         match (self.tls, &self.login) {
             (Tls::Absent, Login::Absent) => "HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT are served here",
-            _ => "HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP STARTTLS AUTH QUIT are served here",
+            _ => "HELO EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP STARTTLS AUTH QUIT are served here",
         }
     }
 
@@ -118,6 +120,10 @@ pub enum Extension {
     Size,
     /// RFC 6152.
     EightBitMime,
+    /// RFC 3030 section 2.
+    Chunking,
+    /// RFC 3030 section 3; of use only with [`Extension::Chunking`].
+    BinaryMime,
     /// RFC 3461.
     Dsn,
     /// RFC 6531.
@@ -140,10 +146,12 @@ pub enum Extension {
 
 impl Extension {
     /// All of them, in the order in which EHLO lists them.
-    pub const ALL: [Extension; 12] = [
+    pub const ALL: [Extension; 14] = [
         Extension::Pipelining,
         Extension::Size,
         Extension::EightBitMime,
+        Extension::Chunking,
+        Extension::BinaryMime,
         Extension::Dsn,
         Extension::SmtpUtf8,
         Extension::DeliverBy,

@@ -5,20 +5,23 @@
 //! gathered while commands are at hand, so that a pipelined flight is answered in one write (RFC 2920 section 3.2).
 //! Memory is bounded by one block of input, one command line and the envelope, whatever the peer sends.
 
+mod chunks;
+mod data;
+mod lmtp;
+
 use std::sync::Arc;
 
+use self::chunks::{Begun, Chunk};
 pub use super::action::{Action, Ending, GiveUp, Security, Verdict};
 use super::answer::{Answer, Enhanced};
 use super::command::Command;
-use super::data::{Progress, Unstuffer};
+use super::data::Unstuffer;
 use super::faults::{self, What, When};
 use super::lines::{Input, Line};
 use super::login::{self, Turn, Waiting};
 use super::options::{Extension, Faults, Login, Options, Protocol, Tls};
-use super::transaction::{Parameters, Transaction, too_big};
+use super::transaction::{Parameters, Transaction};
 use crate::smtp::sasl::Mechanism;
-
-mod lmtp;
 
 /// One connection as seen by the server.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub struct Session {
     hello: Option<Hello>,
     user: Option<String>,
     transaction: Option<Box<Transaction>>,
+    /// A message in chunks of which not all have come.
+    begun: Option<Begun>,
     /// What [`Options::faults`] keeps for the end of data.
     fault: Option<What>,
     /// The same for single recipients, by their numbers in the transaction (LMTP).
@@ -59,6 +64,7 @@ enum State {
         size: u64,
         fate: Fate,
     },
+    Chunk(Chunk),
     /// The message is whole, the verdict is not in.
     Concluding,
     Handshake,
@@ -83,6 +89,7 @@ impl Session {
             hello: None,
             user: None,
             transaction: None,
+            begun: None,
             fault: None,
             own_faults: Vec::new(),
             input: Input::default(),
@@ -148,7 +155,8 @@ impl Session {
     /// Whether something is lost when the input ends here.
     pub fn ending(&self) -> Ending {
         match self.state {
-            State::Data { .. } | State::Concluding => Ending::InsideMessage,
+            State::Data { .. } | State::Chunk(_) | State::Concluding => Ending::InsideMessage,
+            _ if self.begun.is_some() => Ending::InsideMessage,
             _ => Ending::BetweenCommands,
         }
     }
@@ -206,6 +214,7 @@ impl Session {
                     None
                 }
             },
+            State::Chunk(chunk) => self.chunk(chunk),
             State::Data { unstuffer, size, fate } => self.data(unstuffer, size, fate),
             State::Concluding => {
                 self.state = State::Concluding;
@@ -243,6 +252,7 @@ impl Session {
             Command::Mail(argument) => self.mail(argument),
             Command::Rcpt(argument) => self.rcpt(argument),
             Command::Data => self.begin_data(),
+            Command::Bdat { size, position } => self.begin_chunk(size, position),
             Command::Rset => {
                 self.reset();
                 self.answer(Answer::new(250, 0, 0, "forgotten"))
@@ -341,55 +351,6 @@ impl Session {
                 self.shut();
                 None
             }
-        }
-    }
-
-    fn begin_data(&mut self) -> Option<Action> {
-        let Some(transaction) = &self.transaction else { return self.out_of_order("say MAIL first") };
-        if transaction.recipients.is_empty() {
-            let code = if self.options.protocol == Protocol::Lmtp { 503 } else { 554 };
-            return self.answer(Answer::new(code, 5, 1, "there is no recipient to whom it could go"));
-        }
-        let transaction = transaction.clone();
-        let unstuffer = Unstuffer::new(self.input.line_ends());
-        self.state = State::Data { unstuffer, size: 0, fate: Fate::Wanted };
-        Answer::plain(354, "send the message; a line of one dot ends it").write(Enhanced::No, &mut self.out);
-        Some(Action::Begin(transaction))
-    }
-
-    fn data(&mut self, mut unstuffer: Unstuffer, size: u64, fate: Fate) -> Option<Action> {
-        let block = self.input.rest();
-        if block.is_empty() {
-            self.state = State::Data { unstuffer, size, fate };
-            return Some(Action::NeedMore);
-        }
-        let mut octets = Vec::with_capacity(block.len());
-        let progress = unstuffer.push(block, &mut octets);
-        let used = if let Progress::End(used) = progress { used } else { block.len() };
-        self.input.skip(used);
-        let size = size + octets.len() as u64;
-        let newly_too_big = fate == Fate::Wanted && size > self.options.max_size;
-        let fate = if newly_too_big { Fate::TooBig } else { fate };
-        let give = (fate == Fate::Wanted && !octets.is_empty()).then_some(Action::Data(octets));
-        match (progress, fate) {
-            (Progress::More, _) => {
-                self.state = State::Data { unstuffer, size, fate };
-                if newly_too_big { Some(Action::Discard) } else { give }
-            }
-            (Progress::End(_), Fate::TooBig) => {
-                self.answer_message(too_big(&self.options));
-                newly_too_big.then_some(Action::Discard)
-            }
-            (Progress::End(_), Fate::Wanted) => match self.fault.take() {
-                Some(what) => {
-                    self.suffer_with_message(what);
-                    Some(Action::Discard)
-                }
-                None => {
-                    self.state = State::Concluding;
-                    give
-                }
-            },
         }
     }
 
@@ -494,6 +455,7 @@ impl Session {
 
     fn reset(&mut self) {
         self.transaction = None;
+        self.begun = None;
         self.fault = None;
         self.own_faults.clear();
     }

@@ -16,7 +16,7 @@ pub struct Transaction {
     pub recipients: Vec<Recipient>,
     /// SIZE (RFC 1870): what the client said, which need not be true.
     pub declared_size: Option<u64>,
-    /// BODY (RFC 6152).
+    /// BODY (RFC 6152, RFC 3030).
     pub body: Option<Body>,
     /// SMTPUTF8 (RFC 6531).
     pub smtputf8: Utf8,
@@ -57,6 +57,9 @@ pub enum Body {
     /// `8BITMIME`.
     #[serde(rename = "8BITMIME")]
     EightBitMime,
+    /// `BINARYMIME` (RFC 3030 section 3).
+    #[serde(rename = "BINARYMIME")]
+    BinaryMime,
 }
 
 /// Whether MAIL had SMTPUTF8.
@@ -143,6 +146,7 @@ impl Transaction {
                     transaction.body = Some(match value.map(str::to_ascii_uppercase).as_deref() {
                         Some("7BIT") => Body::SevenBit,
                         Some("8BITMIME") => Body::EightBitMime,
+                        Some("BINARYMIME") if options.offers(Extension::BinaryMime) => Body::BinaryMime,
                         _ => return Err(bad("BODY")),
                     });
                 }
