@@ -17,7 +17,7 @@ use crate::smtp::outcome::{Cause, Trouble, Verdict};
 use crate::smtp::reply::Class;
 use crate::smtp::sasl::{BY_STRENGTH, Mechanism, Nonce};
 use crate::smtp::session::{
-    Caution, ClearText, EightBit, LoginMode, Partial, Protocol, Purpose, Session, Settings, TlsMode,
+    Caution, Chunking, ClearText, EightBit, LoginMode, Partial, Protocol, Purpose, Session, Settings, TlsMode,
 };
 use crate::smtp::stage::Stage;
 use crate::system;
@@ -147,6 +147,12 @@ pub fn settings(account: &Account, server: &Server, local: Option<IpAddr>, cauti
             account::EightBit::Encode => EightBit::Encode,
             account::EightBit::Send => EightBit::Send,
             account::EightBit::Refuse => EightBit::Refuse,
+        },
+        chunking: match account.chunking {
+            account::Chunking::Auto => Chunking::Needed,
+            account::Chunking::Never => Chunking::Never,
+            account::Chunking::Always => Chunking::AfterRecipients,
+            account::Chunking::SameFlight => Chunking::SameFlight,
         },
         caution,
     }

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // clippy does not take helpers beside tests for test code
 
+#[path = "drive/chunks.rs"]
+mod chunks;
+
 use std::future::Future;
 use std::io;
 use std::time::Duration;
@@ -13,7 +16,9 @@ use posthaste::message::{Facts, More, Source};
 use posthaste::net::drive::{Detail, Means, drive};
 use posthaste::net::{Notice, socket};
 use posthaste::smtp::outcome::{Cause, Verdict};
-use posthaste::smtp::session::{Caution, EightBit, LoginMode, Partial, Protocol, Purpose, Session, Settings, TlsMode};
+use posthaste::smtp::session::{
+    Caution, Chunking, EightBit, LoginMode, Partial, Protocol, Purpose, Session, Settings, TlsMode,
+};
 use posthaste::smtp::stage::Stage;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,6 +29,15 @@ struct Text {
     size: usize,
     given: usize,
     breaks_at: Option<usize>,
+    /// What it says of its own size.
+    claimed: Option<u64>,
+}
+
+impl Text {
+    /// Octets with CRLF; each line has 17 octets with LF.
+    fn wire_size(&self) -> u64 {
+        (self.size.div_ceil(17) * 18) as u64
+    }
 }
 
 impl Source for Text {
@@ -78,6 +92,17 @@ async fn play_over<F: Future<Output = ()> + 'static>(
     timeouts: Timeouts,
     server: impl FnOnce(TcpStream) -> F + 'static,
 ) -> Ended {
+    play_by(Chunking::Needed, path, recipients, message, timeouts, server).await
+}
+
+async fn play_by<F: Future<Output = ()> + 'static>(
+    chunking: Chunking,
+    path: Path,
+    recipients: usize,
+    message: Text,
+    timeouts: Timeouts,
+    server: impl FnOnce(TcpStream) -> F + 'static,
+) -> Ended {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     if path == Path::Narrow {
         // Connections have it from their listener.
@@ -87,7 +112,7 @@ async fn play_over<F: Future<Output = ()> + 'static>(
     let local = tokio::task::LocalSet::new();
     local
         .run_until(async move {
-            tokio::task::spawn_local(async move {
+            let server = tokio::task::spawn_local(async move {
                 let (stream, _) = listener.accept().await.unwrap();
                 server(stream).await;
             });
@@ -108,7 +133,7 @@ async fn play_over<F: Future<Output = ()> + 'static>(
             let names = ["bob".to_owned()].into_iter().chain((1..).map(|number| format!("bob{number}")));
             let recipients = names.take(recipients).map(|name| Address::parse(&format!("{name}@example.net")).unwrap());
             let envelope = Envelope::new(ReversePath::Null, recipients.collect()).unwrap();
-            let facts = Facts { size: message.size as u64, ..Facts::default() };
+            let facts = Facts { size: message.claimed.unwrap_or(message.wire_size()), ..Facts::default() };
             let settings = Settings {
                 protocol: Protocol::Smtp,
                 hello: "client.example".to_owned(),
@@ -117,6 +142,7 @@ async fn play_over<F: Future<Output = ()> + 'static>(
                 max_recipients: 100,
                 partial: Partial::Deliver,
                 eight_bit: EightBit::Send,
+                chunking,
                 caution: Caution::None,
             };
             let mut session = Session::new(settings, Purpose::Submit(envelope, facts));
@@ -131,13 +157,16 @@ async fn play_over<F: Future<Output = ()> + 'static>(
             };
             let mut notices = Vec::new();
             drive(connection.stream, &mut session, means, &mut |notice| notices.push(notice)).await;
-            Ended { verdict: session.verdicts()[0].clone().unwrap(), notices, after: begun.elapsed() }
+            let after = begun.elapsed();
+            // It may have something to tell, or wait for ever.
+            let _ = tokio::time::timeout(Duration::from_secs(120), server).await;
+            Ended { verdict: session.verdicts()[0].clone().unwrap(), notices, after }
         })
         .await
 }
 
 fn text(size: usize) -> Text {
-    Text { size, given: 0, breaks_at: None }
+    Text { size, given: 0, breaks_at: None, claimed: None }
 }
 
 fn timeouts() -> Timeouts {
@@ -291,7 +320,7 @@ async fn a_server_that_stops_reading_is_given_up() {
 #[tokio::test(start_paused = true)]
 async fn a_message_that_breaks_is_not_ended() {
     let (tell, told) = tokio::sync::oneshot::channel();
-    let broken = Text { size: 1_000_000, given: 0, breaks_at: Some(500_000) };
+    let broken = Text { size: 1_000_000, given: 0, breaks_at: Some(500_000), claimed: None };
     let ended = play(broken, timeouts(), |mut stream| async move {
         greet(&mut stream, "250-PIPELINING\r\n").await;
         expect(&mut stream, COMMANDS).await;

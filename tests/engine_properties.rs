@@ -7,7 +7,9 @@
 mod world;
 
 use posthaste::smtp::sasl::BY_STRENGTH;
-use posthaste::smtp::session::{Caution, ClearText, EightBit, LoginMode, Partial, Protocol, Settings, TlsMode};
+use posthaste::smtp::session::{
+    Caution, Chunking, ClearText, EightBit, LoginMode, Partial, Protocol, Settings, TlsMode,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -22,10 +24,11 @@ fn settings() -> impl Strategy<Value = Settings> {
         select(vec![false, true]),
         1usize..4,
         select(vec![Partial::Deliver, Partial::AllOrNone]),
-        select(vec![Caution::None, Caution::None, Caution::Helo, Caution::ClearText, Caution::Serial]),
+        select(vec![Caution::None, Caution::None, Caution::Helo, Caution::ClearText, Caution::Data, Caution::Serial]),
         select(vec![EightBit::Refuse, EightBit::Send, EightBit::Encode, EightBit::Encode]),
+        select(vec![Chunking::Needed, Chunking::Never, Chunking::AfterRecipients, Chunking::SameFlight]),
     )
-        .prop_map(|(protocol, tls, login, max_recipients, partial, caution, eight_bit)| Settings {
+        .prop_map(|(protocol, tls, login, max_recipients, partial, caution, eight_bit, chunking)| Settings {
             protocol,
             hello: "client.example".to_owned(),
             tls,
@@ -42,6 +45,7 @@ fn settings() -> impl Strategy<Value = Settings> {
             max_recipients,
             partial,
             eight_bit,
+            chunking,
             caution,
         })
 }
@@ -60,9 +64,11 @@ fn fate() -> impl Strategy<Value = Fate> {
             Content::Fixed,
             Content::Lost,
         ]),
+        select(vec![20, 20, 600_000]),
     )
-        .prop_map(|(tls_works, password_known, ending, recipients, content)| Fate {
+        .prop_map(|(tls_works, password_known, ending, recipients, content, size)| Fate {
             content,
+            size,
             tls_works,
             password_known,
             ending,
@@ -133,12 +139,19 @@ fn a_server_without_faults_accepts() {
         max_recipients: 2,
         partial: Partial::Deliver,
         eight_bit: EightBit::Encode,
+        chunking: Chunking::Needed,
         caution: Caution::None,
     };
     let content = Content::Encodable;
-    let fate = Fate { tls_works: true, password_known: true, ending: Ending::Lost, recipients: 5, content };
+    let fate = Fate { tls_works: true, password_known: true, ending: Ending::Lost, recipients: 5, content, size: 20 };
     for protocol in [Protocol::Smtp, Protocol::Lmtp] {
-        let mut server = Reacting::new(vec![Answer::Proper], vec![0], vec![7]);
-        assert_eq!(play(settings(protocol), fate, &mut server).unwrap(), 5, "{protocol:?}");
+        for chunking in [Chunking::Never, Chunking::AfterRecipients, Chunking::SameFlight] {
+            for size in [20, 600_000] {
+                let settings = Settings { chunking, ..settings(protocol) };
+                let mut server = Reacting::new(vec![Answer::Proper], vec![0], vec![7]);
+                let accepted = play(settings, Fate { size, ..fate }, &mut server).unwrap();
+                assert_eq!(accepted, 5, "{protocol:?}, {chunking:?}, {size} octets");
+            }
+        }
     }
 }

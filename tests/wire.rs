@@ -25,7 +25,7 @@ use certificates::certificates;
 use dialogue::{Dialogue, Event, Item, Step, Wrong, all};
 use posthaste::address::Address;
 use posthaste::envelope::Wishes;
-use posthaste::smtp::session::{EightBit, LoginMode, Partial, Purpose, TlsMode};
+use posthaste::smtp::session::{Chunking, EightBit, LoginMode, Partial, Purpose, TlsMode};
 use server::{scheme, serve};
 
 /// P-197 P-241
@@ -126,6 +126,15 @@ fn configuration(dialogue: &Dialogue, port: u16, home: &Path) -> String {
         EightBit::Send => Some("eight-bit = \"send\"".to_owned()),
         EightBit::Refuse => Some("eight-bit = \"refuse\"".to_owned()),
     });
+    match settings.chunking {
+        Chunking::Never => lines.push("chunking = \"never\"".to_owned()),
+        Chunking::Needed => {}
+        Chunking::AfterRecipients => lines.push("chunking = \"always\"".to_owned()),
+        Chunking::SameFlight => lines.push("chunking = \"same-flight\"".to_owned()),
+    }
+    if dialogue.setup.facts().longest_line > 998 {
+        lines.push("long-lines = \"pass\"".to_owned());
+    }
     if let LoginMode::As { user, mechanisms, .. } = &settings.login {
         let names: Vec<String> = mechanisms.iter().map(|mechanism| format!("\"{}\"", mechanism.name())).collect();
         lines.push(format!("user = \"{user}\""));
@@ -215,7 +224,7 @@ fn check(dialogue: &Dialogue, told: &str, exit: Option<i32>) -> Result<(), Wrong
 fn client_line(item: &Item) -> Option<(usize, String)> {
     match &item.step {
         Step::Client { shown, .. } => Some((item.line, shown.clone())),
-        Step::Message { size } => Some((item.line, format!("[message, {size} octets]"))),
+        Step::Message { size, .. } => Some((item.line, format!("[message, {size} octets]"))),
         Step::Server { .. } | Step::Event(_) => None,
     }
 }

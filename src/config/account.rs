@@ -44,6 +44,8 @@ pub struct Account {
     pub long_lines: LongLines,
     /// What the sender wishes of notifications when the arguments say nothing else. It has no identifier.
     pub dsn: Dsn,
+    /// Whether messages go out in chunks.
+    pub chunking: Chunking,
     /// Where the line for each recipient and attempt goes.
     pub log: Log,
 }
@@ -351,6 +353,19 @@ pub enum LongLines {
     Pass,
     /// Refuse the message.
     Refuse,
+}
+
+/// The `chunking` key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chunking {
+    /// BDAT where DATA cannot carry the message. The default.
+    Auto,
+    /// Always DATA.
+    Never,
+    /// BDAT where the server has it.
+    Always,
+    /// The same, and a small message together with MAIL and RCPT.
+    SameFlight,
 }
 
 /// The `log` and `log-file` keys.

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::account::{ALIASES, EightBit, Family, LongLines, Partial, Reach, Via};
+use super::account::{ALIASES, Chunking, EightBit, Family, LongLines, Partial, Reach, Via};
 use super::account::{
     Account, Log, Login, Mechanisms, NamedFile, Scheme, Secret, Server, Timeouts, Tls, TlsPolicy, TlsRoots, TlsVersion,
 };
@@ -55,6 +55,7 @@ pub(super) fn account(config: &Config, layers: Layers<'_>, log: Log) -> Result<A
             returned: resolver.pick(|s| s.dsn_return.as_ref()).copied(),
             envelope_id: None,
         },
+        chunking: resolver.pick(|s| s.chunking.as_ref()).copied().unwrap_or(Chunking::Auto),
         log: resolver.log(log)?,
     })
 }

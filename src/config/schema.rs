@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use secrecy::SecretString;
 
-use super::account::{EightBit, Family, LongLines, Partial, TlsPolicy, TlsVersion};
+use super::account::{Chunking, EightBit, Family, LongLines, Partial, TlsPolicy, TlsVersion};
 use super::settings::{Input, LogTo, Mistake, Roots, Settings, put, put_auth, put_list, put_number, put_size};
 use super::value::{self, Fault};
 use crate::envelope::{NoSuchWish, Returned};
@@ -108,6 +108,12 @@ const EIGHT_BIT: &[(&str, EightBit)] =
 const LONG_LINES: &[(&str, LongLines)] =
     &[("encode", LongLines::Encode), ("pass", LongLines::Pass), ("refuse", LongLines::Refuse)];
 const RETURNED: &[(&str, Returned)] = &[("full", Returned::Full), ("hdrs", Returned::Headers)];
+const CHUNKING: &[(&str, Chunking)] = &[
+    ("auto", Chunking::Auto),
+    ("never", Chunking::Never),
+    ("always", Chunking::Always),
+    ("same-flight", Chunking::SameFlight),
+];
 const LOG: &[(&str, LogTo)] =
     &[("none", LogTo::None), ("syslog", LogTo::Syslog), ("journal", LogTo::Journal), ("file", LogTo::File)];
 
@@ -379,6 +385,14 @@ pub const SCHEMA: &[Key] = &[
         meaning: "what of the message a notification brings back",
         example: "\"hdrs\"",
         store: |s, i| put(&mut s.dsn_return, i, |text| value::word(text, RETURNED)),
+    },
+    Key {
+        name: "chunking",
+        form: Form::Word(&["auto", "never", "always", "same-flight"]),
+        default: "auto",
+        meaning: "whether messages go out by BDAT instead of DATA to a server with CHUNKING; auto: only where they need it",
+        example: "\"always\"",
+        store: |s, i| put(&mut s.chunking, i, |text| value::word(text, CHUNKING)),
     },
     Key {
         name: "log",

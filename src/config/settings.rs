@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::account::{EightBit, Family, LongLines, Mechanisms, Partial, Pattern, Proxy, TlsPolicy, TlsVersion};
+use super::account::{
+    Chunking, EightBit, Family, LongLines, Mechanisms, Partial, Pattern, Proxy, TlsPolicy, TlsVersion,
+};
 use super::url::Url;
 use super::value::{self, Auth, Fault};
 use crate::envelope::{Notify, Returned};
@@ -46,6 +48,7 @@ pub(super) struct Settings {
     pub long_lines: Option<Set<LongLines>>,
     pub dsn_notify: Option<Set<Notify>>,
     pub dsn_return: Option<Set<Returned>>,
+    pub chunking: Option<Set<Chunking>>,
     pub log: Option<Set<LogTo>>,
     pub log_file: Option<Set<String>>,
 }

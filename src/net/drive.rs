@@ -1,5 +1,8 @@
 //! The loop that serves the engine: its actions become writes, reads, a handshake, a password, a message.
 
+mod body;
+mod sending;
+
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -9,14 +12,14 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, timeout_at};
 
+use self::sending::Sending;
 use super::credential::password;
 use super::notice::Notice;
 use super::stream::Stream;
 use super::tls::Connector;
 use super::transport::Transport;
 use crate::config::account::{Secret, Timeouts};
-use crate::message::{Message, More, Source};
-use crate::smtp::framing::{Dots, Framer};
+use crate::message::{Message, Source};
 use crate::smtp::session::{Action, Closing, Event, Session};
 use crate::smtp::stage::Stage;
 use crate::system::words;
@@ -46,22 +49,13 @@ pub enum Detail {
     Full,
 }
 
-/// A flight grows to so many octets before it is written while a message goes out; commands never reach it.
-const FLIGHT: usize = 64 * 1024;
 /// Room for what one read brings.
 const READ: usize = 8 * 1024;
 /// After so many octets a flight is interrupted for what they say. Otherwise a server that reads nothing and floods
 /// would fill our memory for as long as the flight cannot leave.
 const HEARD: usize = 64 * 1024;
-/// How long to wait for what the server had said before it closed a connection under our hands.
-const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How long a QUIT or close_notify may take to leave this machine. Nobody waits for its answer.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// One block of the message must leave in this time (RFC 5321 section 4.5.3.2.5), or in that of a command if it is
-/// longer.
-const BLOCK: Duration = Duration::from_secs(3 * 60);
-/// The body as a whole has this much time, and more for its size.
-const BODY: Duration = Duration::from_secs(10 * 60);
 
 /// A session has this much time, and more for each of its recipients; the message's own time does not count. A server
 /// that gives each reply just in time could hold us for days otherwise.
@@ -82,6 +76,7 @@ pub async fn drive(transport: Transport, session: &mut Session, means: Means<'_>
         flight: Vec::with_capacity(1024),
         end_of_data: None,
         held: Vec::new(),
+        chunks: None,
         broken: None,
         reencoded: None,
         session,
@@ -102,10 +97,12 @@ pub(super) struct Driver<'a, 'm> {
     flight: Vec<u8>,
     /// When the session has lasted long enough, whatever its replies are.
     pub(super) end: Instant,
-    /// Where in the flight the end of data stands, until it has left.
+    /// Where in the flight the end of data stands, until it has left: what is sent from there on ends the message.
     end_of_data: Option<usize>,
     /// What is to be told of the flight with the end of data, until it has left.
     held: Vec<Notice>,
+    /// The message between two of its chunks.
+    chunks: Option<Sending>,
     /// Why nothing can be written any more. What the server said before may still be read.
     broken: Option<String>,
     /// The message as this server can take it, where it cannot take it as it is.
@@ -155,6 +152,7 @@ impl Driver<'_, '_> {
                 }
                 Action::Flush => self.flush_alone().await,
                 Action::SendBody => self.send_body().await,
+                Action::SendChunk(part) => self.send_chunk(part).await,
                 Action::StartTls => self.start_tls().await,
                 Action::NeedPassword => self.fetch_password().await,
                 Action::Reencode => self.reencode().await,
@@ -324,106 +322,6 @@ impl Driver<'_, '_> {
         }
     }
 
-    /// The message, block by block. Its last octets stay in the flight: the end of data goes with them.
-    async fn send_body(&mut self) {
-        if let Some(mut message) = self.reencoded.take() {
-            self.send(&mut message).await;
-            self.reencoded = Some(message);
-        } else if let Some(source) = self.means.source.take() {
-            self.send(&mut *source).await;
-            self.means.source = Some(source);
-        } else {
-            self.session.body_failed("there is no message".to_owned());
-        }
-    }
-
-    async fn send(&mut self, source: &mut dyn Source) {
-        let begun = Instant::now();
-        let finished = self.copy(source).await;
-        self.end += begun.elapsed();
-        match finished {
-            Ok(true) => self.session.body_sent(),
-            // An early reply has changed the session's mind.
-            Ok(false) => self.flight.clear(),
-            Err(reason) => self.session.body_failed(reason),
-        }
-    }
-
-    async fn copy(&mut self, source: &mut dyn Source) -> Result<bool, String> {
-        let seconds = self.means.size / self.means.timeouts.min_rate.max(1);
-        let end = Instant::now() + BODY + Duration::from_secs(seconds.min(u64::from(u32::MAX)));
-        let block = BLOCK.max(self.means.timeouts.command.unwrap_or_default());
-        let mut framer = Framer::new(Dots::Stuff);
-        let mut raw = Vec::new();
-        source.rewind().map_err(|error| words(&error))?;
-        loop {
-            raw.clear();
-            let more = source.read_block(&mut raw).map_err(|error| words(&error))?;
-            framer.push(&raw, &mut self.flight);
-            if more == More::No {
-                framer.finish(&mut self.flight);
-                // What has come by now came before the end of the message, and is no answer to it.
-                return Ok(!self.take_arrived().await || self.session.next_action() == Action::SendBody);
-            }
-            if self.flight.len() < FLIGHT {
-                continue;
-            }
-            if let Some(stream) = &self.stream {
-                let_arrive(stream).await;
-            }
-            match self.flush(end.min(Instant::now() + block)).await {
-                Ok(0) => {}
-                Ok(_) => {
-                    if self.session.next_action() != Action::SendBody {
-                        return Ok(false);
-                    }
-                }
-                Err(Interruption::TimedOut) => {
-                    self.session.timed_out();
-                    return Ok(false);
-                }
-                Err(Interruption::Lost(reason)) => {
-                    self.last_words(reason).await;
-                    return Ok(false);
-                }
-            }
-        }
-    }
-
-    /// Takes what has arrived already, without waiting for more.
-    async fn take_arrived(&mut self) -> bool {
-        let Some(stream) = &mut self.stream else { return false };
-        let_arrive(stream).await;
-        let mut octets = [0; READ];
-        let count = poll_fn(|cx| {
-            let mut buffer = ReadBuf::new(&mut octets);
-            match Pin::new(&mut *stream).poll_read(cx, &mut buffer) {
-                Poll::Ready(Ok(())) => Poll::Ready(buffer.filled().len()),
-                _ => Poll::Ready(0),
-            }
-        })
-        .await;
-        self.session.received(&octets[..count]);
-        count > 0
-    }
-
-    /// The connection broke while the message went out. A server that refuses early says why and closes; what it
-    /// said is the reason, if it is there to be read.
-    async fn last_words(&mut self, reason: String) {
-        let deadline = Instant::now() + LAST_WORDS;
-        let mut octets = [0; READ];
-        while let Some(stream) = &mut self.stream {
-            match timeout_at(deadline, stream.read(&mut octets)).await {
-                Ok(Ok(count)) if count > 0 => self.session.received(&octets[..count]),
-                _ => break,
-            }
-            if self.session.next_action() != Action::SendBody {
-                return;
-            }
-        }
-        self.lost_by(reason).await;
-    }
-
     async fn start_tls(&mut self) {
         let (Some(connector), Some(stream)) = (self.means.connector, self.stream.take()) else {
             return self.session.tls_failed("TLS is not set up".to_owned());
@@ -476,15 +374,6 @@ impl Driver<'_, '_> {
             stream.get_mut().1.send_close_notify();
             let _ = timeout_at(deadline, stream.flush()).await;
         }
-    }
-}
-
-/// Lets the runtime see what has arrived, if something has. That asks the system only when there is
-/// nothing else to do, and while writes never have to wait, a reply would go unseen: one that came too early would pass
-/// for the one to the message.
-async fn let_arrive(stream: &Stream) {
-    if stream.has_arrivals() {
-        tokio::task::yield_now().await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! Actions and events: what a session tells its caller.
 
 use super::capabilities::Extension;
+pub use super::chunks::{Part, Position};
 use super::outcome::Verdict;
 #[cfg(doc)]
 use super::session::Session;
@@ -22,6 +23,9 @@ pub enum Action {
     /// arrived when the last octets of the message are ready to leave must be told before [`Session::body_sent`]:
     /// it came before the end of the message and is no answer to it.
     SendBody,
+    /// Put a part of the message into the flight, with CRLF line ends, and dots as they are. Then tell [`Session::chunk_sent`], and obey what it says. What arrives
+    /// meanwhile, and what has arrived when the chunk is ready to leave, is told as for [`Action::SendBody`].
+    SendChunk(Part),
     /// Write out the flight, and go on: what follows is a flight of its own although nothing is read between. The
     /// end of data goes so behind a firewall that loses it otherwise.
     Flush,
@@ -34,6 +38,16 @@ pub enum Action {
     Reencode,
     /// Write out the flight and close the connection. There is nothing more to do.
     Close(Closing),
+}
+
+/// What becomes of a chunk that is in the flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a message must not be ended by a chunk that is held back"]
+pub enum Chunk {
+    /// It may leave.
+    Leaves,
+    /// Its last octet must not leave: something has come that can be no answer to it.
+    HeldBack,
 }
 
 /// How a connection is closed.

@@ -11,6 +11,10 @@ pub struct Capabilities {
     pub pipelining: bool,
     /// 8BITMIME (RFC 6152).
     pub eight_bit_mime: bool,
+    /// CHUNKING (RFC 3030 section 2).
+    pub chunking: bool,
+    /// BINARYMIME (RFC 3030 section 3).
+    pub binary_mime: bool,
     /// ENHANCEDSTATUSCODES (RFC 2034); the codes are read even where it is not listed.
     pub enhanced_status_codes: bool,
     /// SIZE (RFC 1870).
@@ -126,6 +130,8 @@ impl Capabilities {
                     found.smtp_utf8 = true;
                     found.eight_bit_mime = true;
                 }
+                "CHUNKING" => found.chunking = true,
+                "BINARYMIME" => found.binary_mime = true,
                 "ENHANCEDSTATUSCODES" => found.enhanced_status_codes = true,
                 "DSN" => found.dsn = true,
                 "DELIVERBY" => found.deliver_by = Some(DeliverByOffer { least: words.next().and_then(number) }),

@@ -31,6 +31,8 @@ pub(super) enum Awaited {
     Mail,
     Rcpt(usize),
     Data,
+    /// A chunk that is not the last one.
+    Chunk,
     /// The end of an empty message that nobody is to get.
     Nothing,
     EndOfData,
@@ -102,6 +104,7 @@ impl Awaited {
             Awaited::Rcpt(_) => Stage::Rcpt,
             // Not the end of data: no recipient's message hangs on it.
             Awaited::Data | Awaited::Nothing => Stage::Data,
+            Awaited::Chunk => Stage::Chunk,
             Awaited::EndOfData => Stage::EndOfData,
             Awaited::Quit => Stage::Quit,
         }

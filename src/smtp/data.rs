@@ -1,6 +1,7 @@
 //! DATA and what comes of it (RFC 5321 section 4.1.1.4): the message, its end, and the one reply that decides.
 
 use super::action::Event;
+use super::chunks::{self, Way};
 use super::core::{Awaited, Core, Firewall};
 use super::lmtp;
 use super::outcome::{Cause, Trouble, Verdict};
@@ -110,6 +111,9 @@ pub(super) fn on_end_of_data(mut transaction: Transaction, reply: Reply, core: &
         Class::Intermediate => {
             let trouble = Trouble { stage: Stage::EndOfData, cause: Cause::Replied(reply) };
             return shut_down(State::EndOfData(transaction), trouble, core, |_| State::Closed(Closing::Abruptly));
+        }
+        Class::Temporary | Class::Permanent if transaction.way != Way::Data => {
+            return chunks::refused(transaction, Stage::EndOfData, reply, core);
         }
         Class::Temporary | Class::Permanent => {
             settle_accepted(&transaction, &Trouble { stage: Stage::EndOfData, cause: Cause::Replied(reply) }, core);

@@ -2,6 +2,7 @@
 
 mod action;
 pub mod capabilities;
+mod chunks;
 mod core;
 mod data;
 pub mod framing;

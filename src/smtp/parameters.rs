@@ -1,6 +1,7 @@
 //! MAIL and RCPT with their parameters: each extension adds its own here, where the capabilities allow it.
 
 use super::capabilities::Size;
+use super::chunks::binary_allowed;
 use super::core::Core;
 use super::outcome::Cause;
 use super::session::{EightBit, Purpose};
@@ -33,7 +34,9 @@ pub(super) fn mail(envelope: &Envelope, facts: &Facts, parameters: Parameters, c
         Parameters::All => true,
         Parameters::Needed => core.settings.eight_bit != EightBit::Send,
     };
-    if facts.eight_bit && core.capabilities.eight_bit_mime && declared {
+    if is_binary(facts, parameters, core) {
+        line.push_str(" BODY=BINARYMIME");
+    } else if facts.eight_bit && core.capabilities.eight_bit_mime && declared {
         line.push_str(" BODY=8BITMIME");
     }
     // Nobody passes such a message on who was not told, so it is said only of those that need it (RFC 6531 section 3.4).
@@ -42,6 +45,14 @@ pub(super) fn mail(envelope: &Envelope, facts: &Facts, parameters: Parameters, c
     }
     wishes::push_parameters(&mut line, envelope, parameters, core);
     line
+}
+
+/// Octets in a line without its CRLF: more need BINARYMIME (RFC 3030 section 3).
+const LONGEST_LINE: u64 = 998;
+
+/// Whether the message is declared binary, because it has lines that DATA does not allow.
+pub(super) fn is_binary(facts: &Facts, parameters: Parameters, core: &Core) -> bool {
+    facts.longest_line > LONGEST_LINE && binary_allowed(parameters, core)
 }
 
 /// The RCPT command for a recipient by its number (RFC 5321 section 4.1.1.3) with its parameters.

@@ -2,6 +2,7 @@
 
 use super::core::Core;
 use super::outcome::{Cause, Trouble};
+use super::parameters::is_binary;
 use super::session::{EightBit, Purpose, State};
 use super::stage::Stage;
 use super::transaction::{Before, Transaction, enter};
@@ -9,7 +10,8 @@ use crate::message::Facts;
 
 /// Whether the server does not take the message as it is, and may get it otherwise.
 pub(super) fn is_needed(core: &Core) -> bool {
-    is_possible(core) && !core.capabilities.eight_bit_mime
+    let Purpose::Submit(_, facts) = &core.purpose else { return false };
+    is_possible(core) && !core.capabilities.eight_bit_mime && !is_binary(facts, core.parameters, core)
 }
 
 /// The server lists 8BITMIME, and refuses MAIL for its parameters; `None` where that one was not among them.

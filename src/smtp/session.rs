@@ -6,10 +6,13 @@
 
 use zeroize::Zeroizing;
 
-pub use super::action::{Action, Closing, Event, Protection};
-pub use super::settings::{Caution, ClearText, EightBit, LoginMode, Partial, Protocol, Purpose, Settings, TlsMode};
+pub use super::action::{Action, Chunk, Closing, Event, Part, Position, Protection};
+pub use super::settings::{
+    Caution, Chunking, ClearText, EightBit, LoginMode, Partial, Protocol, Purpose, Settings, TlsMode,
+};
 
 use super::capabilities::Capabilities;
+use super::chunks;
 use super::core::{Awaited, Core};
 use super::data;
 use super::login;
@@ -48,6 +51,12 @@ pub(super) enum State {
     Envelope(Transaction),
     /// The caller sends the message.
     Body(Transaction),
+    /// The caller sends a chunk.
+    Chunk(Transaction),
+    /// Chunks were sent, and the next one waits for the replies to them.
+    Chunked(Transaction),
+    /// MAIL, RCPT and all of the message were sent in one flight.
+    SameFlight(Transaction),
     /// The message went, but a reply has begun that cannot be the answer to its end, which is held back.
     Interrupted(Transaction),
     /// The message is to leave before its end does.
@@ -91,6 +100,7 @@ impl Session {
             State::Password(_) => Action::NeedPassword,
             State::Reencoding(_) => Action::Reencode,
             State::Body(_) => Action::SendBody,
+            State::Chunk(transaction) => Action::SendChunk(chunks::announced(transaction)),
             State::BeforeFlush(_) => {
                 self.step(|state, _| match state {
                     State::BeforeFlush(transaction) => State::Flushed(transaction),
@@ -200,13 +210,33 @@ impl Session {
         });
     }
 
-    /// The end of data, which was in the last [`Action::Write`], has not left and will not: something came before it.
+    /// The chunk is in the flight. A reply that has begun by now can be one to an earlier chunk, but not to this one.
+    pub fn chunk_sent(&mut self) -> Chunk {
+        while self.take_reply() {}
+        let begun = !self.reader.is_empty();
+        self.step(|state, core| match state {
+            State::Chunk(transaction) if begun && (core.in_flight.is_empty() || transaction.is_same_flight()) => {
+                core.in_flight.clear();
+                State::Interrupted(transaction)
+            }
+            State::Chunk(transaction) => chunks::sent(transaction, core),
+            other => other,
+        });
+        if matches!(self.state, State::Interrupted(_)) { Chunk::HeldBack } else { Chunk::Leaves }
+    }
+
+    /// The end of data, which was in the last [`Action::Write`] or ended the last chunk, has not left and will not: something came before it.
     /// That is no answer to the message. It has been given to [`Session::received`] already, and nothing else happened
     /// since that write.
     pub fn end_of_data_unsent(&mut self) {
         self.step(|state, core| match state {
             State::EndOfData(transaction) => {
                 core.in_flight.clear();
+                State::Interrupted(transaction)
+            }
+            State::SameFlight(transaction) => {
+                core.in_flight.clear();
+                core.set_retry(Caution::Data);
                 State::Interrupted(transaction)
             }
             other => other,
@@ -216,7 +246,7 @@ impl Session {
     /// The message could not be read to its end: the connection is closed without the end of data, so that no
     /// server takes the part for the whole.
     pub fn body_failed(&mut self, reason: String) {
-        if let State::Body(_) = self.state {
+        if let State::Body(_) | State::Chunk(_) = self.state {
             self.end(Trouble { stage: Stage::Body, cause: Cause::Unreadable(reason) });
         }
     }
@@ -247,7 +277,11 @@ impl Session {
             (State::Handshake, _) => Stage::Handshake,
             (State::Password(_), _) => Stage::Auth,
             (State::Reencoding(_), _) => Stage::Mail,
-            (State::Body(_) | State::Interrupted(_) | State::BeforeFlush(_) | State::Flushed(_), _) => Stage::Body,
+            (State::SameFlight(_), _) => Stage::EndOfData,
+            (
+                State::Body(_) | State::Chunk(_) | State::Interrupted(_) | State::BeforeFlush(_) | State::Flushed(_),
+                _,
+            ) => Stage::Body,
             (State::OutOfTurn(stage), _) => *stage,
             (State::Closed(_), _) => Stage::Quit,
             (_, Some(awaited)) => awaited.stage(),
@@ -341,7 +375,7 @@ impl Session {
         }
         match self.state {
             // A refusal of the message may be among them; a transaction ended by a verdict cannot be harmed any more.
-            State::Body(_) | State::Interrupted(_) | State::OutOfTurn(_) | State::Closed(_) => {}
+            State::Body(_) | State::Chunk(_) | State::Interrupted(_) | State::OutOfTurn(_) | State::Closed(_) => {}
             State::Handshake => self.injected(),
             _ => {
                 let stage = self.stage;
@@ -376,6 +410,8 @@ impl Session {
             State::Envelope(transaction) if self.core.group > 1 && transaction.nothing_refused() => {
                 self.core.set_retry(Caution::Serial);
             }
+            // The last chunk is held back until those before it are answered, so it has not been sent.
+            State::Chunk(_) | State::Chunked(_) => self.core.set_retry(Caution::Data),
             _ => self.learn_of_limit(self.stage()),
         }
     }
@@ -402,6 +438,9 @@ fn on_reply(state: State, awaited: Awaited, reply: Reply, core: &mut Core) -> St
         State::Opening(opening) => opening::on_reply(opening, reply, core),
         State::Login(exchange) => login::on_reply(exchange, reply, core),
         State::Envelope(transaction) => transaction::on_reply(transaction, awaited, reply, core),
+        State::Chunk(transaction) => chunks::on_reply_while_sending(transaction, reply, core),
+        State::Chunked(transaction) => chunks::on_reply(transaction, reply, core),
+        State::SameFlight(transaction) => chunks::on_same_flight(transaction, awaited, reply, core),
         State::EndOfData(transaction) => data::on_end_of_data(transaction, reply, core),
         State::Discarded => transaction::next(transaction::Before::Nothing, core),
         State::Leaving => core.quit(),

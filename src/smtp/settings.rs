@@ -22,6 +22,8 @@ pub struct Settings {
     pub partial: Partial,
     /// What happens to 8-bit content when the server does not list 8BITMIME.
     pub eight_bit: EightBit,
+    /// Whether the message goes out in chunks.
+    pub chunking: Chunking,
     /// What an earlier connection to this host has taught.
     pub caution: Caution,
 }
@@ -97,6 +99,19 @@ pub enum EightBit {
     Refuse,
 }
 
+/// Whether a message goes out by BDAT (RFC 3030) where the server lists CHUNKING.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chunking {
+    /// Never.
+    Never,
+    /// Where DATA cannot carry it: with `BODY=BINARYMIME`.
+    Needed,
+    /// Always, and when the recipients are known.
+    AfterRecipients,
+    /// Always, and a small message in one flight with MAIL and RCPT.
+    SameFlight,
+}
+
 /// A fault of the host that an earlier connection has shown, and that this one avoids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caution {
@@ -108,6 +123,8 @@ pub enum Caution {
     Helo,
     /// Its TLS does not work, and clear text is allowed.
     ClearText,
+    /// It lists CHUNKING, and BDAT does not work: say DATA.
+    Data,
     /// It loses commands that come together, or goes away after so many recipients: send one command at a time,
     /// and only half of the recipients in one transaction where they are many.
     Serial,

@@ -21,6 +21,8 @@ pub enum Stage {
     Rcpt,
     /// DATA.
     Data,
+    /// BDAT, but for the last chunk.
+    Chunk,
     /// The message is being written.
     Body,
     /// The message was sent whole, with its end: from here on it may have been delivered.
@@ -46,6 +48,7 @@ impl Stage {
             Stage::Mail => "in reply to MAIL FROM",
             Stage::Rcpt => "in reply to RCPT TO",
             Stage::Data => "in reply to DATA",
+            Stage::Chunk => "in reply to BDAT",
             Stage::Body => "while sending the message",
             Stage::EndOfData => "in reply to the end of data",
             Stage::Reset => "in reply to RSET",
@@ -66,6 +69,7 @@ impl Stage {
             Stage::Mail => "mail",
             Stage::Rcpt => "rcpt",
             Stage::Data => "data",
+            Stage::Chunk => "bdat",
             Stage::Body => "body",
             Stage::EndOfData => "end-of-data",
             Stage::Reset => "rset",

@@ -2,12 +2,13 @@
 //! (RFC 2920), the end of data with QUIT, and as many transactions as there are too many recipients for one.
 
 use super::capabilities::Size;
+use super::chunks::{self, Progress, Way};
 use super::core::{Awaited, Core};
 use super::data::on_data;
 use super::limits::{MANY, leave_to_another, take_members};
 use super::lmtp;
 use super::outcome::{Cause, Trouble, Verdict};
-use super::parameters::{Parameters, mail, mail_hindrance, rcpt, rcpt_hindrance};
+use super::parameters::{Parameters, is_binary, mail, mail_hindrance, rcpt, rcpt_hindrance};
 use super::reencode;
 use super::reply::{Class, Reply};
 use super::session::{Caution, Closing, EightBit, Partial, Protocol, Purpose, State};
@@ -30,6 +31,8 @@ pub(super) struct Transaction {
     pub(super) answered: usize,
     pub(super) refused_mail: Option<Reply>,
     data: Option<Reply>,
+    pub(super) way: Way,
+    pub(super) progress: Progress,
     room: Room,
     /// Whether a recipient was refused for good or for now.
     some_refused: bool,
@@ -67,6 +70,11 @@ impl Transaction {
         self.answered >= self.accepted.len()
     }
 
+    /// Whether all of it goes out in one flight.
+    pub(super) fn is_same_flight(&self) -> bool {
+        self.way == Way::SameFlight
+    }
+
     /// Whether the server took so many recipients that it may have had enough of them.
     pub(super) fn many_accepted(&self) -> bool {
         self.accepted.len() >= MANY
@@ -84,7 +92,11 @@ pub(super) fn enter(before: Before, core: &mut Core) -> State {
     let Purpose::Submit(envelope, facts) = &core.purpose else { return core.quit() };
     let hindrance = mail_hindrance(envelope, core).or(match core.capabilities.size {
         Size::Limit(limit) if facts.size > limit => Some(Cause::TooLarge { size: facts.size, limit }),
-        _ if facts.eight_bit && !core.capabilities.eight_bit_mime && core.settings.eight_bit == EightBit::Refuse => {
+        _ if facts.eight_bit
+            && !core.capabilities.eight_bit_mime
+            && !is_binary(facts, core.parameters, core)
+            && core.settings.eight_bit == EightBit::Refuse =>
+        {
             Some(Cause::EightBit)
         }
         _ => None,
@@ -135,6 +147,8 @@ fn begin(members: Vec<usize>, before: Before, core: &mut Core) -> State {
         answered: 0,
         refused_mail: None,
         data: None,
+        way: chunks::way(before, core),
+        progress: Progress::default(),
         room: Room::Left,
         some_refused: false,
     };
@@ -169,7 +183,11 @@ fn name_recipients(mut transaction: Transaction, core: &mut Core) -> State {
     transaction.named = end;
     let all_named = end == transaction.members.len();
     if all_named && core.pipelining() && core.settings.partial == Partial::Deliver {
-        core.send("DATA", Awaited::Data);
+        match transaction.way {
+            Way::Data => core.send("DATA", Awaited::Data),
+            Way::Chunks => {}
+            Way::SameFlight => return chunks::begin(transaction, core),
+        }
     }
     State::Envelope(transaction)
 }
@@ -194,7 +212,7 @@ pub(super) fn on_reply(mut transaction: Transaction, awaited: Awaited, reply: Re
     if core.in_flight.is_empty() { group_answered(transaction, core) } else { State::Envelope(transaction) }
 }
 
-fn on_recipient(transaction: &mut Transaction, recipient: usize, reply: Reply, core: &mut Core) {
+pub(super) fn on_recipient(transaction: &mut Transaction, recipient: usize, reply: Reply, core: &mut Core) {
     if reply.class() == Class::Success {
         transaction.accepted.push(recipient);
         return;
@@ -249,6 +267,9 @@ fn group_answered(mut transaction: Transaction, core: &mut Core) -> State {
     core.pending.extend(rest);
     if transaction.accepted.is_empty() {
         return next(Before::Unfinished, core);
+    }
+    if transaction.way != Way::Data {
+        return chunks::begin(transaction, core);
     }
     core.send("DATA", Awaited::Data);
     State::Envelope(transaction)
@@ -329,6 +350,8 @@ pub(super) fn shut_down(
         State::Envelope(Transaction { refused_mail: Some(reply), .. }) => settle_refused_mail(reply, core),
         // Only those in the transaction may have got the message, and a refusal is about them.
         State::Body(transaction)
+        | State::Chunk(transaction)
+        | State::Chunked(transaction)
         | State::Interrupted(transaction)
         | State::BeforeFlush(transaction)
         | State::Flushed(transaction)
@@ -337,6 +360,14 @@ pub(super) fn shut_down(
                 lmtp::on_shutdown(&transaction, &trouble, core);
             }
             settle_accepted(&transaction, &trouble, core);
+            core.settle_all(&Verdict::Deferred(Trouble { stage: Stage::Mail, cause: trouble.cause.clone() }));
+            core.trouble.get_or_insert(trouble);
+        }
+        // Any of them may have got it, whom the server has not refused.
+        State::SameFlight(transaction) => {
+            for recipient in &transaction.members {
+                core.settle(*recipient, trouble.clone().verdict());
+            }
             core.settle_all(&Verdict::Deferred(Trouble { stage: Stage::Mail, cause: trouble.cause.clone() }));
             core.trouble.get_or_insert(trouble);
         }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use posthaste::config::account::{
-    Account, EightBit, Endpoint, Family, Host, Log, LongLines, Mechanisms, NamedFile, Partial, Scheme, Secret,
-    TlsPolicy, TlsRoots, TlsVersion, Via,
+    Account, Chunking, EightBit, Endpoint, Family, Host, Log, LongLines, Mechanisms, NamedFile, Partial, Scheme,
+    Secret, TlsPolicy, TlsRoots, TlsVersion, Via,
 };
 use posthaste::config::{Form, Key, SCHEMA, secret};
 use posthaste::envelope::{Notify, Occasion, Returned};
@@ -17,7 +17,7 @@ type Row = (&'static str, &'static str, &'static str, &'static str, fn(&Account)
 const SERVER: &str = "server = \"submissions://smtp.example.org\"\n";
 const PIN: &str = "\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"";
 
-const TABLE: [Row; 35] = [
+const TABLE: [Row; 36] = [
     (
         "server",
         "[\"smtp://a.example\", \"submission://b.example:26\"]",
@@ -115,6 +115,7 @@ const TABLE: [Row; 35] = [
         a.dsn.notify == Some(Notify::On(vec![Occasion::Delay, Occasion::Failure]))
     }),
     ("dsn-return", "\"hdrs\"", "hdrs", "", |a| a.dsn.returned == Some(Returned::Headers)),
+    ("chunking", "\"same-flight\"", "same-flight", "", |a| a.chunking == Chunking::SameFlight),
     ("log", "\"journal\"", "journal", "", |a| a.log == Log::Journal),
     ("log-file", "\"/var/log/posthaste\"", "/var/log/posthaste", "", |a| {
         a.log == Log::File("/var/log/posthaste".into())

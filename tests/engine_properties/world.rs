@@ -7,7 +7,9 @@ use posthaste::envelope::{Envelope, ReversePath};
 use posthaste::message::Facts;
 use posthaste::smtp::outcome::Verdict;
 use posthaste::smtp::reply::{Class, Reader, Reply};
-use posthaste::smtp::session::{Action, EightBit, Event, Protection, Protocol, Purpose, Session, Settings, TlsMode};
+use posthaste::smtp::session::{
+    Action, Chunk, EightBit, Event, Position, Protection, Protocol, Purpose, Session, Settings, TlsMode,
+};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use zeroize::Zeroizing;
@@ -15,6 +17,7 @@ use zeroize::Zeroizing;
 pub const USER: &str = "alice";
 const PASSWORD: &str = "Tr0ub4dor&3";
 const MESSAGE: &[u8] = b"Subject: x\r\n\r\n..\r\nx\r\n";
+const LINES: usize = 4;
 
 /// What happens besides the server's words.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +27,8 @@ pub struct Fate {
     pub ending: Ending,
     pub recipients: usize,
     pub content: Content,
+    /// Octets of the message as far as it is counted; what is sent are always the same few.
+    pub size: u64,
 }
 
 /// What the message is like, and whether it can be re-encoded.
@@ -93,6 +98,8 @@ pub struct Reacting {
     flights: usize,
     pending: Vec<u8>,
     in_data: bool,
+    /// Lines that are left of a chunk.
+    in_chunk: usize,
     gone: bool,
     /// It was spoken to in LMTP.
     lmtp: bool,
@@ -110,6 +117,7 @@ impl Reacting {
             flights: 0,
             pending: Vec::new(),
             in_data: false,
+            in_chunk: 0,
             gone: false,
             lmtp: false,
             taken: 0,
@@ -122,9 +130,12 @@ impl Reacting {
         let proper = match command.get(..4).unwrap_or(command) {
             "" => "220 hello\r\n",
             "EHLO" | "LHLO" if self.rotation.len().is_multiple_of(2) => {
-                "250-mx\r\n250-8BITMIME\r\n250-PIPELINING\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN CRAM-MD5\r\n"
+                "250-mx\r\n250-8BITMIME\r\n250-PIPELINING\r\n250-STARTTLS\r\n250-CHUNKING\r\n\
+                 250 AUTH PLAIN LOGIN CRAM-MD5\r\n"
             }
-            "EHLO" | "LHLO" => "250-mx\r\n250-PIPELINING\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN CRAM-MD5\r\n",
+            "EHLO" | "LHLO" => {
+                "250-mx\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN CRAM-MD5\r\n"
+            }
             "STAR" => "220 go\r\n",
             "AUTH" => "235 ok\r\n",
             "DATA" => "354 go\r\n",
@@ -156,8 +167,16 @@ impl Reacting {
                 continue;
             }
             self.in_data = false;
+            if self.in_chunk > 0 {
+                self.in_chunk -= 1;
+                continue;
+            }
+            if line.starts_with("BDAT") {
+                self.in_chunk = LINES;
+            }
             self.lmtp |= line.starts_with("LHLO");
-            let count = if line == "." && self.lmtp { std::mem::take(&mut self.taken) } else { 1 };
+            let ends = line == "." || line.ends_with(" LAST");
+            let count = if ends && self.lmtp { std::mem::take(&mut self.taken) } else { 1 };
             for _ in 0..count {
                 let reply = self.answer(if line.is_empty() { "NOOP" } else { line });
                 self.in_data = line == "DATA" && reply.starts_with(b"3");
@@ -198,7 +217,7 @@ pub fn play(settings: Settings, fate: Fate, server: &mut dyn Server) -> Result<u
         (0..fate.recipients).map(|number| Address::parse(&format!("r{number}@example.net")).unwrap()).collect();
     let sender = ReversePath::parse("alice@example.org", "example.org").unwrap();
     let envelope = Envelope::new(sender, recipients).unwrap();
-    let facts = Facts { size: 20, eight_bit: fate.content != Content::Ascii, ..Facts::default() };
+    let facts = Facts { size: fate.size, eight_bit: fate.content != Content::Ascii, ..Facts::default() };
     let mut eight_bit = facts.eight_bit;
     let mut world = World {
         session: Session::new(settings.clone(), Purpose::Submit(envelope, facts)),
@@ -244,7 +263,7 @@ pub fn play(settings: Settings, fate: Fate, server: &mut dyn Server) -> Result<u
                     let may_be = world.session.capabilities().eight_bit_mime || settings.eight_bit == EightBit::Send;
                     prop_assert!(!eight_bit || may_be, "8-bit content to a server that does not take it");
                     world.flight.extend_from_slice(MESSAGE);
-                    world.body = Some(Body { received: Vec::new(), sent: MESSAGE.to_vec(), answers: 0 });
+                    world.body = Some(Body { received: Vec::new(), sent: MESSAGE.to_vec(), before: None, answers: 0 });
                     world.session.body_sent();
                 }
             },
@@ -259,6 +278,27 @@ pub fn play(settings: Settings, fate: Fate, server: &mut dyn Server) -> Result<u
                     Content::Lost => world.session.reencoding_failed("no space".to_owned()),
                 }
             }
+            Action::SendChunk(part) => match server.interrupt() {
+                Some(octets) => {
+                    heard += octets.len();
+                    world.receive(&octets);
+                }
+                None => {
+                    let may_be = world.session.capabilities().eight_bit_mime || settings.eight_bit == EightBit::Send;
+                    prop_assert!(!eight_bit || may_be, "8-bit content to a server that does not take it");
+                    let commands = world.flight.windows(2).filter(|pair| pair == b"\r\n").count();
+                    world.flight.extend_from_slice(MESSAGE);
+                    world.body = None;
+                    match world.session.chunk_sent() {
+                        Chunk::HeldBack => drop(world.flight.pop()),
+                        Chunk::Leaves if part.position == Position::Last => {
+                            let before = Some(commands - 1);
+                            world.body = Some(Body { received: Vec::new(), sent: Vec::new(), before, answers: 0 });
+                        }
+                        Chunk::Leaves => {}
+                    }
+                }
+            },
             Action::StartTls => {
                 world.leave(&settings)?;
                 world.check_nothing_injected(&settings)?;
@@ -315,6 +355,8 @@ struct Body {
     sent: Vec<u8>,
     /// How many verdicts there were since.
     answers: usize,
+    /// How many commands went out with the last chunk before it; `None` after DATA.
+    before: Option<usize>,
 }
 
 impl World {
@@ -343,8 +385,11 @@ impl World {
     fn leave(&mut self, settings: &Settings) -> Result<Vec<u8>, TestCaseError> {
         let flight = std::mem::take(&mut self.flight);
         let text = flight.escape_ascii().to_string();
-        prop_assert!(flight.is_empty() || flight.ends_with(b"\r\n"), "{}", text);
-        prop_assert!(!flight.windows(2).any(|pair| (pair[0] == b'\r') != (pair[1] == b'\n')), "{}", text);
+        // All but the last octet of a chunk that is held back.
+        let flight_or_part = [&flight[..], b"\n"].concat();
+        let whole = if flight.ends_with(b"\r") { flight_or_part } else { flight.clone() };
+        prop_assert!(flight.is_empty() || whole.ends_with(b"\r\n"), "{}", text);
+        prop_assert!(!whole.windows(2).any(|pair| (pair[0] == b'\r') != (pair[1] == b'\n')), "{}", text);
         if let Some(body) = &mut self.body {
             body.sent.extend_from_slice(flight.strip_prefix(MESSAGE).unwrap_or(&flight));
         }
@@ -382,9 +427,12 @@ impl World {
                     let Some(body) = &mut self.body else {
                         return Err(TestCaseError::fail("accepted without a message"));
                     };
-                    prop_assert!(body.sent[MESSAGE.len()..].starts_with(b".\r\n"), "accepted without an end of data");
                     let mut reader = Reader::default();
                     reader.push(&body.received);
+                    match body.before {
+                        Some(commands) => (0..commands).for_each(|_| drop(reader.next_reply())),
+                        None => prop_assert!(body.sent[MESSAGE.len()..].starts_with(b".\r\n"), "no end of data"),
+                    }
                     // In LMTP each recipient has a reply of its own.
                     for _ in 0..if self.protocol == Protocol::Lmtp { body.answers } else { 0 } {
                         prop_assert!(matches!(reader.next_reply(), Ok(Some(_))));

@@ -23,7 +23,9 @@ use posthaste::smtp::capabilities::Capabilities;
 use posthaste::smtp::framing::{Dots, Framer};
 use posthaste::smtp::reply::{Reader, Reply};
 use posthaste::smtp::sasl::{BY_STRENGTH, Mechanism, Nonce};
-use posthaste::smtp::session::{Caution, ClearText, EightBit, LoginMode, Partial, Protocol, Settings, TlsMode};
+use posthaste::smtp::session::{
+    Caution, Chunking, ClearText, EightBit, LoginMode, Partial, Protocol, Settings, TlsMode,
+};
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use world::{Content, Ending, Fate, Octets, play};
@@ -124,6 +126,7 @@ pub fn session(octets: &[u8]) {
         partial: if choice[1] & 0x80 == 0 { Partial::Deliver } else { Partial::AllOrNone },
         eight_bit: if choice[0] & 0x20 == 0 { EightBit::Refuse } else { EightBit::Encode },
         caution: [Caution::None, Caution::Helo, Caution::ClearText, Caution::Serial][of(choice[1] >> 2, 4)],
+        chunking: [Chunking::Needed, Chunking::AfterRecipients, Chunking::SameFlight][of(choice[1] >> 4 & 3, 3)],
         ..settings()
     };
     let fate = Fate {
@@ -132,6 +135,7 @@ pub fn session(octets: &[u8]) {
         ending: if choice[2] & 4 == 0 { Ending::Lost } else { Ending::TimedOut },
         recipients: 1 + of(choice[2] >> 3, 6),
         content: [Content::Ascii, Content::Encodable, Content::Fixed, Content::Lost][of(choice[0] >> 2, 4)],
+        size: if choice[2] & 0x80 == 0 { 20 } else { 600_000 },
     };
     converse(settings, fate, octets, usize::from(choice[3]));
 }
@@ -144,7 +148,7 @@ pub fn sasl(octets: &[u8]) {
         list.iter().map(|octet| char::from(*octet)).filter(|c| c.is_ascii_graphic() || *c == ' ').collect();
     let settings = Settings { tls: TlsMode::Implicit, login: login(), ..settings() };
     let content = Content::Ascii;
-    let fate = Fate { tls_works: true, password_known: true, ending: Ending::Lost, recipients: 1, content };
+    let fate = Fate { tls_works: true, password_known: true, ending: Ending::Lost, recipients: 1, content, size: 20 };
     let mut said = format!("220 mx\r\n250-mx\r\n250 AUTH {list}\r\n").into_bytes();
     // What comes unasked would end the session before the login.
     let piece = said.len() - "220 mx\r\n".len();
@@ -185,6 +189,7 @@ fn settings() -> Settings {
         max_recipients: 100,
         partial: Partial::Deliver,
         eight_bit: EightBit::Refuse,
+        chunking: Chunking::Needed,
         caution: Caution::None,
     }
 }

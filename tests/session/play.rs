@@ -9,7 +9,7 @@ use posthaste::message::Facts;
 use posthaste::smtp::framing::{Dots, Framer};
 use posthaste::smtp::outcome::Verdict;
 use posthaste::smtp::session::{
-    Action, Caution, Closing, Event as Told, LoginMode, Protection, Purpose, Session, Settings, TlsMode,
+    Action, Caution, Chunk, Closing, Event as Told, LoginMode, Part, Protection, Purpose, Session, Settings, TlsMode,
 };
 use zeroize::Zeroizing;
 
@@ -119,7 +119,8 @@ impl Player<'_> {
             match action {
                 Action::Write(octets) => self.flight.extend(octets),
                 Action::Read(_) => self.read()?,
-                Action::SendBody => self.send_body()?,
+                Action::SendBody => self.send_body(None)?,
+                Action::SendChunk(part) => self.send_body(Some(part))?,
                 Action::Flush => {
                     self.compare_flight()?;
                     self.event(&Event::Flush)?;
@@ -159,17 +160,18 @@ impl Player<'_> {
         Ok(())
     }
 
-    fn send_body(&mut self) -> Result<(), Wrong> {
+    fn send_body(&mut self, part: Option<Part>) -> Result<(), Wrong> {
         if self.give() {
             return Ok(());
         }
-        match self.next() {
+        let next = self.dialogue.items.get(self.at + self.said.len()).map(|item| item.step.clone());
+        if !matches!(next, Some(Step::Message { .. })) && !self.said.is_empty() {
+            // The rest of the flight does not leave any more.
+            self.compare_flight()?;
+        }
+        match next {
             Some(Step::Message { .. }) => {
-                let mut framer = Framer::new(Dots::Stuff);
-                let given = self.reencoded.clone().unwrap_or_else(|| self.dialogue.setup.message());
-                framer.push(&given, &mut self.flight);
-                framer.finish(&mut self.flight);
-                self.session.body_sent();
+                self.put_message(part);
                 return Ok(());
             }
             Some(Step::Server { .. }) => self.begin_turn(),
@@ -180,6 +182,22 @@ impl Player<'_> {
         }
         self.at += 1;
         Ok(())
+    }
+
+    fn put_message(&mut self, part: Option<Part>) {
+        let mut framer = Framer::new(if part.is_some() { Dots::Keep } else { Dots::Stuff });
+        let mut wire = Vec::new();
+        let given = self.reencoded.clone().unwrap_or_else(|| self.dialogue.setup.message());
+        framer.push(&given, &mut wire);
+        framer.finish(&mut wire);
+        let Some(part) = part else {
+            self.flight.extend(wire);
+            return self.session.body_sent();
+        };
+        self.flight.extend(wire.iter().skip(part.from as usize).take(part.size as usize));
+        if self.session.chunk_sent() == Chunk::HeldBack {
+            self.flight.pop();
+        }
     }
 
     fn start_tls(&mut self) -> Result<(), Wrong> {
@@ -354,7 +372,7 @@ impl Player<'_> {
             match told {
                 Told::Client(shown) => self.said.push(Step::Client { shown, wire: Vec::new() }),
                 Told::Note(_) => {}
-                Told::Message(size) => self.said.push(Step::Message { size }),
+                Told::Message(size) => self.said.push(Step::Message { size, chunk: None }),
                 Told::Server(line) => self.heard.push(line),
                 Told::Verdict(recipient, _) => self.told[recipient] += 1,
                 Told::Unserved(extension) => self.unserved.push(extension.keyword().to_owned()),
@@ -378,10 +396,10 @@ impl Player<'_> {
         }
         let mut wire = Vec::new();
         for item in &expected {
-            match &item.step {
-                Step::Client { wire: line, .. } => wire.extend_from_slice(line),
-                _ => wire.extend(self.reencoded.clone().unwrap_or_else(|| self.dialogue.setup.wire())),
-            }
+            wire.extend(match (&item.step, &self.reencoded) {
+                (Step::Message { chunk: None, .. }, Some(message)) => message.clone(),
+                (step, _) => self.dialogue.wire(step),
+            });
         }
         if wire != self.flight {
             let [wanted, said] = [&wire, &self.flight].map(|octets| {
@@ -434,6 +452,7 @@ impl Player<'_> {
             Caution::Rest => "rest",
             Caution::Helo => "helo",
             Caution::ClearText => "clear-text",
+            Caution::Data => "data",
             Caution::Serial => "serial",
         };
         let expected = dialogue.retry.as_deref().unwrap_or("none");
@@ -477,7 +496,7 @@ fn shown(step: Option<&Step>) -> String {
     match step {
         None => "the end of the dialogue".to_owned(),
         Some(Step::Client { shown, .. }) => format!("C: {shown}"),
-        Some(Step::Message { size }) => format!("C: [message, {size} octets]"),
+        Some(Step::Message { size, .. }) => format!("C: [message, {size} octets]"),
         Some(Step::Server { text, .. }) => format!("S: {text}"),
         Some(Step::Event(event)) => format!("-- {event:?}"),
     }

@@ -58,9 +58,11 @@ pub enum Step {
         shown: String,
         wire: Vec<u8>,
     },
-    /// The client sends the message.
+    /// The client sends the message, or the part of it that the BDAT before has announced.
     Message {
         size: u64,
+        /// Where the part begins.
+        chunk: Option<u64>,
     },
     /// The server says these octets; the text as it stands in the file.
     Server {
@@ -210,12 +212,24 @@ impl Dialogue {
         let step = if mark.starts_with('S') {
             Step::Server { octets: unescape(text)?, text: text.to_owned() }
         } else if let Some(size) = text.strip_prefix("[message, ").and_then(|rest| rest.strip_suffix(" octets]")) {
-            Step::Message { size: size.parse().map_err(|_| format!("`{size}` is no number"))? }
+            let size = size.parse().map_err(|_| format!("`{size}` is no number"))?;
+            Step::Message { size, chunk: self.chunk() }
         } else {
             Step::Client { shown: text.to_owned(), wire: format!("{text}\r\n").into_bytes() }
         };
         self.items.push(Item { line, step });
         Ok(())
+    }
+
+    /// Where in the message the chunk begins that the last line has announced.
+    fn chunk(&self) -> Option<u64> {
+        let said = |item: &Item, begins: &[&str]| match &item.step {
+            Step::Client { shown, .. } => begins.iter().any(|word| shown.starts_with(word)),
+            _ => false,
+        };
+        self.items.last().filter(|item| said(item, &["BDAT "]))?;
+        let sent = self.items.iter().rev().take_while(|item| !said(item, &["MAIL ", "RSET"]));
+        Some(sent.map(|item| if let Step::Message { size, .. } = item.step { size } else { 0 }).sum())
     }
 
     fn verdict(&mut self, line: usize, text: &str) -> Result<(), String> {
@@ -281,6 +295,16 @@ impl Dialogue {
             }
         }
         Ok(())
+    }
+
+    /// What the client says in a step, as it goes over the wire.
+    pub fn wire(&self, step: &Step) -> Vec<u8> {
+        match step {
+            Step::Client { wire, .. } => wire.clone(),
+            Step::Message { chunk: None, .. } => self.setup.wire(),
+            Step::Message { size, chunk: Some(from) } => self.setup.chunk(*from, *size),
+            Step::Server { .. } | Step::Event(_) => Vec::new(),
+        }
     }
 
     pub fn wrong(&self, line: usize, what: impl Into<String>) -> Wrong {

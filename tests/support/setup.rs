@@ -19,7 +19,9 @@
 //! ! without-8bitmime encode | send | refuse
 //! ! max-recipients 100
 //! ! partial deliver | all-or-none
-//! ! caution none | helo | clear-text | serial
+//! ! chunking never | needed | after-recipients | same-flight
+//! ! long-line                                     a line of 1500 octets is in the body
+//! ! caution none | helo | clear-text | data | serial
 //! ! lmtp                                          what is spoken is LMTP
 //! ! dsn notify failure,delay                      what the sender wishes of notifications; also return and envid
 //! ! wish deliver-by 2h                             and hold-for, hold-until, priority, require-tls; not through the binary
@@ -35,7 +37,7 @@ use posthaste::message::Facts;
 use posthaste::smtp::question::{Question, Verb};
 use posthaste::smtp::sasl::{BY_STRENGTH, ChannelBinding, Mechanism, Nonce};
 use posthaste::smtp::session::{
-    Caution, ClearText, EightBit, LoginMode, Partial, Protocol, Purpose, Settings, TlsMode,
+    Caution, Chunking, ClearText, EightBit, LoginMode, Partial, Protocol, Purpose, Settings, TlsMode,
 };
 
 #[derive(Clone, Debug)]
@@ -96,6 +98,7 @@ impl Default for Setup {
                 max_recipients: 100,
                 partial: Partial::Deliver,
                 eight_bit: EightBit::Refuse,
+                chunking: Chunking::Needed,
                 caution: Caution::None,
             },
             secret: String::new(),
@@ -159,9 +162,14 @@ impl Setup {
             "partial" => {
                 self.settings.partial = [Partial::Deliver, Partial::AllOrNone][word(&["deliver", "all-or-none"])?];
             }
+            "chunking" => {
+                let all = [Chunking::Never, Chunking::Needed, Chunking::AfterRecipients, Chunking::SameFlight];
+                self.settings.chunking = all[word(&["never", "needed", "after-recipients", "same-flight"])?];
+            }
+            "long-line" => self.lines = vec!["long ".repeat(300)],
             "caution" => {
-                let all = [Caution::None, Caution::Helo, Caution::ClearText, Caution::Serial];
-                self.settings.caution = all[word(&["none", "helo", "clear-text", "serial"])?];
+                let all = [Caution::None, Caution::Helo, Caution::ClearText, Caution::Data, Caution::Serial];
+                self.settings.caution = all[word(&["none", "helo", "clear-text", "data", "serial"])?];
             }
             "lmtp" => self.settings.protocol = Protocol::Lmtp,
             "dsn" => self.dsn(value)?,
@@ -260,7 +268,7 @@ impl Setup {
         text.into_bytes()
     }
 
-    /// The message as it must appear on the wire, without the end of data: written down anew, on purpose, and not
+    /// The message as it must appear on the wire after DATA, without its end: written down anew, on purpose, and not
     /// by the code under test.
     pub fn wire(&self) -> Vec<u8> {
         let mut wire = Vec::new();
@@ -278,6 +286,12 @@ impl Setup {
         format!("{HEADER}Subject: test\n{labels}\nGr=C3=BC=C3=9Fe\n").replace('\n', "\r\n").into_bytes()
     }
 
+    /// A part of the message as it must appear on the wire after BDAT.
+    pub fn chunk(&self, from: u64, size: u64) -> Vec<u8> {
+        let wire = self.canonical().replace('\n', "\r\n").into_bytes();
+        wire.into_iter().skip(from as usize).take(size as usize).collect()
+    }
+
     pub fn facts(&self) -> Facts {
         let message = self.canonical();
         let size = message.len() + message.matches('\n').count();
@@ -287,7 +301,7 @@ impl Setup {
             eight_bit: !message.is_ascii(),
             eight_bit_header: utf8_header,
             utf8_header,
-            longest_line: 78,
+            longest_line: message.lines().map(str::len).max().unwrap_or_default() as u64,
         }
     }
 

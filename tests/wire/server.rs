@@ -241,11 +241,9 @@ impl Link {
 
 fn octets(dialogue: &Dialogue, item: &Item) -> Vec<u8> {
     match &item.step {
-        Step::Client { wire, .. } => wire.clone(),
         Step::Message { .. } if is_reencoded(dialogue, item) => dialogue.setup.reencoded_wire(),
-        Step::Message { .. } => dialogue.setup.wire(),
         Step::Server { octets, .. } => octets.clone(),
-        Step::Event(_) => Vec::new(),
+        step => dialogue.wire(step),
     }
 }
 
