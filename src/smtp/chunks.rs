@@ -199,9 +199,11 @@ fn give_up(state: State, reply: Reply, core: &mut Core) -> State {
 /// The message was refused, at the last chunk or before. No chunk follows, and nothing else but RSET (RFC 3030
 /// section 2).
 pub(super) fn refused(transaction: Transaction, stage: Stage, reply: Reply, core: &mut Core) -> State {
-    let unknown = matches!(reply.code(), 500..=504);
+    let is_unknown = matches!(reply.code(), 500..=504) && core.settings.caution == Caution::None;
+    // A refusal of the command is none of the message, which may be tried by DATA.
+    let stage = if is_unknown { Stage::Chunk } else { stage };
     let trouble = Trouble { stage, cause: Cause::Replied(core.keep(reply)) };
-    if unknown && core.settings.caution == Caution::None {
+    if is_unknown {
         // It lists CHUNKING and does not know BDAT, so that it may be reading the message as commands.
         core.set_retry(Caution::Data);
         core.settle_all(&Verdict::Deferred(trouble.clone()));
