@@ -49,6 +49,10 @@ class Message:
         """P-250 P-251: raises an AssertionError unless `stored` is ASCII, and another reader finds the same in it."""
         if not stored.isascii():
             raise AssertionError(f"8-bit content: {stored!r}")
+        self.check_meaning(stored)
+
+    def check_meaning(self, stored: bytes) -> None:
+        """Raises an AssertionError unless another reader finds in `stored` what is in this message."""
         found, meant = found_in(stored), found_in(self.given)
         if found != meant:
             raise AssertionError(f"a reader finds {found!r} and not {meant!r} in {stored!r}")

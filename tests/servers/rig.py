@@ -35,6 +35,8 @@ class Rig:
     listeners: tuple[str, ...] = ()
     #: What is spoken where no login is needed, and how the server names it in its Received field (RFC 3848).
     open_scheme, open_protocol = "smtp", "ESMTP"
+    #: The messages that it changes itself: they must mean the same.
+    alters: tuple[str, ...] = ()
     #: A mailbox that it takes mail for and cannot deliver to, which it says after the message.
     broken: str | None = None
     #: A Unix socket on which it speaks the same.

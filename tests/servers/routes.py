@@ -83,6 +83,8 @@ def deliver(rig: Rig, client: Client, route: Route, message: Message, users: lis
             stripped = rig.strip_trace(stored, f"{user}@{DOMAIN}", SENDER, route.protocol)
             if route.listener == "poor" and not message.given.isascii():
                 message.check_reencoded(stripped)
+            elif message.name in rig.alters:
+                message.check_meaning(stripped)
             else:
                 message.check(stripped)
             if rig.count(user) != before[user] + 1:

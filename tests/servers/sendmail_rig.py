@@ -14,6 +14,8 @@ class Sendmail(Rig):
     packages = ["sendmail-bin", "sendmail-base", "sendmail-cf", "sasl2-bin", "libsasl2-modules", "libsasl2-modules-db", "libsasl2-2"]
     listeners = ("starttls", "implicit", "clear", "open")
     mechanisms = ("plain", "login", "cram-md5", "scram-sha-1", "scram-sha-256")
+    # It cuts octets in a preamble to seven bits.
+    alters = ("8-bit parts",)
     without_starttls = "clear"
     # Its log is the transcript of every session.
     refused_login = "535 5.7.0 authentication failed"

@@ -41,7 +41,7 @@ listen() {
 
 set -a
 . /etc/courier/esmtpd
-BOFHCHECKDNS=0 TARPIT=0 ESMTP_LOG_DIALOG=1
+MIME=none BOFHCHECKDNS=0 TARPIT=0 ESMTP_LOG_DIALOG=1
 TLS_CERTFILE=/etc/courier/esmtpd.pem TLS_DHPARAMS= TLS_TRUSTCERTS=$dir/tls/ca.pem TCPLOCALPORT=
 with_login="$mechanisms"
 ESMTPAUTH="" ESMTPAUTH_TLS="$$with_login" AUTH_REQUIRED=1 ESMTP_TLS_REQUIRED=1
