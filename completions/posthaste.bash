@@ -840,7 +840,7 @@ _posthaste() {
             return 0
             ;;
         posthaste__subcmd__sink)
-            opts="-a -v -h --listen --tls-listen --maildir --json --user --password-file --lmtp --require-tls --ca-file --max-size --count --config --account --verbose --help"
+            opts="-a -v -h --listen --tls-listen --maildir --json --user --password-file --lmtp --require-tls --ca-file --max-size --faults --count --config --account --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -104,6 +104,7 @@ complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -s a -l accoun
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l json -d 'Report in JSON, one object a message'
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l lmtp -d 'Speak LMTP, with an answer for each recipient'
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l require-tls -d 'Take no mail in clear text'
+complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l faults -d 'Fail as local parts ask: refuse-550@…, defer-451@…, data-refuse-554@…, data-defer-451@…, drop@…, data-drop@…'
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -s v -l verbose -d 'Show the SMTP dialogue on stderr, with secrets masked'
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -s h -l help -d 'Print help'
 complete -c posthaste -n "__fish_posthaste_using_subcommand demo" -l config -d 'Read this configuration file and no other' -r -F

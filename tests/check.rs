@@ -182,3 +182,21 @@ fn nothing_is_told_of_a_server_that_does_not_answer() {
     );
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(75), expected.as_str()));
 }
+
+#[test]
+fn a_sink_fails_as_addresses_ask_where_it_was_told_to() {
+    let directory = tempfile::tempdir().unwrap();
+    for (flags, refused, deferred) in [(&[][..], 0, 0), (&["--faults"][..], 67, 75)] {
+        let sink = sink(directory.path(), flags);
+        for (recipient, expected) in [("refuse-550@example.org", refused), ("defer-451@example.org", deferred)] {
+            let sent = Command::new(BINARY)
+                .args(["send", "--from", "a@example.org", "--to", recipient, "--body", "hello"])
+                .env_clear()
+                .env("POSTHASTE_SERVER", format!("smtp://127.0.0.1:{}", sink.port))
+                .envs([("POSTHASTE_TLS", "none"), ("POSTHASTE_AUTH", "none")])
+                .output()
+                .unwrap();
+            assert_eq!(sent.status.code(), Some(expected), "{flags:?} {recipient}: {}", text(&sent.stderr));
+        }
+    }
+}

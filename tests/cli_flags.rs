@@ -134,23 +134,25 @@ fn completions_know_their_shells() {
 #[cfg(feature = "sink")]
 #[test]
 fn the_sink_is_on_loopback_unless_told_otherwise() {
-    use posthaste::cli::values::{SinkLogin, SinkTls};
+    use posthaste::cli::values::{SinkFaults, SinkLogin, SinkTls};
     let sink = |line: &str| match call(&line.split(' ').collect::<Vec<_>>()) {
         Ok((_, Invocation::Sink(sink))) => sink,
         other => panic!("{line}: {other:?}"),
     };
     let plain = sink("sink");
     assert_eq!(plain.listen, "127.0.0.1:2525".parse().expect("an address"));
+    assert_eq!(plain.faults, SinkFaults::Off);
     assert_eq!((plain.tls_listen, plain.maildir, plain.login, plain.tls), (None, None, None, SinkTls::Offered));
     let full = sink(
         "sink --listen 0 --tls-listen [::1]:2465 --maildir d --json --user u --password-file p --require-tls \
-         --max-size 1K --count 2",
+         --max-size 1K --faults --count 2",
     );
     assert_eq!(full.listen, "127.0.0.1:0".parse().expect("an address"));
     assert_eq!(full.tls_listen, Some("[::1]:2465".parse().expect("an address")));
     assert_eq!(full.maildir, Some(PathBuf::from("d")));
     assert_eq!(full.login, Some(SinkLogin { user: "u".into(), password_file: "p".into() }));
     assert_eq!((full.tls, full.max_size, full.format), (SinkTls::Required, Some(1024), Format::Json));
+    assert_eq!(full.faults, SinkFaults::ByLocalPart);
     assert_eq!(full.count.map(|count| count.get()), Some(2));
     refused(&["sink", "--user", "u"]);
     refused(&["sink", "--count", "0"]);

@@ -11,7 +11,7 @@ use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueHint};
 use super::letters::ModeKind;
 use super::submission::{Dsn, Said};
 #[cfg(feature = "sink")]
-use super::values::{self, Sink, SinkLogin, SinkProtocol, SinkTls};
+use super::values::{self, Sink, SinkFaults, SinkLogin, SinkProtocol, SinkTls};
 use super::values::{Ask, Body, Check, Format, HeaderField, NamedFile, Send, SendAction, Shell, Text};
 use super::{Global, Invocation, UsageError, Verbosity, sendmail};
 use crate::envelope::{DeliverBy, EnvelopeId, Hold, Notify, Priority, Returned, Way};
@@ -294,6 +294,9 @@ struct SinkFlags {
     /// Refuse larger messages; octets, or with K, M or G
     #[arg(long, value_name = "SIZE", value_parser = values::size)]
     max_size: Option<u64>,
+    /// Fail as local parts ask: refuse-550@…, defer-451@…, data-refuse-554@…, data-defer-451@…, drop@…, data-drop@…
+    #[arg(long)]
+    faults: bool,
     /// End after this many messages
     #[arg(long, value_name = "NUMBER")]
     count: Option<NonZeroU64>,
@@ -392,6 +395,7 @@ impl SinkFlags {
             tls: if self.require_tls { SinkTls::Required } else { SinkTls::Offered },
             ca_file: self.ca_file,
             max_size: self.max_size,
+            faults: if self.faults { SinkFaults::ByLocalPart } else { SinkFaults::Off },
             count: self.count,
         }
     }

@@ -148,8 +148,19 @@ pub struct Sink {
     pub ca_file: Option<PathBuf>,
     /// `--max-size`, in octets.
     pub max_size: Option<u64>,
+    /// `--faults`.
+    pub faults: SinkFaults,
     /// `--count`: how many messages to take before the end.
     pub count: Option<NonZeroU64>,
+}
+
+/// Whether addresses can ask a sink for trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SinkFaults {
+    /// Every address is like any other.
+    Off,
+    /// Local parts such as `refuse-550` and `defer-451` do.
+    ByLocalPart,
 }
 
 /// The login that a sink demands.

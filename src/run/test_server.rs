@@ -5,7 +5,7 @@ use std::fs;
 
 use super::{Done, Transcript, block_on, fail, tls_failure, unwritable};
 use crate::cli::Verbosity;
-use crate::cli::values::{Format, Sink as SinkCall, SinkProtocol, SinkTls};
+use crate::cli::values::{Format, Sink as SinkCall, SinkFaults, SinkProtocol, SinkTls};
 use crate::config::account::Log;
 use crate::config::{Choice, Environment, load};
 use crate::deliver::{Job, deliver};
@@ -15,7 +15,7 @@ use crate::message::compose::{Draft, compose};
 use crate::message::prepare::{Caller, FixUps, Identity, LongLines, Recipients, Rules, Sender, local_time};
 use crate::net::drive::Detail;
 use crate::report::{self, Style};
-use crate::server::options::{Credential, Login, Options, Protocol, Tls};
+use crate::server::options::{Credential, Faults, Login, Options, Protocol, Tls};
 use crate::server::sink::{Reach, Sink, SinkError, SinkEvent, SinkOptions};
 use crate::server::store::Store;
 
@@ -27,6 +27,9 @@ pub(super) fn sink(call: &SinkCall) -> Done {
     }
     if call.tls == SinkTls::Required {
         session.tls = Tls::Required;
+    }
+    if call.faults == SinkFaults::ByLocalPart {
+        session.faults = Faults::ByLocalPart;
     }
     if let Some(size) = call.max_size {
         session.max_size = size;
