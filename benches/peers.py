@@ -23,6 +23,7 @@ class Task:
     recipients: list = field(default_factory=lambda: ["bob@example.net"])
     host: str = "localhost"
     pipe: bool = False  # the message comes by a pipe and not as a file
+    chunking: str = ""  # for posthaste: how it uses BDAT
 
 
 @dataclass
@@ -94,7 +95,9 @@ class Posthaste(Peer):
         else:
             secret = self.config("password", PASSWORD + "\n")
             lines += [f'user = "{USER}"', f'password-file = "{secret}"', f'tls-ca-file = "{self.authority}"']
-        config = self.config(f"{task.mode}.toml", "\n".join(lines) + "\n")
+        if task.chunking:
+            lines.append(f'chunking = "{task.chunking}"')
+        config = self.config(f"{task.mode}{task.chunking}.toml", "\n".join(lines) + "\n")
         argv = [str(self.program), "sendmail", "-i", "-f", SENDER, *task.recipients]
         return Launch(argv, self.environ(POSTHASTE_CONFIG=str(config)))
 

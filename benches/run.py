@@ -130,6 +130,8 @@ def trips(suite, ready, effort):
         say(f"{peer.name}: round trips")
         for mode in modes:
             suite.round_trips(peer, cells, mode)
+            if isinstance(peer, Posthaste):
+                suite.round_trips_by_chunk(peer, cells, mode)
         if "plain" in modes:
             suite.hundred(peer, cells)
 
@@ -167,6 +169,8 @@ def rates(suite, ready, effort):
             if mode in modes:
                 say(f"{peer.name}: {rate or memory}")
                 suite.large(peer, cells, rate, memory, mode, shape, pipe, size)
+                if memory == "memory-tls-file" and isinstance(peer, Posthaste):
+                    suite.large(peer, cells, "", "memory-tls-bdat", mode, shape, pipe, size, "always")
         suite.store.drop()
 
 

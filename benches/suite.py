@@ -51,10 +51,10 @@ class Suite:
         self.hung = {}  # how often each program had to be stopped and tried again
         self.servers, self.link, self.store, self.work, self.effort = servers, link, store, work, effort
 
-    def task(self, peer, mode, recipients=1, message=None, port=None, pipe=False):
+    def task(self, peer, mode, recipients=1, message=None, port=None, pipe=False, chunking=""):
         to = ["bob@example.net"] if recipients == 1 else [f"r{n:03}@example.net" for n in range(recipients)]
         message = message or self.store.small(peer.prefix(to))
-        return Task(mode, port or self.servers.ports[mode], message, to, pipe=pipe)
+        return Task(mode, port or self.servers.ports[mode], message, to, pipe=pipe, chunking=chunking)
 
     def attempt(self, cells, names, step):
         """Runs one step; its result is one cell or several, by the order of `names`."""
@@ -107,6 +107,14 @@ class Suite:
 
         self.attempt(cells, [f"trips-{mode}"], step)
 
+    def round_trips_by_chunk(self, peer, cells, mode):
+        """The same with BDAT in the flight of MAIL and RCPT, which no peer has."""
+        def step():
+            turns, elapsed = self.trips(peer, mode, 1, self.effort.repeats, "same-flight")
+            return Cell(elapsed / ROUND_TRIP, turns=turns)
+
+        self.attempt(cells, [f"trips-{mode}-bdat"], step)
+
     def hundred(self, peer, cells):
         def step():
             turns, many = self.trips(peer, "plain", 100, 1)
@@ -117,14 +125,14 @@ class Suite:
 
         self.attempt(cells, ["trips-hundred"], step)
 
-    def trips(self, peer, mode, recipients, repeats):
+    def trips(self, peer, mode, recipients, repeats, chunking=""):
         """Returns turns and the time from SYN to the client's exit, the shortest of some."""
-        return min(self.patient(peer, lambda: self.trip(peer, mode, recipients)) for _ in range(repeats))
+        return min(self.patient(peer, lambda: self.trip(peer, mode, recipients, chunking)) for _ in range(repeats))
 
-    def trip(self, peer, mode, recipients):
+    def trip(self, peer, mode, recipients, chunking):
         turns, port = self.link.attach(self.servers.ports[mode])
         try:
-            task = self.task(peer, mode, recipients, port=port)
+            task = self.task(peer, mode, recipients, port=port, chunking=chunking)
             task.host = self.link.host
             result = process.measured(peer.launch(task), task, self.work, SMALL_DEADLINE + recipients * ROUND_TRIP * 2)
             if turns.opened is None:
@@ -168,7 +176,7 @@ class Suite:
         took = time.monotonic() - begun - lost
         return len(waits), took, Cell(idle * 1000, stalled=idle > STALL)
 
-    def large(self, peer, cells, rate, memory, mode, shape, pipe, size):
+    def large(self, peer, cells, rate, memory, mode, shape, pipe, size, chunking=""):
         """Sends a large message; names the cells for MB a CPU second and for peak memory (either may be "")."""
 
         def step():
@@ -178,7 +186,7 @@ class Suite:
             length = 4 * MIB
             self.servers.drain()
             floor = self.patient(
-                peer, lambda: self.large_run(peer, mode, shape, length, self.servers.ports[mode], pipe, 10), 3)
+                peer, lambda: self.large_run(peer, mode, shape, length, self.servers.ports[mode], pipe, 10, chunking), 3)
             self.check_size(peer, shape, length)
             growth = max(0, floor.peak - small_peak) / length
             fit = min(size, length * self.effort.seconds / max(floor.seconds, 0.001))
@@ -191,7 +199,7 @@ class Suite:
                     length *= 2
             deadline = 3 * floor.seconds * length / (4 * MIB) + 5
             result = self.patient(
-                peer, lambda: self.large_run(peer, mode, shape, length, port, pipe, deadline), 2)
+                peer, lambda: self.large_run(peer, mode, shape, length, port, pipe, deadline, chunking), 2)
             detail = "" if length == size else f"at {length // MIB} MiB"
             return Cell(length / 1e6 / result.cpu, detail=detail), Cell(result.peak, detail=detail)
 
@@ -207,9 +215,9 @@ class Suite:
         if len(got) != 1 or not 0 <= got[0] - wanted <= HEADER_ROOM:
             raise Failed(f"{shape}: {got} octets arrived, not {wanted}")
 
-    def large_run(self, peer, mode, shape, length, port, pipe, deadline):
+    def large_run(self, peer, mode, shape, length, port, pipe, deadline, chunking):
         message = self.store.large(shape, length, peer.prefix(["bob@example.net"]))
-        task = self.task(peer, mode, message=message, port=port, pipe=pipe)
+        task = self.task(peer, mode, message=message, port=port, pipe=pipe, chunking=chunking)
         return process.measured(peer.launch(task), task, self.work, deadline)
 
 

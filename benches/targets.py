@@ -25,13 +25,16 @@ class Quantity:
         """The kind of connection that the row needs."""
         if "starttls" in self.key or self.key.startswith("memory-tls") or self.key == "rate-tls":
             return "starttls"
-        return "tls" if self.key.endswith("-tls") else "plain"
+        return "tls" if self.key.endswith(("-tls", "-tls-bdat")) else "plain"
 
 
 QUANTITIES = [
     Quantity("trips-plain", "round trips, plain", "trips", LESS, 5, turns=5),
     Quantity("trips-starttls", "round trips, STARTTLS + AUTH", "trips", LESS, 9, turns=9),
     Quantity("trips-tls", "round trips, implicit TLS + AUTH", "trips", LESS, 7, turns=7),
+    Quantity("trips-plain-bdat", "round trips, plain, BDAT in one flight", "trips", LESS, 4, turns=4),
+    Quantity("trips-starttls-bdat", "round trips, STARTTLS + AUTH, BDAT in one flight", "trips", LESS, 8, turns=8),
+    Quantity("trips-tls-bdat", "round trips, implicit TLS + AUTH, BDAT in one flight", "trips", LESS, 6, turns=6),
     Quantity("trips-hundred", "extra for 100 recipients", "trips", LESS, 1, turns=0),
     Quantity("instructions-plain", "instructions, plain, 2 KB", "M", LESS, 0.85e6, 0.4e6, True),
     Quantity("instructions-starttls", "instructions, STARTTLS + AUTH, CA file", "M", LESS, 3.9e6, None, True),
@@ -45,6 +48,7 @@ QUANTITIES = [
              above="memory-starttls"),
     Quantity("memory-tls-pipe", "peak memory, STARTTLS, {large}, pipe", "MB", LESS, 1e6, 1e6, True,
              above="memory-starttls"),
+    Quantity("memory-tls-bdat", "peak memory, STARTTLS, {large}, file, BDAT", "MB", LESS, 1e6, 1e6, above="memory-starttls"),
     Quantity("rate-text", "MB a CPU second, text", "rate", MORE, 1000, None, True),
     Quantity("rate-pipe", "MB a CPU second, text, pipe", "rate", MORE, None, None, True),
     Quantity("rate-one", "MB a CPU second, one-character lines", "rate", MORE, 250, None, True),
