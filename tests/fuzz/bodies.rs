@@ -274,8 +274,7 @@ pub fn downgrade(octets: &[u8]) {
         assert!(text.is_ascii(), "{}", text.escape_ascii());
     }
     // Only prepare() promises short lines in a header, and a second pass folds what the first has left long.
-    // A NUL makes a part binary, and is not there any more for a second pass.
-    if message.facts().longest_line > 998 || octets.contains(&0) {
+    if message.facts().longest_line > 998 {
         return;
     }
     let mut third = reencoded(&text, 1000).unwrap_or_else(|error| panic!("{error}: {}", text.escape_ascii()));

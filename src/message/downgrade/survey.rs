@@ -135,7 +135,6 @@ impl Survey {
                     && within.is_none()
                     && !matches!(kind, Kind::Fixed(_))
                     && !self.found.long_line
-                    && !self.found.mended
                 {
                     Plan::SevenBit
                 } else {

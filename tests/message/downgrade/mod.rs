@@ -164,6 +164,16 @@ fn leaves_are_encoded_and_labels_follow() {
     assert_eq!(seven_bit(text.replace('\n', "\r\n").as_bytes()), sent);
 }
 
+/// P-254 P-356: NULs are not sent, so they say nothing of what is.
+#[test]
+fn labels_follow_where_nuls_are_dropped() {
+    let text = |body: &str| {
+        format!("Subject: ö\nMIME-Version: 1.0\nContent-Type: text/plain\nContent-Transfer-Encoding: 8bit\n\n{body}\n")
+    };
+    assert!(seven_bit(text("a\0b").as_bytes()).ends_with("Encoding: 7bit\n\nab\n"));
+    assert!(seven_bit(text("a\rb").as_bytes()).ends_with("Encoding: 7bit\n\na\nb\n"));
+}
+
 /// What is signed or encrypted stays as it is, or nothing is sent. P-252
 #[test]
 fn signed_parts_are_not_touched() {
