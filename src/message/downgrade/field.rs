@@ -43,8 +43,11 @@ impl Writer<'_> {
     /// them from an encoded word which was there before.
     fn unstructured(&mut self, value: &[u8]) {
         let text: Vec<u8> = value.iter().copied().filter(|octet| !matches!(octet, b'\r' | b'\n')).collect();
-        let pieces = pieces(&text);
-        let is_raw = |at: usize| pieces.get(at).is_some_and(|piece: &&[u8]| !piece.is_ascii());
+        // Blanks at the end say nothing, and no line could be folded there.
+        let mut pieces = pieces(text.trim_ascii_end());
+        // A line of nothing but blanks may end the header for some.
+        pieces.iter_mut().filter(|piece| is_blank(&piece[0]) && piece.len() > ROOM).for_each(|piece| *piece = b" ");
+        let is_raw = |at: usize| pieces.get(at).is_some_and(|piece: &&[u8]| needs_words(piece));
         let mut at = 0;
         while at < pieces.len() {
             let is_behind_word = at > 0 && is_word(pieces[at - 1]) && is_raw(at + 1);
@@ -71,7 +74,7 @@ impl Writer<'_> {
         if is_blank(&piece[0])
             && let Some(next) = next
         {
-            let wanted = if next.is_ascii() { next.len() } else { ROOM };
+            let wanted = if needs_words(next) { ROOM } else { next.len() };
             let is_first = self.column() <= self.name.len() + 1 && !self.out.contains(&b'\n');
             if !is_first && self.column() + piece.len() + wanted > LINE_LIMIT {
                 self.out.extend_from_slice(b"\r\n");
@@ -122,6 +125,7 @@ impl Writer<'_> {
                     self.out.push(special);
                     if special == b',' {
                         self.item = Item::Next;
+                        self.separate(&value[at..]);
                     }
                 }
                 _ => phrase.push(token),
@@ -130,6 +134,14 @@ impl Writer<'_> {
         self.tokens(value, &phrase, false)?;
         self.out.extend_from_slice(b"\r\n");
         Ok(())
+    }
+
+    /// Begins a line behind a comma, where the next mailbox has no blank of its own in front and does not fit.
+    fn separate(&mut self, rest: &[u8]) {
+        let length = rest.iter().take_while(|octet| **octet != b',').count();
+        if rest.first().is_some_and(|octet| !octet.is_ascii_whitespace()) && self.column() + length > WIDEST {
+            self.out.extend_from_slice(b"\r\n ");
+        }
     }
 
     /// Begins a line with the blank that was written last, where so many octets do not fit behind it.
@@ -146,7 +158,7 @@ impl Writer<'_> {
 
     /// The tokens between two special characters: a phrase, or a part of an address.
     fn tokens(&mut self, value: &[u8], tokens: &[Token], is_phrase: bool) -> Result<(), Refusal> {
-        let is_raw = |token: &Token| !value[token.at.clone()].is_ascii();
+        let is_raw = |token: &Token| needs_words(&value[token.at.clone()]);
         let mut rest = tokens;
         while let Some(first) = rest.first() {
             let item = std::mem::replace(&mut self.item, Item::Same);
@@ -174,8 +186,10 @@ impl Writer<'_> {
                     let run = &rest[..words];
                     match run.iter().any(is_raw) {
                         true if is_phrase => self.phrase(value, run),
-                        true => return Err(Refusal::Address(self.name.to_owned())),
-                        false => self.out.extend_from_slice(&value[run[0].at.start..run[words - 1].at.end]),
+                        true if run.iter().any(|token| !value[token.at.clone()].is_ascii()) => {
+                            return Err(Refusal::Address(self.name.to_owned()));
+                        }
+                        _ => self.out.extend_from_slice(&value[run[0].at.start..run[words - 1].at.end]),
                     }
                     rest = &rest[words..];
                 }
@@ -211,7 +225,7 @@ impl Writer<'_> {
             }
             self.out.extend_from_slice(before);
             at = parameter.at.end;
-            if whole.is_ascii() {
+            if whole.is_ascii() && (whole.len() <= WIDEST || !NAMES.contains(&parameter.name.as_str())) {
                 self.out.extend_from_slice(whole);
                 continue;
             }
@@ -273,12 +287,17 @@ fn pieces(text: &[u8]) -> Vec<&[u8]> {
 /// encoded already.
 fn run_end(pieces: &[&[u8]], start: usize) -> usize {
     let near = pieces[start..].iter().take_while(|piece| !is_word(piece)).count();
-    let last = pieces[start..start + near].iter().rposition(|piece| !piece.is_ascii()).map_or(start, |at| start + at);
+    let last = pieces[start..start + near].iter().rposition(|piece| needs_words(piece)).map_or(start, |at| start + at);
     match pieces.get(last + 2) {
         // Its blank would vanish.
         Some(next) if is_word(next) => last + 2,
         _ => last + 1,
     }
+}
+
+/// Whether text becomes encoded words: it is not ASCII, or no line has room for it, which only they can mend.
+fn needs_words(text: &[u8]) -> bool {
+    !text.is_ascii() || (text.len() > WIDEST && !is_word(text) && !is_blank(&text[0]))
 }
 
 /// Whether a word is encoded, or looks so.
@@ -315,6 +334,9 @@ fn has_prefix(name: &str, prefixes: &[&str]) -> bool {
 
 /// Fields with parameters (RFC 2045 section 5, RFC 2183).
 const PARAMETERS: [&str; 2] = ["Content-Type", "Content-Disposition"];
+
+/// Parameters whose values may have any length, and are read in the form of RFC 2231 (section 3).
+const NAMES: [&str; 2] = ["name", "filename"];
 
 /// Fields with mailboxes.
 const ADDRESSES: [&str; 17] = [
@@ -363,6 +385,9 @@ const FIXED: [&str; 20] = [
 
 /// The same by the beginning of their names.
 const FIXED_PREFIXES: [&str; 2] = ["ARC-", "List-"];
+
+/// Octets without a blank that fit into a line (RFC 5322 section 2.1.1), with what stands around them.
+const WIDEST: usize = 990;
 
 /// Octets of a parameter in one line.
 const SEGMENT: usize = 62;

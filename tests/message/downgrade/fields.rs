@@ -74,6 +74,40 @@ fn long_fields_are_folded() {
     assert!(sent.starts_with("Content-Type:\n application/xxx"), "{sent}");
 }
 
+/// P-345: where nobody has folded before, and where there is no blank to fold at.
+#[test]
+fn no_line_of_an_encoded_field_is_too_long() {
+    let long = "x".repeat(1100);
+    let list: Vec<_> = (0..90).map(|n| format!("user{n}@x.test")).collect();
+    for text in [
+        format!("Subject: ö {long}"),
+        format!("Subject: {long} ö"),
+        format!("Subject: ö =?utf-8?Q?a?= {long} b"),
+        format!("Subject: ö{}", " ".repeat(1100)),
+        format!("Subject:{}ö", " ".repeat(1100)),
+        format!("Subject: a{}ö", " ".repeat(1100)),
+        format!("To: {},ö <a@x.test>", list.join(",")),
+        format!("To: ö <a@x.test>,{}", list.join(",")),
+        format!("To: ö <a@x.test>, {long} <b@x.test>"),
+        format!("Cc: ö <a@x.test>, b@x.test ({long})"),
+        format!("Content-Disposition: attachment; x=\"ö\"; filename={long}"),
+    ] {
+        let sent = field(text.as_bytes());
+        assert!(sent.lines().all(|line| line.len() <= 998 && !line.trim().is_empty()), "{text}\n{sent}");
+        let subject = |text: &str| {
+            let text = format!("{text}\n\nb\n");
+            let parsed = MessageParser::new().parse(text.as_bytes()).unwrap();
+            let to = parsed.to().map(|to| {
+                to.iter()
+                    .map(|one| (one.name().map(str::to_owned), one.address().map(str::to_owned)))
+                    .collect::<Vec<_>>()
+            });
+            (parsed.subject().map(|subject| subject.split_whitespace().collect::<Vec<_>>().join(" ")), to)
+        };
+        assert_eq!(subject(&sent), subject(&text), "{sent}");
+    }
+}
+
 /// P-360
 #[test]
 fn long_parameters_are_continued() {
