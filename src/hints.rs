@@ -112,7 +112,7 @@ pub fn for_trouble(trouble: &Trouble, server: &str) -> Option<String> {
 }
 
 const CHECK_THE_PASSWORD: &str = "Check the user name and the password; some providers want an app password. If both are right, the server may know \
-     them for another mechanism only: try auth = \"PLAIN\".";
+     them for another mechanism only: the key auth names one, and posthaste check shows what it offers.";
 
 /// What stands in a reply: a part of its text in lower case, and the hint.
 const TEXTS: &[(&str, &str)] = &[
