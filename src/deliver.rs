@@ -238,6 +238,7 @@ async fn one_session(
                 connector,
                 secret: job.account.login.as_ref().and_then(|login| login.secret.as_ref()),
                 source: Some(&mut *job.source),
+                more: None,
                 size: job.facts.size,
                 timeouts: &job.account.timeouts,
                 detail: job.detail,

@@ -4,15 +4,18 @@
 
 #[path = "drive/chunks.rs"]
 mod chunks;
+#[path = "drive/series.rs"]
+mod series;
+#[path = "drive/text.rs"]
+mod text;
 
 use std::future::Future;
-use std::io;
 use std::time::Duration;
 
 use posthaste::address::Address;
 use posthaste::config::account::{Endpoint, Family, Host, Reach, Timeouts, Via};
 use posthaste::envelope::{Envelope, ReversePath};
-use posthaste::message::{Facts, More, Source};
+use posthaste::message::Facts;
 use posthaste::net::drive::{Detail, Means, drive};
 use posthaste::net::{Notice, socket};
 use posthaste::smtp::outcome::{Cause, Verdict};
@@ -20,45 +23,22 @@ use posthaste::smtp::session::{
     Caution, Chunking, EightBit, LoginMode, Partial, Protocol, Purpose, Session, Settings, TlsMode,
 };
 use posthaste::smtp::stage::Stage;
+use text::Text;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
-/// A message of so many octets of text, which may break in the middle.
-struct Text {
-    size: usize,
-    given: usize,
-    breaks_at: Option<usize>,
-    /// What it says of its own size.
-    claimed: Option<u64>,
-}
-
-impl Text {
-    /// Octets with CRLF; each line has 17 octets with LF.
-    fn wire_size(&self) -> u64 {
-        (self.size.div_ceil(17) * 18) as u64
-    }
-}
-
-impl Source for Text {
-    fn rewind(&mut self) -> io::Result<()> {
-        self.given = 0;
-        Ok(())
-    }
-
-    fn read_block(&mut self, out: &mut Vec<u8>) -> io::Result<More> {
-        if self.breaks_at.is_some_and(|at| self.given >= at) {
-            return Err(io::Error::other("the disk is on fire"));
-        }
-        let line = b"Subject: sixteen\n";
-        for _ in 0..512 {
-            if self.given >= self.size {
-                return Ok(More::No);
-            }
-            out.extend_from_slice(line);
-            self.given += line.len();
-        }
-        Ok(More::Yes)
+fn settings(chunking: Chunking) -> Settings {
+    Settings {
+        protocol: Protocol::Smtp,
+        hello: "client.example".to_owned(),
+        tls: TlsMode::None,
+        login: LoginMode::None,
+        max_recipients: 100,
+        partial: Partial::Deliver,
+        eight_bit: EightBit::Send,
+        chunking,
+        caution: Caution::None,
     }
 }
 
@@ -134,23 +114,14 @@ async fn play_by<F: Future<Output = ()> + 'static>(
             let recipients = names.take(recipients).map(|name| Address::parse(&format!("{name}@example.net")).unwrap());
             let envelope = Envelope::new(ReversePath::Null, recipients.collect()).unwrap();
             let facts = Facts { size: message.claimed.unwrap_or(message.wire_size()), ..Facts::default() };
-            let settings = Settings {
-                protocol: Protocol::Smtp,
-                hello: "client.example".to_owned(),
-                tls: TlsMode::None,
-                login: LoginMode::None,
-                max_recipients: 100,
-                partial: Partial::Deliver,
-                eight_bit: EightBit::Send,
-                chunking,
-                caution: Caution::None,
-            };
+            let settings = settings(chunking);
             let mut session = Session::new(settings, Purpose::Submit(envelope, facts));
             let mut message = message;
             let means = Means {
                 connector: None,
                 secret: None,
                 source: Some(&mut message),
+                more: None,
                 size: facts.size,
                 timeouts: &timeouts,
                 detail: Detail::Brief,

@@ -8,6 +8,8 @@ mod dialogue;
 mod play;
 #[path = "support/setup.rs"]
 mod setup;
+#[path = "session/words.rs"]
+mod words;
 
 use dialogue::{Dialogue, Wrong, all};
 use play::{Cut, longest_turn, play, size};

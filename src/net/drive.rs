@@ -20,7 +20,8 @@ use super::tls::Connector;
 use super::transport::Transport;
 use crate::config::account::{Secret, Timeouts};
 use crate::message::{Message, Source};
-use crate::smtp::session::{Action, Closing, Event, Session};
+use crate::smtp::outcome::Verdict;
+use crate::smtp::session::{Action, Closing, Event, Purpose, Session};
 use crate::smtp::stage::Stage;
 use crate::system::words;
 
@@ -32,12 +33,23 @@ pub struct Means<'a> {
     pub secret: Option<&'a Secret>,
     /// The message, where there is one.
     pub source: Option<&'a mut (dyn Source + 'a)>,
+    /// Other messages behind the first, and then the octets of all of them in place of `source`.
+    pub more: Option<&'a mut (dyn Messages + 'a)>,
     /// Octets of the message on the wire, for the deadline of the body.
     pub size: u64,
     /// Deadlines.
     pub timeouts: &'a Timeouts,
     /// Whether somebody reads what TLS and the certificate are like.
     pub detail: Detail,
+}
+
+/// Messages that follow each other on one connection.
+pub trait Messages {
+    /// The next message, or none. The verdicts are those of all messages so far, in the order of their recipients; a
+    /// message that was given before the last one is not asked for again.
+    fn next(&mut self, verdicts: &[Option<Verdict>]) -> Option<Purpose>;
+    /// The octets of the message that was given last, or of the first one.
+    fn source(&mut self) -> &mut dyn Source;
 }
 
 /// How much is told in notices.
@@ -67,9 +79,7 @@ const REPLIES: u32 = 12;
 /// Runs a session over a connection until it is closed.
 pub async fn drive(transport: Transport, session: &mut Session, means: Means<'_>, tell: &mut dyn FnMut(Notice)) {
     let stream = Some(Stream::Plain(transport));
-    let recipients = u32::try_from(session.verdicts().len()).unwrap_or(u32::MAX);
-    let least = means.timeouts.command.unwrap_or_default().saturating_mul(REPLIES);
-    let end = Instant::now() + SESSION.max(least) + RECIPIENT.saturating_mul(recipients);
+    let end = Instant::now() + time_for(session.verdicts().len(), means.timeouts);
     let mut driver = Driver {
         end,
         stream,
@@ -88,6 +98,13 @@ pub async fn drive(transport: Transport, session: &mut Session, means: Means<'_>
         stream.finish().await;
     }
     (driver.tell)(Notice::Closed);
+}
+
+/// How long a session with a message to so many recipients may last.
+fn time_for(recipients: usize, timeouts: &Timeouts) -> Duration {
+    let recipients = u32::try_from(recipients).unwrap_or(u32::MAX);
+    let least = timeouts.command.unwrap_or_default().saturating_mul(REPLIES);
+    SESSION.max(least) + RECIPIENT.saturating_mul(recipients)
 }
 
 pub(super) struct Driver<'a, 'm> {
@@ -153,11 +170,27 @@ impl Driver<'_, '_> {
                 Action::Flush => self.flush_alone().await,
                 Action::SendBody => self.send_body().await,
                 Action::SendChunk(part) => self.send_chunk(part).await,
+                Action::NextMessage => self.next_message(),
                 Action::StartTls => self.start_tls().await,
                 Action::NeedPassword => self.fetch_password().await,
                 Action::Reencode => self.reencode().await,
                 Action::Close(closing) => return self.close(closing).await,
             }
+        }
+    }
+
+    /// Another message has the time of another session.
+    fn next_message(&mut self) {
+        let next = self.means.more.as_mut().and_then(|more| more.next(self.session.verdicts()));
+        match next {
+            Some(Purpose::Submit(envelope, facts)) => {
+                let time = time_for(envelope.recipients().len(), self.means.timeouts);
+                self.end = self.end.max(Instant::now() + time);
+                self.means.size = facts.size;
+                self.reencoded = None;
+                self.session.next_message(envelope, facts);
+            }
+            Some(Purpose::Probe | Purpose::Ask(_)) | None => self.session.no_more_messages(),
         }
     }
 

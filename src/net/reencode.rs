@@ -11,13 +11,13 @@ use crate::message::downgrade::{DowngradeError, Goal, Reencoded, Reencoder};
 impl Driver<'_, '_> {
     /// Makes a message of ASCII. The server waits as for a sender that thinks; our own time for the session does not run.
     pub(super) async fn reencode(&mut self) {
-        let Some(source) = self.means.source.take() else {
-            return self.session.reencoding_failed("there is no message".to_owned());
-        };
         let begun = Instant::now();
-        let done = run(&mut *source).await;
+        let done = match (&mut self.means.more, &mut self.means.source) {
+            (Some(more), _) => run(more.source()).await,
+            (None, Some(source)) => run(&mut **source).await,
+            (None, None) => return self.session.reencoding_failed("there is no message".to_owned()),
+        };
         self.end += begun.elapsed();
-        self.means.source = Some(source);
         match done {
             Ok(Reencoded { message, dkim }) => {
                 let facts = *message.facts();

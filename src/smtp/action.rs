@@ -36,6 +36,9 @@ pub enum Action {
     /// Make a message without octets above 127 of this one, then tell [`Session::reencoded`],
     /// [`Session::cannot_reencode`] or [`Session::reencoding_failed`]. The new one is sent in this session.
     Reencode,
+    /// Tell the next message by [`Session::next_message`], or that there is none by [`Session::no_more_messages`]. The
+    /// flight stays as it is, because more may go with it.
+    NextMessage,
     /// Write out the flight and close the connection. There is nothing more to do.
     Close(Closing),
 }

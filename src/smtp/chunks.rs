@@ -13,7 +13,8 @@ use super::reply::{Class, Reply};
 use super::session::{Caution, Chunking, Closing, Partial, Protocol, Purpose, State};
 use super::stage::Stage;
 use super::transaction::{
-    Before, Transaction, mail_refused, next, on_recipient, settle_accepted, settle_refused_mail, shut_down,
+    Before, Transaction, mail_refused, message_over, next, on_recipient, settle_accepted, settle_refused_mail,
+    shut_down, take_back,
 };
 
 /// Octets of a chunk where the next one follows at once: a refusal is heard after so many.
@@ -59,6 +60,7 @@ pub(super) fn way(before: Before, core: &Core) -> Way {
             if core.pipelining()
                 && core.settings.protocol == Protocol::Smtp
                 && before == Before::Nothing
+                && core.in_flight.is_empty()
                 && core.settings.partial == Partial::Deliver
                 && facts.size <= SMALL =>
         {
@@ -214,8 +216,7 @@ pub(super) fn refused(transaction: Transaction, stage: Stage, reply: Reply, core
     if !core.pending.is_empty() || stage == Stage::EndOfData {
         return next(Before::Unfinished, core);
     }
-    core.send("RSET", Awaited::Reset);
-    if core.pipelining() { core.quit() } else { State::Leaving }
+    take_back(core)
 }
 
 /// A reply to a flight that has all of the transaction in it. Only the last one settles those who were named: the
@@ -253,7 +254,7 @@ fn same_flight_ended(mut transaction: Transaction, reply: Reply, core: &mut Core
                 core.settle(recipient, Verdict::Accepted(reply.clone()));
             }
             settle_refused_mail(refusal, core);
-            core.quit()
+            message_over(Before::Unfinished, core)
         }
         None if transaction.accepted.is_empty() => next(before, core),
         None => on_end_of_data(transaction, reply, core),

@@ -14,8 +14,11 @@ use super::question::Question;
 use super::reply::{Class, Reply};
 use super::sasl::{ChannelBinding, Mechanism};
 use super::session::State;
-use super::settings::{Caution, LoginMode, Purpose, Settings};
+use super::settings::{Caution, LoginMode, Purpose, Series, Settings};
 use super::stage::Stage;
+use super::wishes::Unserved;
+use crate::envelope::Envelope;
+use crate::message::Facts;
 
 /// A command whose reply has not come yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +46,9 @@ pub(super) enum Awaited {
 pub(super) struct Core {
     pub(super) settings: Settings,
     pub(super) purpose: Purpose,
+    /// The number of the first recipient of the present message.
+    pub(super) first: usize,
+    pub(super) series: Series,
     pub(super) capabilities: Capabilities,
     pub(super) protection: Protection,
     /// Whether a firewall stands between that reads along and loses a dot which is not alone in its segment.
@@ -51,6 +57,8 @@ pub(super) struct Core {
     pub(super) spent: super::limits::Spent,
     /// What goes with MAIL on this connection.
     pub(super) parameters: Parameters,
+    /// Whether the wishes of this message that go unserved were told.
+    pub(super) unserved: Unserved,
     /// Recipients without a verdict that are in no transaction at present.
     pub(super) pending: VecDeque<usize>,
     /// What is still to be asked, and what was answered.
@@ -126,11 +134,14 @@ impl Core {
         Core {
             settings,
             purpose,
+            first: 0,
+            series: Series::Over,
             capabilities: Capabilities::default(),
             protection: Protection::None,
             firewall: Firewall::Unseen,
             spent: super::limits::Spent::default(),
             parameters: Parameters::All,
+            unserved: Unserved::Untold,
             pending: (0..count).collect(),
             questions,
             answers: Vec::new(),
@@ -232,6 +243,35 @@ impl Core {
             *place = Some(verdict.clone());
             self.events.push_back(Event::Verdict(recipient, verdict));
         }
+    }
+
+    /// The next message, whose recipients get the next numbers.
+    pub(super) fn take_message(&mut self, envelope: Envelope, facts: Facts) {
+        self.first = self.verdicts.len();
+        self.verdicts.resize(self.first + envelope.recipients().len(), None);
+        self.pending = (self.first..self.verdicts.len()).collect();
+        self.purpose = Purpose::Submit(envelope, facts);
+        self.trouble = None;
+        self.unserved = Unserved::Untold;
+    }
+
+    /// The verdicts of the present message.
+    pub(super) fn own_verdicts(&self) -> &[Option<Verdict>] {
+        self.verdicts.get(self.first..).unwrap_or_default()
+    }
+
+    /// Settles all recipients of the present message that have no verdict yet, and notes why it came to nothing.
+    pub(super) fn fail_message(&mut self, trouble: Trouble) {
+        self.settle_message(&trouble.clone().verdict());
+        self.trouble.get_or_insert(trouble);
+    }
+
+    /// Settles all recipients of the present message that have no verdict yet.
+    pub(super) fn settle_message(&mut self, verdict: &Verdict) {
+        for recipient in self.first..self.verdicts.len() {
+            self.settle(recipient, verdict.clone());
+        }
+        self.pending.clear();
     }
 
     /// Settles all recipients that have no verdict yet.

@@ -6,10 +6,11 @@ use super::core::{Awaited, Core, Firewall};
 use super::lmtp;
 use super::outcome::{Cause, Trouble, Verdict};
 use super::reply::{Class, Reply};
-use super::session::{Caution, Closing, Protocol, Purpose, State};
+use super::session::{Caution, Closing, Protocol, Purpose, Series, State};
 use super::stage::Stage;
 use super::transaction::{
-    Before, Transaction, is_about_pipelining, mail_refused, next, settle_accepted, settle_refused_mail, shut_down,
+    Before, Transaction, enter, first, is_about_pipelining, mail_refused, may_go_on, next, settle_accepted,
+    settle_refused_mail, shut_down,
 };
 
 pub(super) fn on_data(mut transaction: Transaction, reply: Reply, core: &mut Core) -> State {
@@ -69,7 +70,45 @@ pub(super) fn sent(transaction: Transaction, core: &mut Core) -> State {
     record_message(core);
     match core.firewall {
         Firewall::Seen => State::BeforeFlush(transaction),
-        Firewall::Unseen => end_of_data(transaction, core),
+        Firewall::Unseen => ask_or_end(transaction, core),
+    }
+}
+
+/// The end of data waits for the next message, if there is one whose commands may go with it (RFC 2920 section 3.1).
+fn ask_or_end(transaction: Transaction, core: &mut Core) -> State {
+    if !may_go_on(core) {
+        core.series = Series::Over;
+    }
+    let may_overlap = core.series == Series::Open && core.pipelining() && core.pending.is_empty();
+    if may_overlap { State::BeforeEnd(transaction) } else { end_of_data(transaction, core) }
+}
+
+/// The next message is known before the end of data of this one has left: they go in one flight.
+pub(super) fn overlap(ended: Transaction, core: &mut Core) -> State {
+    core.send(".", Awaited::EndOfData);
+    if core.settings.protocol == Protocol::Lmtp {
+        lmtp::expect_answers(&ended, core);
+    }
+    match first(Before::Nothing, core) {
+        State::Envelope(next) => State::Overlap(ended, next),
+        // It waits, because it must be re-encoded, or it cannot be sent to this server at all.
+        _ => State::EndOfData(ended),
+    }
+}
+
+/// A reply to the end of a message behind which the next one has begun.
+pub(super) fn on_overlap(ended: Transaction, next: Transaction, reply: Reply, core: &mut Core) -> State {
+    match settle(ended, reply, core) {
+        Settled::All => State::Envelope(next),
+        Settled::Some(ended) => State::Overlap(ended, next),
+        Settled::Refused(ended, reply) => {
+            settle_accepted(&ended, &Trouble { stage: Stage::EndOfData, cause: Cause::Replied(reply) }, core);
+            State::Envelope(next)
+        }
+        Settled::Unclear(ended, reply) => {
+            let trouble = Trouble { stage: Stage::EndOfData, cause: Cause::Replied(reply) };
+            shut_down(State::Overlap(ended, next), trouble, core, |_| State::Closed(Closing::Abruptly))
+        }
     }
 }
 
@@ -87,44 +126,66 @@ pub(super) fn end_of_data(transaction: Transaction, core: &mut Core) -> State {
     if core.settings.protocol == Protocol::Lmtp {
         lmtp::expect_answers(&transaction, core);
     }
-    if core.pending.is_empty() && core.pipelining() && core.firewall == Firewall::Unseen {
+    let is_last = core.pending.is_empty() && core.series == Series::Over;
+    if is_last && core.pipelining() && core.firewall == Firewall::Unseen {
         core.send("QUIT", Awaited::Quit);
     }
     State::EndOfData(transaction)
 }
 
+/// What a reply to the end of data means for the recipients.
+enum Settled {
+    /// All who were accepted have a verdict.
+    All,
+    /// Others wait for a reply of their own (LMTP).
+    Some(Transaction),
+    Refused(Transaction, Reply),
+    /// Neither yes nor no: nothing is sure any more.
+    Unclear(Transaction, Reply),
+}
+
 /// The first reply after the end of data decides, and only this one: a 221 behind it means nothing. In LMTP each
 /// recipient has one of its own.
-pub(super) fn on_end_of_data(mut transaction: Transaction, reply: Reply, core: &mut Core) -> State {
+fn settle(mut transaction: Transaction, reply: Reply, core: &mut Core) -> Settled {
     let reply = core.keep(reply);
     if core.settings.protocol == Protocol::Lmtp && reply.class() != Class::Intermediate {
         lmtp::on_answer(&mut transaction, reply, core);
-        return if transaction.is_answered() { after_data(core) } else { State::EndOfData(transaction) };
+        return if transaction.is_answered() { Settled::All } else { Settled::Some(transaction) };
     }
     match reply.class() {
         Class::Success => {
             for recipient in &transaction.accepted {
                 core.settle(*recipient, Verdict::Accepted(reply.clone()));
             }
+            Settled::All
         }
-        // Neither yes nor no: nothing is sure any more.
-        Class::Intermediate => {
+        Class::Intermediate => Settled::Unclear(transaction, reply),
+        Class::Temporary | Class::Permanent => Settled::Refused(transaction, reply),
+    }
+}
+
+pub(super) fn on_end_of_data(transaction: Transaction, reply: Reply, core: &mut Core) -> State {
+    match settle(transaction, reply, core) {
+        Settled::All => after_data(core),
+        Settled::Some(transaction) => State::EndOfData(transaction),
+        Settled::Unclear(transaction, reply) => {
             let trouble = Trouble { stage: Stage::EndOfData, cause: Cause::Replied(reply) };
-            return shut_down(State::EndOfData(transaction), trouble, core, |_| State::Closed(Closing::Abruptly));
+            shut_down(State::EndOfData(transaction), trouble, core, |_| State::Closed(Closing::Abruptly))
         }
-        Class::Temporary | Class::Permanent if transaction.way != Way::Data => {
-            return chunks::refused(transaction, Stage::EndOfData, reply, core);
+        Settled::Refused(transaction, reply) if transaction.way != Way::Data => {
+            chunks::refused(transaction, Stage::EndOfData, reply, core)
         }
-        Class::Temporary | Class::Permanent => {
+        Settled::Refused(transaction, reply) => {
             settle_accepted(&transaction, &Trouble { stage: Stage::EndOfData, cause: Cause::Replied(reply) }, core);
+            after_data(core)
         }
     }
-    after_data(core)
 }
 
 fn after_data(core: &mut Core) -> State {
     if core.in_flight.contains(&Awaited::Quit) {
         return State::Closed(Closing::Politely);
     }
-    next(Before::Nothing, core)
+    // Another message may wait already, of which nothing has been looked at.
+    enter(Before::Nothing, core)
 }

@@ -23,7 +23,7 @@ pub(super) struct Spent {
 /// takes no more in this session.
 pub(super) fn take_members(core: &mut Core) -> Vec<usize> {
     let mut members = Vec::new();
-    if core.capabilities.limits.mail_max.is_some_and(|most| core.spent.mails >= most) {
+    if !may_begin(core) {
         return members;
     }
     let limit = recipient_limit(core);
@@ -37,13 +37,19 @@ pub(super) fn take_members(core: &mut Core) -> Vec<usize> {
     members
 }
 
+/// Whether the server takes one more transaction in this session.
+pub(super) fn may_begin(core: &Core) -> bool {
+    core.capabilities.limits.mail_max.is_none_or(|most| core.spent.mails < most)
+}
+
 /// Leaves those who still wait to another session.
 pub(super) fn leave_to_another(core: &mut Core) -> State {
     if core.retry == Caution::None {
         let again = core.settings.caution;
         core.retry = if again == Caution::None { Caution::Rest } else { again };
     }
-    core.settle_all(&Verdict::Deferred(Trouble { stage: Stage::Mail, cause: Cause::SessionFull }));
+    // Not those of the message before, whose end may be in the same flight.
+    core.settle_message(&Verdict::Deferred(Trouble { stage: Stage::Mail, cause: Cause::SessionFull }));
     core.quit()
 }
 
@@ -55,7 +61,7 @@ fn recipient_limit(core: &Core) -> usize {
         Partial::Deliver => core.settings.max_recipients.min(most).max(1),
     };
     match core.settings.caution {
-        Caution::Serial => limit.min((core.verdicts.len() / 2).max(MANY)),
+        Caution::Serial => limit.min((core.own_verdicts().len() / 2).max(MANY)),
         _ => limit,
     }
 }
@@ -65,7 +71,7 @@ fn has_room_for_domain(recipient: usize, core: &mut Core) -> bool {
         return true;
     };
     let Purpose::Submit(envelope, _) = &core.purpose else { return true };
-    let domain = envelope.recipients().get(recipient).and_then(|address| address.domain());
+    let domain = recipient.checked_sub(core.first).and_then(|at| envelope.recipients().get(at)?.domain());
     let domain = domain.unwrap_or_default().to_ascii_lowercase();
     let has_room = core.spent.domains.contains(&domain) || core.spent.domains.len() < most;
     if has_room {

@@ -278,7 +278,7 @@ fn strike_out(tried: Mechanism, reply: &Reply, core: &mut Core) {
 /// some servers forget the login over it.
 fn logged_in(core: &mut Core) -> State {
     match core.purpose {
-        Purpose::Submit(..) => transaction::first(core),
+        Purpose::Submit(..) => transaction::first(transaction::Before::Nothing, core),
         Purpose::Probe => core.quit(),
         Purpose::Ask(_) => question::next(core),
     }

@@ -17,6 +17,7 @@ pub mod question;
 mod reencode;
 pub mod reply;
 pub mod sasl;
+mod series;
 pub mod session;
 mod settings;
 pub mod stage;

@@ -58,7 +58,7 @@ pub(super) fn is_binary(facts: &Facts, parameters: Parameters, core: &Core) -> b
 /// The RCPT command for a recipient by its number (RFC 5321 section 4.1.1.3) with its parameters.
 pub(super) fn rcpt(recipient: usize, core: &Core) -> Option<String> {
     let Purpose::Submit(envelope, _) = &core.purpose else { return None };
-    let address = envelope.recipients().get(recipient)?;
+    let address = envelope.recipients().get(recipient.checked_sub(core.first)?)?;
     let mut line = format!("RCPT TO:<{}>", address.as_str());
     if core.parameters == Parameters::All
         && core.capabilities.dsn
@@ -86,7 +86,7 @@ pub(super) fn mail_hindrance(envelope: &Envelope, core: &Core) -> Option<Cause> 
 /// The same of RCPT.
 pub(super) fn rcpt_hindrance(recipient: usize, core: &Core) -> Option<Cause> {
     let Purpose::Submit(envelope, _) = &core.purpose else { return None };
-    let address = envelope.recipients().get(recipient)?;
+    let address = envelope.recipients().get(recipient.checked_sub(core.first)?)?;
     let too_long = "RCPT TO:<>\r\n".len() + address.as_str().len() > LINE_LIMIT;
     if too_long { Some(Cause::LineTooLong) } else { utf8_hindrance(address, core) }
 }

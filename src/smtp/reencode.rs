@@ -5,7 +5,7 @@ use super::outcome::{Cause, Trouble};
 use super::parameters::is_binary;
 use super::session::{EightBit, Purpose, State};
 use super::stage::Stage;
-use super::transaction::{Before, Transaction, enter};
+use super::transaction::{Before, Transaction, enter, message_over};
 use crate::message::Facts;
 
 /// Whether the server does not take the message as it is, and may get it otherwise.
@@ -37,12 +37,13 @@ pub(super) fn done(before: Before, new: Facts, core: &mut Core) -> State {
         *facts = new;
     }
     if new.eight_bit {
-        return failed(Cause::EightBit, core);
+        return failed(Cause::EightBit, before, core);
     }
     enter(before, core)
 }
 
 /// Nothing of the message has been sent, and nothing will be.
-pub(super) fn failed(cause: Cause, core: &mut Core) -> State {
-    core.give_up(Trouble { stage: Stage::Mail, cause })
+pub(super) fn failed(cause: Cause, before: Before, core: &mut Core) -> State {
+    core.fail_message(Trouble { stage: Stage::Mail, cause });
+    message_over(before, core)
 }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 pub use super::action::{Action, Chunk, Closing, Event, Part, Position, Protection};
 pub use super::settings::{
-    Caution, Chunking, ClearText, EightBit, LoginMode, Partial, Protocol, Purpose, Settings, TlsMode,
+    Caution, Chunking, ClearText, EightBit, LoginMode, Partial, Protocol, Purpose, Series, Settings, TlsMode,
 };
 
 use super::capabilities::Capabilities;
@@ -28,7 +28,7 @@ use crate::message::Facts;
 /// A session; see the module.
 pub struct Session {
     state: State,
-    core: Core,
+    pub(super) core: Core,
     reader: Reader,
     replies: u64,
     /// The stage of the last reply, for when nothing is in flight.
@@ -65,6 +65,12 @@ pub(super) enum State {
     Flushed(Transaction),
     /// The end of data was sent.
     EndOfData(Transaction),
+    /// All of a message is in the flight but its end; the caller tells whether another one follows.
+    BeforeEnd(Transaction),
+    /// The end of data was sent, and the next transaction behind it.
+    Overlap(Transaction, Transaction),
+    /// All of a message is settled, and another one may follow.
+    Idle(Before),
     /// A server without a recipient asked for the message and got an empty one.
     Discarded,
     /// All verdicts are given; one more reply is due before QUIT.
@@ -101,6 +107,7 @@ impl Session {
             State::Reencoding(_) => Action::Reencode,
             State::Body(_) => Action::SendBody,
             State::Chunk(transaction) => Action::SendChunk(chunks::announced(transaction)),
+            State::BeforeEnd(_) | State::Idle(_) => Action::NextMessage,
             State::BeforeFlush(_) => {
                 self.step(|state, _| match state {
                     State::BeforeFlush(transaction) => State::Flushed(transaction),
@@ -180,7 +187,7 @@ impl Session {
     /// The message is such that it cannot be re-encoded: the reason. No recipient gets it from this server.
     pub fn cannot_reencode(&mut self, reason: String) {
         self.step(|state, core| match state {
-            State::Reencoding(_) => reencode::failed(Cause::CannotReencode(reason), core),
+            State::Reencoding(before) => reencode::failed(Cause::CannotReencode(reason), before, core),
             other => other,
         });
     }
@@ -188,7 +195,7 @@ impl Session {
     /// This machine could not re-encode the message: the reason. Another time it may.
     pub fn reencoding_failed(&mut self, reason: String) {
         self.step(|state, core| match state {
-            State::Reencoding(_) => reencode::failed(Cause::Unreadable(reason), core),
+            State::Reencoding(before) => reencode::failed(Cause::Unreadable(reason), before, core),
             other => other,
         });
     }
@@ -230,7 +237,7 @@ impl Session {
     /// since that write.
     pub fn end_of_data_unsent(&mut self) {
         self.step(|state, core| match state {
-            State::EndOfData(transaction) => {
+            State::EndOfData(transaction) | State::Overlap(transaction, _) => {
                 core.in_flight.clear();
                 State::Interrupted(transaction)
             }
@@ -279,7 +286,12 @@ impl Session {
             (State::Reencoding(_), _) => Stage::Mail,
             (State::SameFlight(_), _) => Stage::EndOfData,
             (
-                State::Body(_) | State::Chunk(_) | State::Interrupted(_) | State::BeforeFlush(_) | State::Flushed(_),
+                State::Body(_)
+                | State::BeforeEnd(_)
+                | State::Chunk(_)
+                | State::Interrupted(_)
+                | State::BeforeFlush(_)
+                | State::Flushed(_),
                 _,
             ) => Stage::Body,
             (State::OutOfTurn(stage), _) => *stage,
@@ -315,7 +327,7 @@ impl Session {
         &self.core.verdicts
     }
 
-    fn step(&mut self, transition: impl FnOnce(State, &mut Core) -> State) {
+    pub(super) fn step(&mut self, transition: impl FnOnce(State, &mut Core) -> State) {
         let answered = self.core.in_flight.is_empty();
         let since = self.core.events.len();
         let state = std::mem::replace(&mut self.state, State::Closed(Closing::Abruptly));
@@ -441,6 +453,7 @@ fn on_reply(state: State, awaited: Awaited, reply: Reply, core: &mut Core) -> St
         State::Chunk(transaction) => chunks::on_reply_while_sending(transaction, reply, core),
         State::Chunked(transaction) => chunks::on_reply(transaction, reply, core),
         State::SameFlight(transaction) => chunks::on_same_flight(transaction, awaited, reply, core),
+        State::Overlap(ended, next) => data::on_overlap(ended, next, reply, core),
         State::EndOfData(transaction) => data::on_end_of_data(transaction, reply, core),
         State::Discarded => transaction::next(transaction::Before::Nothing, core),
         State::Leaving => core.quit(),
@@ -454,6 +467,8 @@ fn on_reply(state: State, awaited: Awaited, reply: Reply, core: &mut Core) -> St
         | State::BeforeFlush(_)
         | State::Flushed(_)
         | State::OutOfTurn(_)
+        | State::BeforeEnd(_)
+        | State::Idle(_)
         | State::Closed(_) => {
             core.fail_all(Trouble { stage: awaited.stage(), cause: Cause::Unsolicited(reply) });
             State::Closed(Closing::Abruptly)

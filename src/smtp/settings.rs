@@ -130,6 +130,15 @@ pub enum Caution {
     Serial,
 }
 
+/// Whether other messages follow the first one on the same connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Series {
+    /// None does.
+    Over,
+    /// Some may.
+    Open,
+}
+
 /// What a session is for.
 #[derive(Clone, Debug)]
 pub enum Purpose {

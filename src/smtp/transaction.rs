@@ -5,13 +5,13 @@ use super::capabilities::Size;
 use super::chunks::{self, Progress, Way};
 use super::core::{Awaited, Core};
 use super::data::on_data;
-use super::limits::{MANY, leave_to_another, take_members};
+use super::limits::{MANY, leave_to_another, may_begin, take_members};
 use super::lmtp;
 use super::outcome::{Cause, Trouble, Verdict};
 use super::parameters::{Parameters, is_binary, mail, mail_hindrance, rcpt, rcpt_hindrance};
 use super::reencode;
 use super::reply::{Class, Reply};
-use super::session::{Caution, Closing, EightBit, Partial, Protocol, Purpose, State};
+use super::session::{Caution, Closing, EightBit, Partial, Protocol, Purpose, Series, State};
 use super::stage::Stage;
 use super::wishes::{do_with_less, tell_of_unserved};
 
@@ -81,10 +81,10 @@ impl Transaction {
     }
 }
 
-/// The first transaction of a session.
-pub(super) fn first(core: &mut Core) -> State {
+/// The first transaction of a message.
+pub(super) fn first(before: Before, core: &mut Core) -> State {
     settle_hindered(core);
-    enter(Before::Nothing, core)
+    enter(before, core)
 }
 
 /// A transaction, if the server can take the message at all.
@@ -103,16 +103,28 @@ pub(super) fn enter(before: Before, core: &mut Core) -> State {
     });
     match hindrance {
         // Each has a reason of its own already.
-        _ if core.pending.is_empty() => core.quit(),
-        Some(cause) => core.give_up(Trouble { stage: Stage::Mail, cause }),
+        _ if core.pending.is_empty() => message_over(before, core),
+        Some(cause) => {
+            core.fail_message(Trouble { stage: Stage::Mail, cause });
+            message_over(before, core)
+        }
         None if reencode::is_needed(core) => State::Reencoding(before),
         None => {
-            if before == Before::Nothing {
-                tell_of_unserved(core);
-            }
+            tell_of_unserved(core);
             next(before, core)
         }
     }
+}
+
+/// Every recipient of the message has its verdict. The session ends, unless another message may follow and this one
+/// has taught nothing that is of use on another connection.
+pub(super) fn message_over(before: Before, core: &mut Core) -> State {
+    if may_go_on(core) { State::Idle(before) } else { core.quit() }
+}
+
+/// Whether another message may be sent on this connection, if there is one.
+pub(super) fn may_go_on(core: &Core) -> bool {
+    core.series == Series::Open && core.retry == Caution::None && may_begin(core)
 }
 
 /// Settles those whose address this server cannot be told.
@@ -126,15 +138,15 @@ fn settle_hindered(core: &mut Core) {
     }
 }
 
-/// The next transaction for recipients that are left, or the end of the session.
+/// The next transaction for recipients that are left, or the end of the message.
 pub(super) fn next(before: Before, core: &mut Core) -> State {
     let members = take_members(core);
     if members.is_empty() {
-        return if core.pending.is_empty() { core.quit() } else { leave_to_another(core) };
+        return if core.pending.is_empty() { message_over(before, core) } else { leave_to_another(core) };
     }
-    if core.settings.partial == Partial::AllOrNone && core.verdicts.iter().any(Option::is_some) {
+    if core.settings.partial == Partial::AllOrNone && core.own_verdicts().iter().any(Option::is_some) {
         settle_others(core);
-        return core.quit();
+        return message_over(before, core);
     }
     begin(members, before, core)
 }
@@ -278,6 +290,14 @@ fn group_answered(mut transaction: Transaction, core: &mut Core) -> State {
 /// Nobody gets the message, because somebody cannot: the transaction is taken back.
 fn leave_out_all(core: &mut Core) -> State {
     settle_others(core);
+    take_back(core)
+}
+
+/// RSET, and what follows it.
+pub(super) fn take_back(core: &mut Core) -> State {
+    if may_go_on(core) {
+        return State::Idle(Before::Unfinished);
+    }
     core.send("RSET", Awaited::Reset);
     if core.pipelining() { core.quit() } else { State::Leaving }
 }
@@ -285,9 +305,9 @@ fn leave_out_all(core: &mut Core) -> State {
 /// Those who were not refused share the fate of those who were. A refusal for now leaves hope for all.
 fn settle_others(core: &mut Core) {
     let trouble = Trouble { stage: Stage::Rcpt, cause: Cause::OthersRefused };
-    let hopeless = core.verdicts.iter().flatten().any(|verdict| matches!(verdict, Verdict::Failed(_)));
+    let hopeless = core.own_verdicts().iter().flatten().any(|verdict| matches!(verdict, Verdict::Failed(_)));
     let verdict = if hopeless { Verdict::Failed(trouble.clone()) } else { Verdict::Deferred(trouble.clone()) };
-    core.settle_all(&verdict);
+    core.settle_message(&verdict);
     core.trouble.get_or_insert(trouble);
 }
 
@@ -304,7 +324,7 @@ pub(super) fn mail_refused(transaction: Transaction, reply: Reply, core: &mut Co
         }
     }
     settle_refused_mail(reply, core);
-    core.quit()
+    message_over(Before::Unfinished, core)
 }
 
 /// Whether the last MAIL had a parameter that the message can do without.
@@ -355,6 +375,8 @@ pub(super) fn shut_down(
         | State::Interrupted(transaction)
         | State::BeforeFlush(transaction)
         | State::Flushed(transaction)
+        | State::BeforeEnd(transaction)
+        | State::Overlap(transaction, _)
         | State::EndOfData(transaction) => {
             if core.settings.protocol == Protocol::Lmtp {
                 lmtp::on_shutdown(&transaction, &trouble, core);

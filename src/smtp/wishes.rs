@@ -72,15 +72,27 @@ pub(super) fn hindrance(envelope: &Envelope, core: &Core) -> Option<Cause> {
     }
 }
 
-/// Tells of the wishes that this server cannot fulfil, and that the message goes without.
+/// Whether somebody was told of wishes that a message goes without.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unserved {
+    Untold,
+    Told,
+}
+
+/// Tells of the wishes that this server cannot fulfil, and that the message goes without; once for each message.
 pub(super) fn tell_of_unserved(core: &mut Core) {
+    if std::mem::replace(&mut core.unserved, Unserved::Told) == Unserved::Told {
+        return;
+    }
     let offered = &core.capabilities;
+    // An earlier message of this session has shown that the server does not take them.
+    let all_refused = core.parameters == Parameters::Needed;
     let unserved = [
         (Extension::Dsn, offered.dsn),
         (Extension::DeliverBy, offered.deliver_by.is_some()),
         (Extension::MtPriority, offered.mt_priority),
     ];
-    for (extension, _) in unserved.into_iter().filter(|(_, offered)| !offered) {
+    for (extension, _) in unserved.into_iter().filter(|(_, offered)| all_refused || !offered) {
         tell(extension, core);
     }
 }

@@ -29,6 +29,8 @@ pub struct Fate {
     pub content: Content,
     /// Octets of the message as far as it is counted; what is sent are always the same few.
     pub size: u64,
+    /// Messages that follow on the same connection, to as many recipients.
+    pub following: usize,
 }
 
 /// What the message is like, and whether it can be re-encoded.
@@ -217,10 +219,12 @@ pub fn play(settings: Settings, fate: Fate, server: &mut dyn Server) -> Result<u
         (0..fate.recipients).map(|number| Address::parse(&format!("r{number}@example.net")).unwrap()).collect();
     let sender = ReversePath::parse("alice@example.org", "example.org").unwrap();
     let envelope = Envelope::new(sender, recipients).unwrap();
+    let mut following = fate.following;
     let facts = Facts { size: fate.size, eight_bit: fate.content != Content::Ascii, ..Facts::default() };
     let mut eight_bit = facts.eight_bit;
     let mut world = World {
-        session: Session::new(settings.clone(), Purpose::Submit(envelope, facts)),
+        session: Session::new(settings.clone(), Purpose::Submit(envelope.clone(), facts)),
+        first: 0,
         mail: false,
         secure: false,
         clear: Vec::new(),
@@ -231,10 +235,13 @@ pub fn play(settings: Settings, fate: Fate, server: &mut dyn Server) -> Result<u
         accepted: 0,
         protocol: settings.protocol,
     };
+    if following > 0 {
+        world.session.expect_more();
+    }
     let mut heard = 0;
     for actions in 0.. {
         // Each octet may end a reply, and each reply may begin a flight of a few actions.
-        prop_assert!(actions < 100 + 10 * (heard + fate.recipients), "the session does not end");
+        prop_assert!(actions < 100 + 10 * (heard + fate.recipients * (1 + fate.following)), "the session does not end");
         let action = world.session.next_action();
         world.take_events()?;
         match action {
@@ -243,6 +250,14 @@ pub fn play(settings: Settings, fate: Fate, server: &mut dyn Server) -> Result<u
                 world.flight.extend(octets);
             }
             Action::Flush => {}
+            Action::NextMessage if following == 0 => world.session.no_more_messages(),
+            Action::NextMessage => {
+                following -= 1;
+                eight_bit = facts.eight_bit;
+                world.first = world.verdicts.len();
+                world.verdicts.resize(world.first + fate.recipients, 0);
+                world.session.next_message(envelope.clone(), facts);
+            }
             Action::Read(_) => {
                 let flight = world.leave(&settings)?;
                 match server.speak(&flight) {
@@ -263,12 +278,20 @@ pub fn play(settings: Settings, fate: Fate, server: &mut dyn Server) -> Result<u
                     let may_be = world.session.capabilities().eight_bit_mime || settings.eight_bit == EightBit::Send;
                     prop_assert!(!eight_bit || may_be, "8-bit content to a server that does not take it");
                     world.flight.extend_from_slice(MESSAGE);
-                    world.body = Some(Body { received: Vec::new(), sent: MESSAGE.to_vec(), before: None, answers: 0 });
+                    world.body = Some(Body {
+                        received: Vec::new(),
+                        sent: MESSAGE.to_vec(),
+                        before: None,
+                        answers: 0,
+                        first: world.first,
+                    });
                     world.session.body_sent();
                 }
             },
             Action::Reencode => {
-                prop_assert!(eight_bit && settings.eight_bit == EightBit::Encode && world.flight.is_empty());
+                prop_assert!(eight_bit && settings.eight_bit == EightBit::Encode);
+                // The end of an empty message for nobody may wait, of the message before.
+                prop_assert!(world.flight.is_empty() || world.flight == b".\r\n");
                 match fate.content {
                     Content::Ascii | Content::Encodable => {
                         eight_bit = false;
@@ -293,7 +316,13 @@ pub fn play(settings: Settings, fate: Fate, server: &mut dyn Server) -> Result<u
                         Chunk::HeldBack => drop(world.flight.pop()),
                         Chunk::Leaves if part.position == Position::Last => {
                             let before = Some(commands - 1);
-                            world.body = Some(Body { received: Vec::new(), sent: Vec::new(), before, answers: 0 });
+                            world.body = Some(Body {
+                                received: Vec::new(),
+                                sent: Vec::new(),
+                                before,
+                                answers: 0,
+                                first: world.first,
+                            });
                         }
                         Chunk::Leaves => {}
                     }
@@ -332,6 +361,8 @@ pub fn play(settings: Settings, fate: Fate, server: &mut dyn Server) -> Result<u
 }
 
 struct World {
+    /// The number of the first recipient of the present message.
+    first: usize,
     session: Session,
     /// Whether a transaction was begun.
     mail: bool,
@@ -349,6 +380,8 @@ struct World {
 }
 
 struct Body {
+    /// The number of the first recipient of the message.
+    first: usize,
     /// What the server has said since.
     received: Vec<u8>,
     /// What the client has said since, and the message.
@@ -427,6 +460,7 @@ impl World {
                     let Some(body) = &mut self.body else {
                         return Err(TestCaseError::fail("accepted without a message"));
                     };
+                    prop_assert!(recipient >= body.first, "accepted by the reply to another message");
                     let mut reader = Reader::default();
                     reader.push(&body.received);
                     match body.before {

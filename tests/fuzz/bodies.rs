@@ -136,6 +136,7 @@ pub fn session(octets: &[u8]) {
         recipients: 1 + of(choice[2] >> 3, 6),
         content: [Content::Ascii, Content::Encodable, Content::Fixed, Content::Lost][of(choice[0] >> 2, 4)],
         size: if choice[2] & 0x80 == 0 { 20 } else { 600_000 },
+        following: 0,
     };
     converse(settings, fate, octets, usize::from(choice[3]));
 }
@@ -147,8 +148,15 @@ pub fn sasl(octets: &[u8]) {
     let list: String =
         list.iter().map(|octet| char::from(*octet)).filter(|c| c.is_ascii_graphic() || *c == ' ').collect();
     let settings = Settings { tls: TlsMode::Implicit, login: login(), ..settings() };
-    let content = Content::Ascii;
-    let fate = Fate { tls_works: true, password_known: true, ending: Ending::Lost, recipients: 1, content, size: 20 };
+    let fate = Fate {
+        tls_works: true,
+        password_known: true,
+        ending: Ending::Lost,
+        recipients: 1,
+        content: Content::Ascii,
+        size: 20,
+        following: 0,
+    };
     let mut said = format!("220 mx\r\n250-mx\r\n250 AUTH {list}\r\n").into_bytes();
     // What comes unasked would end the session before the login.
     let piece = said.len() - "220 mx\r\n".len();

@@ -1,10 +1,10 @@
 //! Plays a dialogue with the engine: the server's octets go in as they stand or cut to pieces, and what comes out is
 //! compared flight by flight.
 
-use posthaste::address::Address;
-use posthaste::deliver::Outcome;
+#[path = "end.rs"]
+mod end;
+
 use posthaste::envelope::Envelope;
-use posthaste::failure::{exit_of, failures, what};
 use posthaste::message::Facts;
 use posthaste::smtp::framing::{Dots, Framer};
 use posthaste::smtp::outcome::Verdict;
@@ -14,6 +14,7 @@ use posthaste::smtp::session::{
 use zeroize::Zeroizing;
 
 use crate::dialogue::{Dialogue, Event, Item, Step, Wrong};
+use crate::words::{diff, shown};
 
 /// How the octets of the server's turns arrive.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,10 +28,14 @@ pub enum Cut {
 /// Plays it once.
 pub fn play(dialogue: &Dialogue, cut: Cut) -> Result<(), Wrong> {
     let purpose = dialogue.setup.purpose().map_err(|what| dialogue.wrong(1, what))?;
-    let recipients = match &purpose {
+    let mut recipients = match &purpose {
         Purpose::Submit(envelope, _) => envelope.recipients().to_vec(),
         Purpose::Probe | Purpose::Ask(_) => Vec::new(),
     };
+    for to in &dialogue.setup.following {
+        let envelope = dialogue.setup.envelope(to).map_err(|what| dialogue.wrong(1, what))?;
+        recipients.extend_from_slice(envelope.recipients());
+    }
     let mut player = Player {
         dialogue,
         cut,
@@ -47,11 +52,15 @@ pub fn play(dialogue: &Dialogue, cut: Cut) -> Result<(), Wrong> {
         unserved: Vec::new(),
         reencoded: None,
         connection: 0,
+        messages: 0,
         // SYN.
         flights: 1,
         fetched: 0,
         fresh: true,
     };
+    if !dialogue.setup.following.is_empty() {
+        player.session.expect_more();
+    }
     player.run()?;
     player.check_end(&recipients)
 }
@@ -100,6 +109,8 @@ struct Player<'a> {
     unserved: Vec<String>,
     /// The message of this session, where it was re-encoded.
     reencoded: Option<Vec<u8>>,
+    /// How many messages are over.
+    messages: usize,
     /// The number of the connection, from 0.
     connection: usize,
     flights: usize,
@@ -121,6 +132,7 @@ impl Player<'_> {
                 Action::Read(_) => self.read()?,
                 Action::SendBody => self.send_body(None)?,
                 Action::SendChunk(part) => self.send_body(Some(part))?,
+                Action::NextMessage => self.next_message()?,
                 Action::Flush => {
                     self.compare_flight()?;
                     self.event(&Event::Flush)?;
@@ -198,6 +210,20 @@ impl Player<'_> {
         if self.session.chunk_sent() == Chunk::HeldBack {
             self.flight.pop();
         }
+    }
+
+    /// The same message, to others.
+    fn next_message(&mut self) -> Result<(), Wrong> {
+        self.messages += 1;
+        let setup = &self.dialogue.setup;
+        match setup.following.get(self.messages - 1) {
+            None => self.session.no_more_messages(),
+            Some(to) => {
+                let envelope = setup.envelope(to).map_err(|what| self.wrong(what))?;
+                self.session.next_message(envelope, setup.facts());
+            }
+        }
+        Ok(())
     }
 
     fn start_tls(&mut self) -> Result<(), Wrong> {
@@ -284,7 +310,8 @@ impl Player<'_> {
         if self.session.replies() != replies as u64 {
             return Err(self.wrong(format!("{} replies, and {replies} in the transcript", self.session.replies())));
         }
-        for (at, recipient) in self.open.iter().enumerate() {
+        // Messages that were never begun have none.
+        for (at, recipient) in self.open.iter().enumerate().take(self.session.verdicts().len()) {
             let Some(Some(verdict)) = self.session.verdicts().get(at) else {
                 return Err(self.wrong(format!("recipient {recipient} has no verdict")));
             };
@@ -307,7 +334,8 @@ impl Player<'_> {
     /// What the deliverer does: another connection for those who are deferred, with what the first one has taught.
     fn connect_again(&mut self) -> Result<(), Wrong> {
         let caution = self.session.retry();
-        if caution == Caution::None || (self.connection > 0 && caution != Caution::Rest) {
+        let again = self.messages > 0 || (self.connection > 0 && caution != Caution::Rest);
+        if caution == Caution::None || again {
             return Err(self.wrong("there is no reason to connect again"));
         }
         let purpose = self.dialogue.setup.purpose().map_err(|what| self.wrong(what))?;
@@ -413,105 +441,8 @@ impl Player<'_> {
         Ok(())
     }
 
-    fn check_end(&self, recipients: &[Address]) -> Result<(), Wrong> {
-        let dialogue = self.dialogue;
-        let mut outcomes = Vec::new();
-        for (at, recipient) in recipients.iter().enumerate() {
-            let name = recipient.as_str();
-            let Some(expected) = dialogue.expected(name) else {
-                return Err(dialogue.wrong(1, format!("no verdict is expected for {name}")));
-            };
-            let Some(verdict) = &self.verdicts[at] else {
-                return Err(dialogue.wrong(expected.line, format!("{name} has no verdict")));
-            };
-            let (word, text) = in_words(verdict);
-            if word != expected.verdict || !text.contains(&expected.words) {
-                return Err(dialogue.wrong(expected.line, format!("{name} is {word}: {text}")));
-            }
-            let server = "mx.example.net:25".to_owned();
-            outcomes.push(Outcome { recipient: recipient.clone(), verdict: verdict.clone(), server });
-        }
-        if let Some(unknown) = dialogue.verdicts.iter().find(|expected| {
-            expected.recipient != "*" && !recipients.iter().any(|recipient| recipient.as_str() == expected.recipient)
-        }) {
-            return Err(dialogue.wrong(unknown.line, format!("{} is no recipient", unknown.recipient)));
-        }
-        self.check_totals(&outcomes)
-    }
-
-    fn check_totals(&self, outcomes: &[Outcome]) -> Result<(), Wrong> {
-        let dialogue = self.dialogue;
-        if let Some(flights) = dialogue.flights.filter(|flights| *flights != self.flights) {
-            return Err(dialogue.wrong(1, format!("{} flights, not {flights}", self.flights)));
-        }
-        if self.unserved != dialogue.unserved {
-            return Err(dialogue.wrong(1, format!("unserved are {:?}, not {:?}", self.unserved, dialogue.unserved)));
-        }
-        let retry = match self.session.retry() {
-            Caution::None => "none",
-            Caution::Rest => "rest",
-            Caution::Helo => "helo",
-            Caution::ClearText => "clear-text",
-            Caution::Data => "data",
-            Caution::Serial => "serial",
-        };
-        let expected = dialogue.retry.as_deref().unwrap_or("none");
-        if retry != expected {
-            return Err(dialogue.wrong(1, format!("the next connection has caution {retry}, not {expected}")));
-        }
-        let trouble = self.session.trouble().map(|trouble| what(trouble, "the server"));
-        match (&dialogue.trouble, &trouble) {
-            (None, _) | (Some(None), None) => {}
-            (Some(Some(words)), Some(text)) if text.contains(words) => {}
-            _ => return Err(dialogue.wrong(1, format!("the trouble is {trouble:?}"))),
-        }
-        if let Some(words) = &dialogue.hint {
-            let hints: Vec<String> = failures(outcomes).into_iter().filter_map(|failure| failure.hint).collect();
-            if !hints.iter().any(|hint| hint.contains(words)) {
-                return Err(dialogue.wrong(1, format!("the hints are {hints:?}")));
-            }
-        }
-        let exit = exit_of(outcomes);
-        if dialogue.exits().is_some_and(|exits| !exits.contains(&exit.code())) {
-            return Err(dialogue.wrong(1, format!("the exit code is {} ({exit:?})", exit.code())));
-        }
-        Ok(())
-    }
-
     fn wrong(&self, what: impl Into<String>) -> Wrong {
         let line = self.dialogue.items.get(self.at).or(self.dialogue.items.last()).map_or(1, |item| item.line);
         self.dialogue.wrong(line, format!("{} ({:?})", what.into(), self.cut))
     }
-}
-
-fn in_words(verdict: &Verdict) -> (&'static str, String) {
-    match verdict {
-        Verdict::Accepted(reply) => ("accepted", reply.to_string()),
-        Verdict::Deferred(trouble) => ("deferred", what(trouble, "the server")),
-        Verdict::Failed(trouble) => ("failed", what(trouble, "the server")),
-    }
-}
-
-fn shown(step: Option<&Step>) -> String {
-    match step {
-        None => "the end of the dialogue".to_owned(),
-        Some(Step::Client { shown, .. }) => format!("C: {shown}"),
-        Some(Step::Message { size, .. }) => format!("C: [message, {size} octets]"),
-        Some(Step::Server { text, .. }) => format!("S: {text}"),
-        Some(Step::Event(event)) => format!("-- {event:?}"),
-    }
-}
-
-/// Lines that are the same on both sides are left out, but for those around a difference.
-fn diff(wanted: &[String], said: &[String]) -> String {
-    let same = wanted.iter().zip(said).take_while(|(a, b)| a == b).count();
-    let context = same.saturating_sub(2);
-    let mut text = String::new();
-    let mut lines = |mark: &str, lines: &[String]| {
-        lines.iter().take(8).for_each(|line| text.push_str(&format!("    {mark} {line}\n")));
-    };
-    lines(" ", &wanted[context..same]);
-    lines("-", &wanted[same..]);
-    lines("+", &said[same..]);
-    text
 }

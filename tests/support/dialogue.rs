@@ -245,7 +245,7 @@ impl Dialogue {
             "no" if rest == "trouble" => self.trouble = Some(None),
             recipient => {
                 let (verdict, words) = rest.split_once(' ').unwrap_or((rest, ""));
-                if !["accepted", "deferred", "failed"].contains(&verdict) {
+                if !["accepted", "deferred", "failed", "unsent"].contains(&verdict) {
                     return Err(format!("`{verdict}` is no verdict: accepted, deferred or failed"));
                 }
                 let [recipient, verdict, words] = [recipient, verdict, words].map(str::to_owned);

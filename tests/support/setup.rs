@@ -26,6 +26,7 @@
 //! ! dsn notify failure,delay                      what the sender wishes of notifications; also return and envid
 //! ! wish deliver-by 2h                             and hold-for, hold-until, priority, require-tls; not through the binary
 //! ! ask VRFY bob                                  a question instead of a message; not through the binary
+//! ! next carol@example.net                        another message on the same connection, to these; only in the engine
 //! ! probe                                         there is no message
 //! ! in one piece                                  the server's turn arrives whole: cut, it would mean something else
 //! ! only engine reason                            not through the binary
@@ -50,6 +51,8 @@ pub struct Setup {
     pub binding: Option<ChannelBinding>,
     pub from: String,
     pub to: Vec<String>,
+    /// Recipients of the messages that follow.
+    pub following: Vec<Vec<String>>,
     pub wishes: Wishes,
     pub questions: Vec<Question>,
     pub aim: Aim,
@@ -107,6 +110,7 @@ impl Default for Setup {
             binding: None,
             from: "alice@example.org".to_owned(),
             to: vec!["bob@example.net".to_owned()],
+            following: Vec::new(),
             wishes: Wishes::default(),
             questions: Vec::new(),
             aim: Aim::Submit,
@@ -174,6 +178,10 @@ impl Setup {
             "lmtp" => self.settings.protocol = Protocol::Lmtp,
             "dsn" => self.dsn(value)?,
             "wish" => self.wish(value)?,
+            "next" => {
+                self.following.push(value.split(", ").map(str::to_owned).collect());
+                self.only_engine = Some("the program sends several messages from files".to_owned());
+            }
             "probe" => self.aim = Aim::Probe,
             "ask" => self.ask(value)?,
             "in" if value == "one piece" => self.pieces = Pieces::One,
@@ -325,10 +333,15 @@ impl Setup {
         if self.aim == Aim::Probe {
             return Ok(Purpose::Probe);
         }
+        let envelope = self.envelope(&self.to)?;
+        Ok(Purpose::Submit(envelope, self.facts()))
+    }
+
+    pub fn envelope(&self, to: &[String]) -> Result<Envelope, String> {
         let from = ReversePath::parse(&self.from, "example.org").map_err(|error| error.to_string())?;
-        let to: Result<Vec<_>, _> = self.to.iter().map(|address| Address::parse(address)).collect();
+        let to: Result<Vec<_>, _> = to.iter().map(|address| Address::parse(address)).collect();
         let envelope =
             Envelope::new(from, to.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;
-        Ok(Purpose::Submit(envelope.wishing(self.wishes.clone()), self.facts()))
+        Ok(envelope.wishing(self.wishes.clone()))
     }
 }

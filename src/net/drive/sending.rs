@@ -103,6 +103,10 @@ impl Driver<'_, '_> {
             let copied = self.copy(&mut message, extent, action).await;
             self.reencoded = Some(message);
             copied
+        } else if let Some(more) = self.means.more.take() {
+            let copied = self.copy(more.source(), extent, action).await;
+            self.means.more = Some(more);
+            copied
         } else if let Some(source) = self.means.source.take() {
             let copied = self.copy(&mut *source, extent, action).await;
             self.means.source = Some(source);
