@@ -1,0 +1,97 @@
+"""Programs that mail by themselves: timers, monitors and reports. They write their own messages."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from caller import Caller, Mail
+from machine import ENVIRONMENT, PATIENCE, Ended, Machine, wait_until
+
+OUTPUT = "Grüße ☃\n.leading\nthe last line\n"
+ROOT = "root@example.org"
+NOBODY = 65534
+NO_SUDOER = "nobody is not in the sudoers file.\nThis incident has been reported to the administrator.\n"
+
+
+def cron(machine: Machine, mail: Mail) -> Ended:
+    """Jobs of the crontab that run when cron starts."""
+    text = machine.file("output", mail.body)
+    Path("/etc/crontab").write_text(f"MAILTO={_all(mail)}\nCONTENT_TYPE=text/plain; charset=utf-8\n@reboot root cat {text}\n")
+    Path("/var/spool/cron/crontabs").mkdir(parents=True, exist_ok=True)
+    # cron remembers here that it has run them.
+    for name in ("crond.reboot", "crond.pid"):
+        Path("/run", name).unlink(missing_ok=True)
+    return _until_mailed(machine, ["/usr/sbin/cron", "-f"])
+
+
+def anacron(machine: Machine, mail: Mail) -> Ended:
+    text = machine.file("output", mail.body)
+    table = machine.file("anacrontab", f"MAILTO={mail.to}\n1 0 job cat {text}\n")
+    spool = Path("/var/spool/anacron")
+    spool.mkdir(parents=True, exist_ok=True)
+    return machine.run("/usr/sbin/anacron", "-d", "-q", "-f", "-n", "-t", table, "-S", str(spool))
+
+
+def at(machine: Machine, mail: Mail) -> Ended:
+    """at mails whoever called it, so that is whom the alias file sends elsewhere."""
+    spool = Path("/var/spool/cron")
+    for name in ("atjobs", "atspool"):
+        (spool / name).mkdir(parents=True, exist_ok=True)
+        os.chown(spool / name, 1, 1)
+        (spool / name).chmod(0o1770)
+    (spool / "atjobs/.SEQ").touch()
+    os.chown(spool / "atjobs/.SEQ", 1, 1)
+    Path("/etc/aliases").write_text(f"root: {_all(mail)}\n")
+    text = machine.file("output", mail.body)
+    queued = machine.run("at", "-m", "now", text=f"cat {text}\n".encode())
+    try:
+        ended = _until_mailed(machine, ["/usr/sbin/atd", "-f"])
+    finally:
+        Path("/etc/aliases").unlink()
+    return ended if queued.code == 0 else queued
+
+
+def mdadm(machine: Machine, mail: Mail) -> Ended:
+    return machine.run("/usr/sbin/mdadm", "--monitor", "--test", "--oneshot", f"--mail={mail.to}", "/dev/md127")
+
+
+def logwatch(machine: Machine, mail: Mail) -> Ended:
+    Path("/var/cache/logwatch").mkdir(parents=True, exist_ok=True)
+    Path("/var/log/auth.log").write_text("Nov 25 10:00:00 vm sudo:    alice : TTY=pts/0 ; PWD=/home ; USER=root ; COMMAND=/bin/true\n")
+    return machine.run("/usr/sbin/logwatch", "--output", "mail", "--mailto", mail.to, "--service", "sudo", "--range", "all")
+
+
+def sudo(machine: Machine, mail: Mail) -> Ended:
+    """Somebody who may not use it tries to."""
+    Path("/etc/sudoers").chmod(0o640)
+    Path("/etc/sudoers").write_text(f"Defaults mailto = \"{_all(mail)}\"\nDefaults !authenticate\nroot ALL=(ALL) ALL\n")
+    Path("/etc/sudoers").chmod(0o440)
+    ended = machine.run("/usr/bin/sudo", "-n", "true", user=NOBODY)
+    return Ended(0, "") if ended.code == 1 and ended.output == NO_SUDOER else ended
+
+
+def _all(mail: Mail) -> str:
+    return ",".join(filter(None, (mail.to, mail.hidden)))
+
+
+def _until_mailed(machine: Machine, command: list[str]) -> Ended:
+    """Runs a daemon until posthaste has logged."""
+    with open(machine.dir / "work/daemon.log", "w+b") as log:
+        daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=ENVIRONMENT, cwd="/")
+        try:
+            wait_until(lambda: machine.log.stat().st_size > machine.logged, f"a mail of {command[0]}'s")
+        finally:
+            daemon.terminate()
+            daemon.wait(PATIENCE)
+        log.seek(0)
+        return Ended(0, log.read().decode())
+
+
+CALLERS = (
+    Caller("cron", ("cron",), cron, None, None, sender=ROOT, body=OUTPUT, pieces=(OUTPUT, "Cron <root@", "cat /"), hides=False),
+    Caller("anacron", ("anacron",), anacron, None, None, sender=ROOT, body=OUTPUT, pieces=(OUTPUT, "Anacron"), hides=False),
+    Caller("at", ("at",), at, None, None, sender=ROOT, body=OUTPUT, pieces=(OUTPUT, "Output from your job")),
+    Caller("mdadm --monitor", ("mdadm",), mdadm, None, None, sender=ROOT, pieces=("TestMessage", "/dev/md127"), hides=False),
+    Caller("logwatch", ("logwatch",), logwatch, None, None, sender=ROOT, pieces=("Logwatch", "alice => root", "Logwatch End"), hides=False),
+    Caller("sudo", ("sudo",), sudo, None, None, sender="nobody@example.org", pieces=("SECURITY", "user NOT in sudoers"), hides=False),
+)

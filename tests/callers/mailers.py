@@ -1,0 +1,57 @@
+"""Mailers for people, and git."""
+
+from email.header import Header
+
+from caller import SENDER, SUBJECT, Caller, Mail
+from machine import Ended, Machine
+
+# What posthaste says must reach the person.
+REFUSED = r"^[1-9].*refuse-550@example\.net"
+DEFERRED = r"^[1-9].*defer-451@example\.net"
+IDENTITY = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "sender"), ("EMAIL", SENDER))}
+
+
+def git(machine: Machine, mail: Mail) -> Ended:
+    subject = Header(SUBJECT, "utf-8").encode()
+    patch = machine.file("patch", f"From: {SENDER}\nSubject: {subject}\nMIME-Version: 1.0\n"
+                         f"Content-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: 8bit\n\n{mail.body}")
+    hidden = [f"--bcc={mail.hidden}"] if mail.hidden else []
+    return machine.run("/usr/bin/git", "send-email", "--quiet", "--confirm=never", "--suppress-cc=all", "--no-validate", "--no-thread",
+                       f"--from={SENDER}", f"--envelope-sender={SENDER}", f"--to={mail.to}", *hidden, patch, environment=IDENTITY)
+
+
+def s_nail(machine: Machine, mail: Mail) -> Ended:
+    return machine.run("s-nail", "-:/", "-Ssendwait", "-Sttycharset=utf-8", "-Sexpandaddr=fail", "-r", SENDER, "-s", SUBJECT,
+                       *_hidden(mail), mail.to, text=mail.body.encode())
+
+
+def bsd_mailx(machine: Machine, mail: Mail) -> Ended:
+    return machine.run("bsd-mailx", "-r", SENDER, "-s", SUBJECT, *_hidden(mail), mail.to, text=mail.body.encode())
+
+
+def mailutils(machine: Machine, mail: Mail) -> Ended:
+    hidden = ["--append", f"Bcc: {mail.hidden}"] if mail.hidden else []
+    return machine.run("mail.mailutils", "--exec=unset dot", "--append=Content-Type: text/plain; charset=utf-8", *hidden, "-r", SENDER, "-s", SUBJECT, mail.to,
+                       text=mail.body.encode())
+
+
+def mutt(program: str):
+    def send(machine: Machine, mail: Mail) -> Ended:
+        return machine.run(program, "-n", "-F", "/dev/null", "-e", f"set from={SENDER} use_envelope_from copy=no charset=utf-8",
+                           "-s", SUBJECT, *_hidden(mail), "--", mail.to, text=mail.body.encode())
+    return send
+
+
+def _hidden(mail: Mail) -> list[str]:
+    return ["-b", mail.hidden] if mail.hidden else []
+
+
+CALLERS = (
+    Caller("git send-email", ("git", "git-email", "libmailtools-perl"), git, REFUSED, DEFERRED,
+           says=f"Sent {Header(SUBJECT, 'utf-8').encode()}\n"),
+    Caller("s-nail", ("s-nail",), s_nail, REFUSED, DEFERRED),
+    Caller("bsd-mailx", ("bsd-mailx",), bsd_mailx, REFUSED, DEFERRED),
+    Caller("GNU mail", ("mailutils",), mailutils),
+    Caller("mutt", ("mutt",), mutt("mutt"), REFUSED, DEFERRED),
+    Caller("neomutt", ("neomutt",), mutt("neomutt"), REFUSED, DEFERRED),
+)
