@@ -10,7 +10,7 @@ use crate::deliver::{Attempt, Outcome};
 use crate::failure::{self, Failure};
 use crate::hints;
 use crate::net::Notice;
-use crate::net::notice::Dkim;
+use crate::net::notice::{Dkim, Goal};
 use crate::smtp::capabilities::Extension;
 use crate::smtp::outcome::Verdict;
 use crate::smtp::reply::{Reply, printable};
@@ -151,12 +151,13 @@ pub fn transcript_line(notice: &Notice) -> Option<String> {
         Notice::Message(size) => format!("C: [message, {size} octets]"),
         Notice::Unserved(extension) => format!("-- {}", unserved(*extension)),
         Notice::Note(text) => format!("-- {text}"),
-        Notice::Reencoded(size, dkim) => {
+        Notice::Reencoded(goal, size, dkim) => {
             let warning = match dkim {
                 Dkim::None => String::new(),
                 Dkim::Broken => format!("; {BROKEN_DKIM}"),
             };
-            format!("-- re-encoded without 8-bit content: {size} octets{warning}")
+            let where_to = if *goal == Goal::Header { "an 8-bit header" } else { "8-bit content" };
+            format!("-- re-encoded without {where_to}: {size} octets{warning}")
         }
         Notice::Closed => "-- closed".to_owned(),
         Notice::Verdict(..) => return None,

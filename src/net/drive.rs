@@ -173,7 +173,7 @@ impl Driver<'_, '_> {
                 Action::NextMessage => self.next_message(),
                 Action::StartTls => self.start_tls().await,
                 Action::NeedPassword => self.fetch_password().await,
-                Action::Reencode => self.reencode().await,
+                Action::Reencode(goal) => self.reencode(goal).await,
                 Action::Close(closing) => return self.close(closing).await,
             }
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-pub use crate::message::downgrade::Dkim;
+pub use crate::message::downgrade::{Dkim, Goal};
 use crate::smtp::capabilities::Extension;
 use crate::smtp::outcome::Verdict;
 
@@ -38,7 +38,7 @@ pub enum Notice {
     /// The server does not offer this, so the message goes without what the sender wished of it.
     Unserved(Extension),
     /// The message was re-encoded for this server, and has so many octets now.
-    Reencoded(u64, Dkim),
+    Reencoded(Goal, u64, Dkim),
     /// Something else that a reader of the transcript should know.
     Note(String),
     /// The connection is closed.

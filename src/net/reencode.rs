@@ -9,19 +9,20 @@ use crate::message::Source;
 use crate::message::downgrade::{DowngradeError, Goal, Reencoded, Reencoder};
 
 impl Driver<'_, '_> {
-    /// Makes a message of ASCII. The server waits as for a sender that thinks; our own time for the session does not run.
-    pub(super) async fn reencode(&mut self) {
+    /// Makes a message of ASCII, or one with a header of it. The server waits as for a sender that thinks; our own time
+    /// for the session does not run.
+    pub(super) async fn reencode(&mut self, goal: Goal) {
         let begun = Instant::now();
         let done = match (&mut self.means.more, &mut self.means.source) {
-            (Some(more), _) => run(more.source()).await,
-            (None, Some(source)) => run(&mut **source).await,
+            (Some(more), _) => run(more.source(), goal).await,
+            (None, Some(source)) => run(&mut **source, goal).await,
             (None, None) => return self.session.reencoding_failed("there is no message".to_owned()),
         };
         self.end += begun.elapsed();
         match done {
             Ok(Reencoded { message, dkim }) => {
                 let facts = *message.facts();
-                (self.tell)(Notice::Reencoded(facts.size, dkim));
+                (self.tell)(Notice::Reencoded(goal, facts.size, dkim));
                 self.means.size = facts.size;
                 self.reencoded = Some(message);
                 self.session.reencoded(facts);
@@ -32,8 +33,8 @@ impl Driver<'_, '_> {
     }
 }
 
-async fn run(source: &mut dyn Source) -> Result<Reencoded, DowngradeError> {
-    let mut reencoder = Reencoder::new(source, Goal::SevenBit)?;
+async fn run(source: &mut dyn Source, goal: Goal) -> Result<Reencoded, DowngradeError> {
+    let mut reencoder = Reencoder::new(source, goal)?;
     loop {
         if let Some(done) = reencoder.step()? {
             return Ok(done);

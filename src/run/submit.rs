@@ -149,7 +149,7 @@ impl Witness for Told<'_> {
     fn notice(&mut self, notice: Notice) {
         let is_for_person =
             matches!(self.style, Style::Person | Style::Json) && self.transcript.detail() == Detail::Brief;
-        if is_for_person && matches!(notice, Notice::Reencoded(_, Dkim::Broken)) {
+        if is_for_person && matches!(notice, Notice::Reencoded(.., Dkim::Broken)) {
             report::broken_dkim();
         }
         // A caller of sendmail takes any output for a failure; the transcript has the line anyway.

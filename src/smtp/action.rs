@@ -6,6 +6,7 @@ use super::outcome::Verdict;
 #[cfg(doc)]
 use super::session::Session;
 use super::stage::Stage;
+use crate::message::downgrade::Goal;
 
 /// What the caller has to do next.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,9 +34,9 @@ pub enum Action {
     StartTls,
     /// Fetch the password, then tell [`Session::password`] or [`Session::no_password`].
     NeedPassword,
-    /// Make a message without octets above 127 of this one, then tell [`Session::reencoded`],
-    /// [`Session::cannot_reencode`] or [`Session::reencoding_failed`]. The new one is sent in this session.
-    Reencode,
+    /// Make a message without octets above 127, or without such in its header, of this one, then tell
+    /// [`Session::reencoded`], [`Session::cannot_reencode`] or [`Session::reencoding_failed`]. The new one is sent in this session.
+    Reencode(Goal),
     /// Tell the next message by [`Session::next_message`], or that there is none by [`Session::no_more_messages`]. The
     /// flight stays as it is, because more may go with it.
     NextMessage,

@@ -80,7 +80,8 @@ pub enum Cause {
         /// Octets that the server takes.
         limit: u64,
     },
-    /// The message has 8-bit content and the server does not list 8BITMIME.
+    /// The message has 8-bit content and the server does not list 8BITMIME, or an 8-bit header that SMTPUTF8 does not
+    /// cover.
     EightBit,
     /// The same, and it cannot be re-encoded: the reason.
     CannotReencode(String),

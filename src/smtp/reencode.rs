@@ -7,11 +7,19 @@ use super::session::{EightBit, Purpose, State};
 use super::stage::Stage;
 use super::transaction::{Before, Transaction, enter, message_over};
 use crate::message::Facts;
+use crate::message::downgrade::Goal;
 
-/// Whether the server does not take the message as it is, and may get it otherwise.
-pub(super) fn is_needed(core: &Core) -> bool {
-    let Purpose::Submit(_, facts) = &core.purpose else { return false };
-    is_possible(core) && !core.capabilities.eight_bit_mime && !is_binary(facts, core.parameters, core)
+/// What the message would have to become for this server; `None` where it is taken as it is.
+pub(super) fn goal(core: &Core) -> Option<Goal> {
+    let Purpose::Submit(_, facts) = &core.purpose else { return None };
+    let is_taken = core.capabilities.eight_bit_mime || is_binary(facts, core.parameters, core);
+    // Of headers only SMTPUTF8 speaks, and that of UTF-8 alone (RFC 6532 section 3).
+    let is_header_taken = core.capabilities.smtp_utf8 && facts.utf8_header;
+    match facts.eight_bit {
+        true if !is_taken => Some(Goal::SevenBit),
+        true if facts.eight_bit_header && !is_header_taken => Some(Goal::Header),
+        _ => None,
+    }
 }
 
 /// The server lists 8BITMIME, and refuses MAIL for its parameters; `None` where that one was not among them.
@@ -23,7 +31,7 @@ pub(super) fn instead_of_body(transaction: Transaction, core: &mut Core) -> Opti
     for recipient in transaction.into_members().into_iter().rev() {
         core.pending.push_front(recipient);
     }
-    Some(State::Reencoding(Before::Unfinished))
+    Some(State::Reencoding(Before::Unfinished, Goal::SevenBit))
 }
 
 fn is_possible(core: &Core) -> bool {
@@ -32,11 +40,12 @@ fn is_possible(core: &Core) -> bool {
 }
 
 /// The message is another one from here on.
-pub(super) fn done(before: Before, new: Facts, core: &mut Core) -> State {
+pub(super) fn done(before: Before, goal: Goal, new: Facts, core: &mut Core) -> State {
     if let Purpose::Submit(_, facts) = &mut core.purpose {
         *facts = new;
     }
-    if new.eight_bit {
+    let is_left = if goal == Goal::Header { new.eight_bit_header } else { new.eight_bit };
+    if is_left {
         return failed(Cause::EightBit, before, core);
     }
     enter(before, core)

@@ -24,6 +24,7 @@ use super::sasl::{ChannelBinding, Exchange, Mechanism};
 use super::stage::Stage;
 use super::transaction::{self, Before, Transaction};
 use crate::message::Facts;
+use crate::message::downgrade::Goal;
 
 /// A session; see the module.
 pub struct Session {
@@ -46,7 +47,7 @@ pub(super) enum State {
     /// AUTH.
     Login(Exchange),
     /// The caller re-encodes the message, before the first transaction or another.
-    Reencoding(Before),
+    Reencoding(Before, Goal),
     /// MAIL, RCPT and DATA.
     Envelope(Transaction),
     /// The caller sends the message.
@@ -104,7 +105,7 @@ impl Session {
         match &self.state {
             State::Handshake => Action::StartTls,
             State::Password(_) => Action::NeedPassword,
-            State::Reencoding(_) => Action::Reencode,
+            State::Reencoding(_, goal) => Action::Reencode(*goal),
             State::Body(_) => Action::SendBody,
             State::Chunk(transaction) => Action::SendChunk(chunks::announced(transaction)),
             State::BeforeEnd(_) | State::Idle(_) => Action::NextMessage,
@@ -179,7 +180,7 @@ impl Session {
     /// The message was re-encoded, and this is what the new one is like.
     pub fn reencoded(&mut self, facts: Facts) {
         self.step(|state, core| match state {
-            State::Reencoding(before) => reencode::done(before, facts, core),
+            State::Reencoding(before, goal) => reencode::done(before, goal, facts, core),
             other => other,
         });
     }
@@ -187,7 +188,7 @@ impl Session {
     /// The message is such that it cannot be re-encoded: the reason. No recipient gets it from this server.
     pub fn cannot_reencode(&mut self, reason: String) {
         self.step(|state, core| match state {
-            State::Reencoding(before) => reencode::failed(Cause::CannotReencode(reason), before, core),
+            State::Reencoding(before, _) => reencode::failed(Cause::CannotReencode(reason), before, core),
             other => other,
         });
     }
@@ -195,7 +196,7 @@ impl Session {
     /// This machine could not re-encode the message: the reason. Another time it may.
     pub fn reencoding_failed(&mut self, reason: String) {
         self.step(|state, core| match state {
-            State::Reencoding(before) => reencode::failed(Cause::Unreadable(reason), before, core),
+            State::Reencoding(before, _) => reencode::failed(Cause::Unreadable(reason), before, core),
             other => other,
         });
     }
@@ -283,7 +284,7 @@ impl Session {
         match (&self.state, self.core.in_flight.front()) {
             (State::Handshake, _) => Stage::Handshake,
             (State::Password(_), _) => Stage::Auth,
-            (State::Reencoding(_), _) => Stage::Mail,
+            (State::Reencoding(..), _) => Stage::Mail,
             (State::SameFlight(_), _) => Stage::EndOfData,
             (
                 State::Body(_)
@@ -461,7 +462,7 @@ fn on_reply(state: State, awaited: Awaited, reply: Reply, core: &mut Core) -> St
         // These have no command in flight, so there is nothing that a reply could be for.
         State::Handshake
         | State::Password(_)
-        | State::Reencoding(_)
+        | State::Reencoding(..)
         | State::Body(_)
         | State::Interrupted(_)
         | State::BeforeFlush(_)

@@ -20,7 +20,8 @@ pub struct Settings {
     pub max_recipients: usize,
     /// What happens when the server refuses some of the recipients.
     pub partial: Partial,
-    /// What happens to 8-bit content when the server does not list 8BITMIME.
+    /// What happens to 8-bit content when the server does not list 8BITMIME, and to 8-bit header fields that SMTPUTF8 does
+    /// not allow.
     pub eight_bit: EightBit,
     /// Whether the message goes out in chunks.
     pub chunking: Chunking,
@@ -88,7 +89,8 @@ pub enum Partial {
     AllOrNone,
 }
 
-/// What happens to 8-bit content when the server does not list 8BITMIME.
+/// What happens to 8-bit content when the server does not list 8BITMIME, and to 8-bit header fields that SMTPUTF8 does
+/// not allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EightBit {
     /// It is re-encoded ([`Action::Reencode`](super::session::Action::Reencode)), and refused where that cannot be.

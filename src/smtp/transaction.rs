@@ -8,7 +8,7 @@ use super::data::on_data;
 use super::limits::{MANY, leave_to_another, may_begin, take_members};
 use super::lmtp;
 use super::outcome::{Cause, Trouble, Verdict};
-use super::parameters::{Parameters, is_binary, mail, mail_hindrance, rcpt, rcpt_hindrance};
+use super::parameters::{Parameters, mail, mail_hindrance, rcpt, rcpt_hindrance};
 use super::reencode;
 use super::reply::{Class, Reply};
 use super::session::{Caution, Closing, EightBit, Partial, Protocol, Purpose, Series, State};
@@ -92,13 +92,7 @@ pub(super) fn enter(before: Before, core: &mut Core) -> State {
     let Purpose::Submit(envelope, facts) = &core.purpose else { return core.quit() };
     let hindrance = mail_hindrance(envelope, core).or(match core.capabilities.size {
         Size::Limit(limit) if facts.size > limit => Some(Cause::TooLarge { size: facts.size, limit }),
-        _ if facts.eight_bit
-            && !core.capabilities.eight_bit_mime
-            && !is_binary(facts, core.parameters, core)
-            && core.settings.eight_bit == EightBit::Refuse =>
-        {
-            Some(Cause::EightBit)
-        }
+        _ if core.settings.eight_bit == EightBit::Refuse && reencode::goal(core).is_some() => Some(Cause::EightBit),
         _ => None,
     });
     match hindrance {
@@ -108,8 +102,12 @@ pub(super) fn enter(before: Before, core: &mut Core) -> State {
             core.fail_message(Trouble { stage: Stage::Mail, cause });
             message_over(before, core)
         }
-        None if reencode::is_needed(core) => State::Reencoding(before),
         None => {
+            if core.settings.eight_bit == EightBit::Encode
+                && let Some(goal) = reencode::goal(core)
+            {
+                return State::Reencoding(before, goal);
+            }
             tell_of_unserved(core);
             next(before, core)
         }

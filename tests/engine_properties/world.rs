@@ -288,7 +288,7 @@ pub fn play(settings: Settings, fate: Fate, server: &mut dyn Server) -> Result<u
                     world.session.body_sent();
                 }
             },
-            Action::Reencode => {
+            Action::Reencode(_) => {
                 prop_assert!(eight_bit && settings.eight_bit == EightBit::Encode);
                 // The end of an empty message for nobody may wait, of the message before.
                 prop_assert!(world.flight.is_empty() || world.flight == b".\r\n");

@@ -257,7 +257,11 @@ pub fn header(octets: &[u8]) {
 /// is fit for what it was made for, and needs to be re-encoded no more.
 pub fn downgrade(octets: &[u8]) {
     let Some((choice, octets)) = octets.split_first() else { return };
-    let goal = if choice & 1 == 0 { Goal::SevenBit } else { Goal::ShortLines };
+    let goal = match (choice & 0x80, choice & 1) {
+        (0, 0) => Goal::SevenBit,
+        (0, _) => Goal::ShortLines,
+        _ => Goal::Header,
+    };
     let reencoded = |octets: &[u8], piece: usize| {
         let mut source = Pieces { octets: octets.to_vec(), piece, at: 0 };
         match Reencoder::new(&mut source, goal).unwrap().run() {
@@ -281,6 +285,7 @@ pub fn downgrade(octets: &[u8]) {
     if goal == Goal::SevenBit {
         assert!(text.is_ascii(), "{}", text.escape_ascii());
     }
+    assert!(goal != Goal::Header || !message.facts().eight_bit_header);
     // Only prepare() promises short lines in a header, and a second pass folds what the first has left long.
     if message.facts().longest_line > 998 {
         return;

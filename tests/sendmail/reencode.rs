@@ -87,3 +87,73 @@ fn what_cannot_be_reencoded_is_refused_with_the_reason() {
         seen.assert_nothing();
     }
 }
+
+/// A server that lists 8BITMIME, and SMTPUTF8 if so wished.
+fn eight_bit(utf8: bool) -> Options {
+    let mut extensions = vec![Extension::Pipelining, Extension::Size, Extension::EightBitMime];
+    if utf8 {
+        extensions.push(Extension::SmtpUtf8);
+    }
+    Options { extensions, ..plain() }
+}
+
+/// P-253 P-283 P-284: in UTF-8 and in Latin-1, to servers that take 8-bit bodies and no 8-bit headers. What is not the
+/// reason stays as it is.
+#[test]
+fn a_header_goes_out_raw_only_with_smtputf8() {
+    for (utf8, subject, declared, sent) in [
+        (false, "Gr\u{fc}\u{df}e".as_bytes(), "", &b"=?utf-8?Q?Gr=C3=BC=C3=9Fe?="[..]),
+        (false, b"Gr\xfc\xdfe", "", b"=?unknown-8bit?Q?Gr=FC=DFe?="),
+        (false, b"Gr\xfc\xdfe", "; charset=iso-8859-1", b"=?iso-8859-1?Q?Gr=FC=DFe?="),
+        (true, "Gr\u{fc}\u{df}e".as_bytes(), "", "Gr\u{fc}\u{df}e".as_bytes()),
+        (true, b"Gr\xfc\xdfe", "", b"=?unknown-8bit?Q?Gr=FC=DFe?="),
+    ] {
+        let relay = Relay::start(eight_bit(utf8));
+        let program = Program::to(relay.wire.address);
+        let labels = format!("MIME-Version: 1.0\nContent-Type: text/plain{declared}\n");
+        for body in [&b"h\xe9\n"[..], b"ascii\n"] {
+            let input = [b"Subject: ", subject, b"\n", labels.as_bytes(), b"\n", body].concat();
+            for way in WAYS {
+                program.run(way, &["bob@x.test"], &input).assert_silent_success();
+                let seen = relay.take();
+                let is_raw = !sent.is_ascii();
+                assert_eq!(holds(&seen.wire.octets, b" SMTPUTF8"), is_raw);
+                assert_eq!(holds(&seen.wire.octets, b" BODY=8BITMIME"), is_raw || !body.is_ascii());
+                assert!(holds(&seen.wire.octets, &[b"Subject: ", sent, b"\r\n"].concat()));
+                let mail = seen.mail();
+                mail.assert_clean();
+                assert_eq!(mail.envelope.declared_size, Some(mail.octets.len() as u64));
+                let end = [labels.replace('\n', "\r\n").as_bytes(), b"\r\n", body.trim_ascii_end(), b"\r\n"].concat();
+                assert!(mail.octets.ends_with(&end), "{}", mail.octets.escape_ascii());
+            }
+        }
+    }
+}
+
+/// P-252 P-253: a signature survives where the server takes the header, and is told to be broken where it cannot.
+#[test]
+fn a_signed_header_is_left_alone_where_it_may_be_sent() {
+    let input = "DKIM-Signature: v=1; a=rsa-sha256; b=x\nSubject: Gr\u{fc}\u{df}e\n\nascii\n";
+    for (utf8, told) in [(true, false), (false, true)] {
+        let relay = Relay::start(eight_bit(utf8));
+        let ended = Program::to(relay.wire.address).sendmail(&["-v", "bob@x.test"], input);
+        assert_eq!(ended.code(), 0);
+        let words = ["-- re-encoded without an 8-bit header: ", "its DKIM signature"];
+        assert!(words.iter().all(|words| ended.stderr.contains(words) == told), "{}", ended.stderr);
+        assert_eq!(holds(&relay.take().wire.octets, "Subject: Gr\u{fc}\u{df}e".as_bytes()), !told);
+    }
+}
+
+/// P-253 P-284: an address has no place for encoded words.
+#[test]
+fn a_header_that_cannot_be_encoded_is_refused() {
+    let relay = Relay::start(eight_bit(false));
+    let program = Program::to(relay.wire.address);
+    for (input, words) in [
+        ("To: b\u{f6}b@x.test\n\nb\n", "header field To"),
+        ("Message-ID: <\u{f6}@x.test>\n\nb\n", "header field Message-ID"),
+    ] {
+        program.sendmail(&["bob@x.test"], input).assert_failures(65, 1, &[words, "8-bit", "5.6.3", "hint:"]);
+        relay.take().assert_nothing();
+    }
+}

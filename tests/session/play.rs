@@ -139,7 +139,7 @@ impl Player<'_> {
                 }
                 Action::StartTls => self.start_tls()?,
                 Action::NeedPassword => self.password()?,
-                Action::Reencode => self.reencode()?,
+                Action::Reencode(_) => self.reencode()?,
                 Action::Close(closing) => {
                     self.close(closing)?;
                     if self.next() != Some(Step::Event(Event::ConnectAgain)) {
@@ -275,7 +275,11 @@ impl Player<'_> {
             Some(Step::Server { .. }) => self.begin_turn(),
             Some(Step::Event(Event::Reencoded)) => {
                 let wire = self.dialogue.setup.reencoded_wire();
-                self.session.reencoded(Facts { size: wire.len() as u64, ..Facts::default() });
+                self.session.reencoded(Facts {
+                    size: wire.len() as u64,
+                    eight_bit: !wire.is_ascii(),
+                    ..Facts::default()
+                });
                 self.reencoded = Some(wire);
             }
             Some(Step::Event(Event::CannotReencode(reason))) => self.session.cannot_reencode(reason),

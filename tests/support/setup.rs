@@ -287,8 +287,12 @@ impl Setup {
         wire
     }
 
-    /// The same of the usual 8-bit message when it was re-encoded.
+    /// The same of the usual 8-bit message when it was re-encoded, or of one whose subject alone had to be.
     pub fn reencoded_wire(&self) -> Vec<u8> {
+        if self.subject == "Gr\u{fc}\u{df}e" {
+            let subject = "=?utf-8?Q?Gr=C3=BC=C3=9Fe?=";
+            return Setup { subject: subject.to_owned(), ..self.clone() }.wire();
+        }
         let labels = "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\
                       Content-Transfer-Encoding: quoted-printable\n";
         format!("{HEADER}Subject: test\n{labels}\nGr=C3=BC=C3=9Fe\n").replace('\n', "\r\n").into_bytes()

@@ -23,7 +23,7 @@ use crate::system::words;
 use lines::Lines;
 use std::io;
 use survey::Survey;
-use walk::Walker;
+use walk::{Reach, Walker};
 use write::Writer;
 
 #[cfg(doc)]
@@ -34,8 +34,22 @@ use super::spool::Spool;
 pub enum Goal {
     /// ASCII throughout, header and body: for a server without 8BITMIME. Long lines go where a part is encoded.
     SevenBit,
+    /// ASCII in the header of the message, whose body stays as it is: for a server with 8BITMIME, which says nothing of
+    /// headers (RFC 6152 section 1), and without SMTPUTF8.
+    Header,
     /// No line of text above 998 octets in the body (RFC 5322 section 2.1.1).
     ShortLines,
+}
+
+impl Goal {
+    /// Whether octets above 127 must go from headers.
+    fn is_ascii_header(self) -> bool {
+        self != Goal::ShortLines
+    }
+
+    fn reach(self) -> Reach {
+        if self == Goal::Header { Reach::Header } else { Reach::Parts }
+    }
 }
 
 /// A message that was re-encoded.
@@ -130,7 +144,7 @@ impl<'a> Reencoder<'a> {
     /// When the message cannot be read again.
     pub fn new(source: &'a mut dyn Source, goal: Goal) -> io::Result<Self> {
         source.rewind()?;
-        let pass = Pass::Survey(Lines::default(), Walker::new(Survey::new(goal)));
+        let pass = Pass::Survey(Lines::default(), Walker::new(Survey::new(goal), goal.reach()));
         Ok(Reencoder { source, goal, pass, block: Vec::new() })
     }
 
@@ -142,7 +156,13 @@ impl<'a> Reencoder<'a> {
         self.block.clear();
         let more = self.source.read_block(&mut self.block)?;
         match (&mut self.pass, more) {
-            (Pass::Survey(lines, walker), More::Yes) => lines.push(&self.block, walker)?,
+            (Pass::Survey(lines, walker), More::Yes) => {
+                lines.push(&self.block, walker)?;
+                if walker.visitor().knows_enough() {
+                    self.block.clear();
+                    return self.end_pass();
+                }
+            }
             (Pass::Write(lines, walker), More::Yes) => {
                 lines.push(&self.block, walker)?;
                 walker.visitor().flush()?;
@@ -172,7 +192,10 @@ impl<'a> Reencoder<'a> {
                 lines.finish(&mut walker)?;
                 let survey = walker.finish()?;
                 self.source.rewind()?;
-                self.pass = Pass::Write(Lines::default(), Walker::new(Writer::new(self.goal, survey.finish())));
+                self.pass = Pass::Write(
+                    Lines::default(),
+                    Walker::new(Writer::new(self.goal, survey.finish()), self.goal.reach()),
+                );
                 Ok(None)
             }
             Pass::Write(mut lines, mut walker) => {

@@ -62,11 +62,16 @@ impl Survey {
         (self.plans, self.dkim)
     }
 
+    /// Whether nothing that is to come matters.
+    pub(super) fn knows_enough(&self) -> bool {
+        self.goal == Goal::Header && !self.plans.is_empty()
+    }
+
     fn header(&mut self, entity: &Entity) -> Result<(), DowngradeError> {
         if entity.standing == Standing::Message && entity.has("DKIM-Signature") {
             self.dkim = Dkim::Broken;
         }
-        if self.goal == Goal::SevenBit && !entity.raw.is_ascii() {
+        if self.goal.is_ascii_header() && !entity.raw.is_ascii() {
             match (&entity.around, entity.clarity) {
                 (Some(refusal), _) => return Err(refusal.clone().into()),
                 (None, Clarity::Unclear) => {
@@ -107,6 +112,7 @@ impl Survey {
     fn needs_encoding(&self) -> bool {
         match self.goal {
             Goal::SevenBit => self.found.eight_bit,
+            Goal::Header => false,
             Goal::ShortLines => self.found.long_line,
         }
     }
@@ -171,6 +177,7 @@ fn composite_plan(entity: &Entity, goal: Goal) -> Plan {
     match goal {
         _ if !is_composite || entity.within.is_some() || entity.label != Label::EightBit => Plan::Keep,
         Goal::SevenBit => Plan::SevenBit,
+        Goal::Header => Plan::Keep,
         Goal::ShortLines => Plan::EightBit,
     }
 }

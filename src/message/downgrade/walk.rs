@@ -52,6 +52,15 @@ pub(super) struct Walker<V> {
     /// Messages and multiparts around the present place.
     depth: usize,
     entities: usize,
+    reach: Reach,
+}
+
+/// How far a walk goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// What stands behind the header of the message is one text, whatever the header says.
+    Header,
+    Parts,
 }
 
 struct Level {
@@ -107,9 +116,9 @@ enum Mark {
 
 impl<V: Visit> Walker<V> {
     /// A walk that begins with the header of a message.
-    pub(super) fn new(visitor: V) -> Self {
+    pub(super) fn new(visitor: V, reach: Reach) -> Self {
         let state = State::Header { raw: Vec::new(), standing: Standing::Message, default: Default::Text };
-        Walker { visitor, levels: Vec::new(), state, guard: None, pending: Pending::None, depth: 0, entities: 0 }
+        Walker { visitor, levels: Vec::new(), state, guard: None, pending: Pending::None, depth: 0, entities: 0, reach }
     }
 
     /// Ends the message and gives the visitor back.
@@ -229,6 +238,10 @@ impl<V: Visit> Walker<V> {
             return Err(Refusal::ManyParts.into());
         }
         let mut entity = Entity::new(raw, standing, default, self.guard.clone(), blank);
+        if self.reach == Reach::Header {
+            entity.kind = Kind::Unlabelled;
+            entity.within = None;
+        }
         if let Kind::Multipart { boundary, .. } = &entity.kind
             && self.levels.iter().any(|level| level.boundary == *boundary)
         {

@@ -118,7 +118,7 @@ impl Writer {
 
     fn field(&mut self, entity: &Entity, field: &Field) -> Result<(), DowngradeError> {
         let whole = &entity.raw[field.whole()];
-        if self.goal == Goal::SevenBit && !whole.is_ascii() {
+        if self.goal.is_ascii_header() && !whole.is_ascii() {
             let name = &entity.raw[field.name.clone()];
             let encoded = field::encode(name, entity.value(field), self.charset.as_deref())?;
             edit::push_folded(&encoded, &mut self.out);
@@ -221,7 +221,7 @@ fn encoding_of(plan: Plan) -> Option<&'static str> {
 
 /// Writes what readers ignore (RFC 2046 section 5.1.1). It must not look like a delimiter afterwards.
 fn fill(octets: &[u8], goal: Goal, column: &mut usize, out: &mut Vec<u8>) {
-    let stays = goal == Goal::ShortLines || octets.is_ascii();
+    let stays = goal != Goal::SevenBit || octets.is_ascii();
     for octet in octets {
         if *column == LINE_LIMIT as usize {
             out.extend_from_slice(b"\r\n ");

@@ -1,6 +1,6 @@
 //! Header fields with octets above 127.
 
-use super::{Refusal, refusal, seven_bit};
+use super::{DowngradeError, Goal, Refusal, coarse, framed, octets, reencode, refusal, seven_bit};
 use mail_parser::MessageParser;
 use proptest::prelude::*;
 
@@ -106,6 +106,24 @@ fn no_line_of_an_encoded_field_is_too_long() {
         };
         assert_eq!(subject(&sent), subject(&text), "{sent}");
     }
+}
+
+/// P-253: where the header alone is the reason, the body stays as it is, whatever it is.
+#[test]
+fn the_header_alone_is_encoded() {
+    for body in ["ö\n", "--b\nContent-Type: text/plain; x=ö\n\nö\n--b \n--b--\n", ""] {
+        for labels in ["", "Content-Type: multipart/signed; boundary=b\nContent-Transfer-Encoding: 8bit\n"] {
+            let text = format!("{labels}Subject: Grüße\n\n{body}");
+            let mut done = reencode(text.as_bytes(), Goal::Header).unwrap();
+            assert!(!done.message.facts().eight_bit_header);
+            let (wire, facts) = framed(&octets(&mut done.message));
+            assert_eq!(coarse(done.message.facts()), coarse(&facts));
+            let sent = format!("{labels}Subject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?=\n\n{body}");
+            assert_eq!(String::from_utf8(wire).unwrap().replace("\r\n", "\n"), sent);
+        }
+    }
+    let refused = reencode("To: ö@x.test\n\nb\n".as_bytes(), Goal::Header);
+    assert!(matches!(refused, Err(DowngradeError::Refused(Refusal::Address(_)))));
 }
 
 /// P-360
