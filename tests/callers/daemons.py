@@ -70,6 +70,25 @@ def sudo(machine: Machine, mail: Mail) -> Ended:
     return Ended(0, "") if ended.code == 1 and ended.output == NO_SUDOER else ended
 
 
+def fail2ban(machine: Machine, mail: Mail) -> Ended:
+    """Bans an address; the action that mails says in the log how that went."""
+    log, watched = machine.file("fail2ban.log", ""), machine.file("watched.log", "")
+    Path("/etc/fail2ban/jail.local").write_text(
+        f"[test]\nenabled = true\nfilter = sshd\nbackend = polling\nlogpath = {watched}\nskip_if_nologs = true\n"
+        f"action = sendmail[name=test, dest={mail.to}, actionstart=, actionstop=]\n[sshd]\nenabled = false\n")
+    # Nothing is remembered: it does not tell of an address that it banned before.
+    Path("/etc/fail2ban/fail2ban.local").write_text("[Definition]\ndbfile = None\n")
+    client = ("/usr/bin/fail2ban-client", "-s", "/run/fail2ban.sock", "-p", "/run/fail2ban.pid", "--logtarget", log)
+    started = machine.run(*client, "start")
+    try:
+        machine.run(*client, "set", "test", "banip", "192.0.2.1")
+        wait_until(lambda: machine.log.stat().st_size > machine.logged, f"a mail of fail2ban's: {started}")
+    finally:
+        machine.run(*client, "stop")
+    wrong = [line for line in Path(log).read_text().splitlines() if " ERROR " in line]
+    return Ended(1 if wrong else 0, "\n".join(wrong))
+
+
 def _all(mail: Mail) -> str:
     return ",".join(filter(None, (mail.to, mail.hidden)))
 
@@ -93,5 +112,6 @@ CALLERS = (
     Caller("at", ("at",), at, None, None, sender=ROOT, body=OUTPUT, pieces=(OUTPUT, "Output from your job")),
     Caller("mdadm --monitor", ("mdadm",), mdadm, None, None, sender=ROOT, pieces=("TestMessage", "/dev/md127"), hides=False),
     Caller("logwatch", ("logwatch",), logwatch, None, None, sender=ROOT, pieces=("Logwatch", "alice => root", "Logwatch End"), hides=False),
+    Caller("fail2ban", ("fail2ban",), fail2ban, sender="fail2ban@example.org", pieces=("[Fail2Ban] test: banned 192.0.2.1",), hides=False),
     Caller("sudo", ("sudo",), sudo, None, None, sender="nobody@example.org", pieces=("SECURITY", "user NOT in sudoers"), hides=False),
 )

@@ -22,6 +22,14 @@ $mailer->setFrom($m->from); $mailer->addAddress($m->to); if ($m->hidden) $mailer
 $mailer->Subject = $m->subject; $mailer->Body = $m->body;
 try { $mailer->send(); } catch (Exception $e) { echo $e->getMessage(); exit(9); }
 """
+SYMFONY = """
+foreach (['Mailer', 'Mime'] as $name) require "/usr/share/php/Symfony/Component/$name/autoload.php";
+$m = json_decode(stream_get_contents(STDIN));
+$mail = (new Symfony\\Component\\Mime\\Email())->from($m->from)->to($m->to)->subject($m->subject)->text($m->body);
+if ($m->hidden) $mail->bcc($m->hidden);
+$transport = Symfony\\Component\\Mailer\\Transport::fromDsn('sendmail://default%s');
+try { (new Symfony\\Component\\Mailer\\Mailer($transport))->send($mail); unset($transport); } catch (Exception $e) { echo $e->getMessage(); exit(9); }
+"""
 PERL = """
 use strict; use warnings; use utf8; use JSON::PP; use Encode;
 my $m = decode_json(do { local $/; <STDIN> });
@@ -106,12 +114,16 @@ def debbugs(machine: Machine, mail: Mail) -> Ended:
 
 
 PHP = ("php.default", "-n", "-d", "extension=ctype", "-r")
+SYMFONY_PHP = (*PHP[:-1], "-d", "extension=mbstring", "-d", "extension=intl", "-d", "extension=iconv", "-r")
+SYMFONY_PACKAGES = ("php-cli", "php-symfony-mailer")
 CALLERS = (
     Caller("PHP mail(), CRLF", ("php-cli",), script(*PHP, PHP_MAIL), REFUSED, DEFERRED, adds="\n"),
     Caller("PHP mail(), LF", ("php-cli",), script(*PHP[:-1], "-d", "mail.mixed_lf_and_crlf=1", "-r", PHP_MAIL), REFUSED, DEFERRED,
            adds="\n"),
     Caller("PHPMailer isMail", ("libphp-phpmailer",), script(*PHP, PHP_MAILER % "isMail"), REFUSED, DEFERRED, adds="\n"),
     Caller("PHPMailer isSendmail", ("libphp-phpmailer",), script(*PHP, PHP_MAILER % "isSendmail"), REFUSED, DEFERRED),
+    Caller("Symfony Mailer, -bs", SYMFONY_PACKAGES, script(*SYMFONY_PHP, SYMFONY % ""), REFUSED, DEFERRED, adds="\n"),
+    Caller("Symfony Mailer, -t", SYMFONY_PACKAGES, script(*SYMFONY_PHP, SYMFONY % "?command=/usr/sbin/sendmail%20-oi%20-t"), REFUSED, DEFERRED),
     Caller("Perl Email::Sender", ("perl", "libemail-sender-perl"), script("/usr/bin/perl", "-e", EMAIL_SENDER), REFUSED, DEFERRED),
     Caller("Perl MIME::Lite", ("perl", "libmime-lite-perl"), script("/usr/bin/perl", "-e", MIME_LITE), REFUSED, DEFERRED),
     Caller("Perl Mail::Mailer", ("perl", "libmailtools-perl"), script("/usr/bin/perl", "-e", MAIL_MAILER), REFUSED, DEFERRED, body=NO_DOT),

@@ -11,6 +11,28 @@ DEFERRED = r"^[1-9].*defer-451@example\.net"
 IDENTITY = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "sender"), ("EMAIL", SENDER))}
 
 
+# The arguments after `--` are To, Subject, body and Bcc.
+EMACS = """
+(let* ((arguments (cdr command-line-args-left)) (to (nth 0 arguments)) (hidden (nth 3 arguments)))
+  (require 'MODE)
+  (setq user-mail-address "SENDER" user-full-name "" mail-specify-envelope-from t mail-envelope-from 'header mail-interactive t
+        message-interactive t message-sendmail-envelope-from 'header sendmail-coding-system 'utf-8
+        sendmail-program "/usr/sbin/sendmail" command-line-args-left nil)
+  (with-temp-buffer
+    (insert "From: SENDER\\nTo: " to (if hidden (concat "\\nBcc: " hidden) "") "\\nSubject: " (nth 1 arguments) "\\n"
+            mail-header-separator "\\n" (nth 2 arguments))
+    SEND))
+"""
+
+
+def emacs(module: str, send: str):
+    def call(machine: Machine, mail: Mail) -> Ended:
+        lisp = EMACS.replace("MODE", module).replace("SENDER", SENDER).replace("SEND", send)
+        return machine.run("/usr/bin/emacs-nox", "-Q", "--batch", "--eval", lisp, "--", mail.to, SUBJECT, mail.body,
+                           *([mail.hidden] if mail.hidden else []))
+    return call
+
+
 def git(machine: Machine, mail: Mail) -> Ended:
     subject = Header(SUBJECT, "utf-8").encode()
     patch = machine.file("patch", f"From: {SENDER}\nSubject: {subject}\nMIME-Version: 1.0\n"
@@ -54,4 +76,6 @@ CALLERS = (
     Caller("GNU mail", ("mailutils",), mailutils),
     Caller("mutt", ("mutt",), mutt("mutt"), REFUSED, DEFERRED),
     Caller("neomutt", ("neomutt",), mutt("neomutt"), REFUSED, DEFERRED),
+    Caller("Emacs sendmail.el", ("emacs-nox",), emacs("sendmail", "(sendmail-send-it)"), REFUSED, DEFERRED),
+    Caller("Emacs message.el", ("emacs-nox",), emacs("message", "(message-mode) (message-send-mail-with-sendmail)"), REFUSED, DEFERRED),
 )
