@@ -1,6 +1,6 @@
 //! Messages with 8-bit content to a server that takes none.
 
-use mail_parser::{MessageParser, MimeHeaders};
+use mail_parser::{MessageParser, MessagePart, MimeHeaders, PartType};
 use posthaste::server::options::{Extension, Options};
 
 use super::program::{Program, WAYS};
@@ -155,5 +155,39 @@ fn a_header_that_cannot_be_encoded_is_refused() {
     ] {
         program.sendmail(&["bob@x.test"], input).assert_failures(65, 1, &[words, "8-bit", "5.6.3", "hint:"]);
         relay.take().assert_nothing();
+    }
+}
+
+/// P-254: 8BITMIME changes nothing else: lines end in CRLF and have 998 octets at most, and there are no NULs.
+#[test]
+fn eight_bit_content_is_lines_of_text_all_the_same() {
+    let relay = Relay::start(eight_bit(true));
+    let program = Program::to(relay.wire.address);
+    let labels = "Subject: s\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n";
+    let word = "\u{fc}\u{df}";
+    let long = word.repeat(1250);
+    let odd = format!("{labels}\n{word}\0{word}\n{word}\r{word}\r\r\n{word}\r\n.{word}");
+    let too_long = format!("{labels}\n{long}\n");
+    let parts = "Subject: s\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\n\u{f6}\n--b\n\
+                 Content-Type: text/html; charset=utf-8\n\n";
+    let in_a_part = format!("{parts}{long}\n--b--\n");
+    for way in WAYS {
+        for (input, is_eight_bit, text) in [
+            (&odd, true, format!("{word}{word}\n{word}\n{word}\n{word}\n.{word}\n")),
+            (&too_long, false, format!("{long}\n")),
+            (&in_a_part, true, "\u{f6}".to_owned()),
+        ] {
+            program.run(way, &["bob@x.test"], input.as_bytes()).assert_silent_success();
+            let seen = relay.take();
+            assert_eq!(holds(&seen.wire.octets, b" BODY=8BITMIME"), is_eight_bit);
+            let mail = seen.mail();
+            mail.assert_clean();
+            let parsed = MessageParser::new().parse(&mail.octets).unwrap();
+            assert_eq!(parsed.body_text(0).unwrap().replace("\r\n", "\n"), text);
+            if input == &in_a_part {
+                let is_long = |part: &MessagePart<'_>| matches!(&part.body, PartType::Html(html) if *html == long);
+                assert!(parsed.parts.iter().any(is_long), "the part with the long line is another one");
+            }
+        }
     }
 }

@@ -164,7 +164,7 @@ fn leaves_are_encoded_and_labels_follow() {
     assert_eq!(seven_bit(text.replace('\n', "\r\n").as_bytes()), sent);
 }
 
-/// P-254 P-356: NULs are not sent, so they say nothing of what is.
+/// P-356: NULs are not sent, so they say nothing of what is.
 #[test]
 fn labels_follow_where_nuls_are_dropped() {
     let text = |body: &str| {
