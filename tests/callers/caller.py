@@ -59,7 +59,8 @@ class Caller:
         expect(ended.code == 0 and ended.output == self.says, f"not a silent success: {ended}; {log}")
         expect(len(taken) == 1, f"{len(taken)} messages: {log}")
         self.check(taken[0], {TO, hidden} - {None})
-        return f"refused: {self._failing(machine, REFUSED, self.refused)}; deferred: {self._failing(machine, DEFERRED, self.deferred)}"
+        refused = self._failing(machine, REFUSED, self.refused)
+        return f"refused: {refused}; deferred: {self._failing(machine, DEFERRED, self.deferred)}"
 
     def check(self, taken: Taken, recipients: set[str]) -> None:
         """Envelope and message."""

@@ -22,13 +22,24 @@ $mailer->setFrom($m->from); $mailer->addAddress($m->to); if ($m->hidden) $mailer
 $mailer->Subject = $m->subject; $mailer->Body = $m->body;
 try { $mailer->send(); } catch (Exception $e) { echo $e->getMessage(); exit(9); }
 """
+PEAR_MAIL = """
+error_reporting(E_ALL & ~E_DEPRECATED);
+require '/usr/share/php/Mail.php';
+$m = json_decode(stream_get_contents(STDIN));
+$mailer = Mail::factory('sendmail', ['sendmail_path' => '/usr/sbin/sendmail', 'sendmail_args' => '-i']);
+$subject = '=?UTF-8?B?' . base64_encode($m->subject) . '?=';
+$sent = $mailer->send(array_filter([$m->to, $m->hidden]), ['From' => $m->from, 'To' => $m->to, 'Subject' => $subject,
+    'Content-Type' => 'text/plain; charset=utf-8'], $m->body);
+if ($sent !== true) { echo $sent->getMessage(); exit(9); }
+"""
 SYMFONY = """
 foreach (['Mailer', 'Mime'] as $name) require "/usr/share/php/Symfony/Component/$name/autoload.php";
 $m = json_decode(stream_get_contents(STDIN));
 $mail = (new Symfony\\Component\\Mime\\Email())->from($m->from)->to($m->to)->subject($m->subject)->text($m->body);
 if ($m->hidden) $mail->bcc($m->hidden);
 $transport = Symfony\\Component\\Mailer\\Transport::fromDsn('sendmail://default%s');
-try { (new Symfony\\Component\\Mailer\\Mailer($transport))->send($mail); unset($transport); } catch (Exception $e) { echo $e->getMessage(); exit(9); }
+try { (new Symfony\\Component\\Mailer\\Mailer($transport))->send($mail); unset($transport); }
+catch (Exception $e) { echo $e->getMessage(); exit(9); }
 """
 PERL = """
 use strict; use warnings; use utf8; use JSON::PP; use Encode;
@@ -38,7 +49,8 @@ my ($subject, $body) = (encode('MIME-Header', $m->{subject}), encode('UTF-8', $m
 EMAIL_SENDER = PERL + """
 use Email::Sender::Simple qw(sendmail); use Email::Sender::Transport::Sendmail;
 my $text = "From: $m->{from}\\nTo: $m->{to}\\nSubject: $subject\\nContent-Type: text/plain; charset=utf-8\\n\\n$body";
-sendmail($text, { from => $m->{from}, to => [grep { defined } $m->{to}, $m->{hidden}], transport => Email::Sender::Transport::Sendmail->new });
+sendmail($text, { from => $m->{from}, to => [grep { defined } $m->{to}, $m->{hidden}],
+    transport => Email::Sender::Transport::Sendmail->new });
 """
 MIME_LITE = PERL + """
 use MIME::Lite;
@@ -57,7 +69,9 @@ $mail->close or exit 9;
 RUBY = """
 require 'json'; require 'mail'
 m = JSON.parse($stdin.read)
-mail = Mail.new(charset: 'UTF-8') { from m['from']; to m['to']; bcc m['hidden'] if m['hidden']; subject m['subject']; body m['body'] }
+mail = Mail.new(charset: 'UTF-8') {
+  from m['from']; to m['to']; bcc m['hidden'] if m['hidden']; subject m['subject']; body m['body']
+}
 mail.transport_encoding = '8bit'
 mail.delivery_method :sendmail, location: '/usr/sbin/sendmail'
 mail.deliver!
@@ -113,6 +127,8 @@ def debbugs(machine: Machine, mail: Mail) -> Ended:
                        text=text.encode())
 
 
+# It does not look at the exit code, and lets us write to its standard error.
+SHOWN_REFUSED, SHOWN_DEFERRED = (pattern.replace("[1-9]", "0") for pattern in (REFUSED, DEFERRED))
 PHP = ("php.default", "-n", "-d", "extension=ctype", "-r")
 SYMFONY_PHP = (*PHP[:-1], "-d", "extension=mbstring", "-d", "extension=intl", "-d", "extension=iconv", "-r")
 SYMFONY_PACKAGES = ("php-cli", "php-symfony-mailer")
@@ -122,12 +138,14 @@ CALLERS = (
            adds="\n"),
     Caller("PHPMailer isMail", ("libphp-phpmailer",), script(*PHP, PHP_MAILER % "isMail"), REFUSED, DEFERRED, adds="\n"),
     Caller("PHPMailer isSendmail", ("libphp-phpmailer",), script(*PHP, PHP_MAILER % "isSendmail"), REFUSED, DEFERRED),
+    Caller("PEAR Mail", ("php-cli", "php-mail", "php-pear"), script(*PHP, PEAR_MAIL), REFUSED, DEFERRED),
     Caller("Symfony Mailer, -bs", SYMFONY_PACKAGES, script(*SYMFONY_PHP, SYMFONY % ""), REFUSED, DEFERRED, adds="\n"),
-    Caller("Symfony Mailer, -t", SYMFONY_PACKAGES, script(*SYMFONY_PHP, SYMFONY % "?command=/usr/sbin/sendmail%20-oi%20-t"), REFUSED, DEFERRED),
+    Caller("Symfony Mailer, -t", SYMFONY_PACKAGES, script(*SYMFONY_PHP, SYMFONY % "?command=/usr/sbin/sendmail%20-oi%20-t"),
+           REFUSED, DEFERRED),
     Caller("Perl Email::Sender", ("perl", "libemail-sender-perl"), script("/usr/bin/perl", "-e", EMAIL_SENDER), REFUSED, DEFERRED),
     Caller("Perl MIME::Lite", ("perl", "libmime-lite-perl"), script("/usr/bin/perl", "-e", MIME_LITE), REFUSED, DEFERRED),
     Caller("Perl Mail::Mailer", ("perl", "libmailtools-perl"), script("/usr/bin/perl", "-e", MAIL_MAILER), REFUSED, DEFERRED, body=NO_DOT),
-    Caller("Ruby mail", ("ruby", "ruby-mail"), script("/usr/bin/ruby", "-e", RUBY), REFUSED.replace("1-9", "0"), DEFERRED.replace("1-9", "0")),
+    Caller("Ruby mail", ("ruby", "ruby-mail"), script("/usr/bin/ruby", "-e", RUBY), SHOWN_REFUSED, SHOWN_DEFERRED),
     Caller("nodemailer, CRLF", ("node-nodemailer",), script("/usr/bin/node", "-e", NODE.replace("NEWLINE", "windows"))),
     Caller("nodemailer, LF", ("node-nodemailer",), script("/usr/bin/node", "-e", NODE.replace("NEWLINE", "unix"))),
     Caller("Python subprocess", ("python3",), script("/usr/bin/python3", "-c", PYTHON), REFUSED, DEFERRED, sender="root@example.org"),

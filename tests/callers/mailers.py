@@ -1,8 +1,9 @@
 """Mailers for people, and git."""
 
+import shutil
 from email.header import Header
 
-from caller import SENDER, SUBJECT, Caller, Mail
+from caller import SENDER, SUBJECT, TO, Caller, Mail
 from machine import Ended, Machine
 
 # What posthaste says must reach the person.
@@ -42,6 +43,28 @@ def git(machine: Machine, mail: Mail) -> Ended:
                        f"--from={SENDER}", f"--envelope-sender={SENDER}", f"--to={mail.to}", *hidden, patch, environment=IDENTITY)
 
 
+def mercurial(machine: Machine, mail: Mail) -> Ended:
+    """The patch that adds a file with the body."""
+    repository = machine.dir / "work/repository"
+    shutil.rmtree(repository, ignore_errors=True)
+    hg = ("/usr/bin/hg", "-q", "-R", str(repository), "--config", "extensions.patchbomb=", "--config", "ui.username=" + SENDER)
+    machine.run("/usr/bin/hg", "init", str(repository))
+    (repository / "file").write_text(mail.body)
+    machine.run(*hg, "commit", "--addremove", "-m", SUBJECT)
+    hidden = [f"--bcc={mail.hidden}"] if mail.hidden else []
+    return machine.run(*hg, "--config", "email.method=/usr/sbin/sendmail", "email", "-r", "tip", f"--from={SENDER}", f"--to={mail.to}", *hidden)
+
+
+def procmail(machine: Machine, mail: Mail) -> Ended:
+    """Forwards what it is given."""
+    rules = machine.file("procmailrc", f"SENDMAIL=/usr/sbin/sendmail\nLOGFILE={machine.file('procmail.log', '')}\n:0 w\n"
+                         f"! {mail.to} {mail.hidden or ''}\n"
+                         # Where it comes to here, that recipe has failed.
+                         "EXITCODE=75\nHOST\n")
+    text = f"From: {SENDER}\nTo: {TO}\nSubject: {SUBJECT}\nContent-Type: text/plain; charset=utf-8\n\n{mail.body}"
+    return machine.run("/usr/bin/procmail", "-m", rules, text=text.encode())
+
+
 def s_nail(machine: Machine, mail: Mail) -> Ended:
     return machine.run("s-nail", "-:/", "-Ssendwait", "-Sttycharset=utf-8", "-Sexpandaddr=fail", "-r", SENDER, "-s", SUBJECT,
                        *_hidden(mail), mail.to, text=mail.body.encode())
@@ -53,8 +76,8 @@ def bsd_mailx(machine: Machine, mail: Mail) -> Ended:
 
 def mailutils(machine: Machine, mail: Mail) -> Ended:
     hidden = ["--append", f"Bcc: {mail.hidden}"] if mail.hidden else []
-    return machine.run("mail.mailutils", "--exec=unset dot", "--append=Content-Type: text/plain; charset=utf-8", *hidden, "-r", SENDER, "-s", SUBJECT, mail.to,
-                       text=mail.body.encode())
+    return machine.run("mail.mailutils", "--exec=unset dot", "--append=Content-Type: text/plain; charset=utf-8", *hidden, "-r", SENDER, "-s",
+                       SUBJECT, mail.to, text=mail.body.encode())
 
 
 def mutt(program: str):
@@ -71,6 +94,9 @@ def _hidden(mail: Mail) -> list[str]:
 CALLERS = (
     Caller("git send-email", ("git", "git-email", "libmailtools-perl"), git, REFUSED, DEFERRED,
            says=f"Sent {Header(SUBJECT, 'utf-8').encode()}\n"),
+    Caller("Mercurial", ("mercurial",), mercurial, REFUSED, DEFERRED, says="this patch series consists of 1 patches.\n\nCc: \n\n",
+           pieces=("+Grüße ☃\n", "+.leading\n", "+the last line\n")),
+    Caller("procmail", ("procmail",), procmail, sender="root@example.org", adds="\n"),
     Caller("s-nail", ("s-nail",), s_nail, REFUSED, DEFERRED),
     Caller("bsd-mailx", ("bsd-mailx",), bsd_mailx, REFUSED, DEFERRED),
     Caller("GNU mail", ("mailutils",), mailutils),
