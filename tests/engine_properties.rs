@@ -64,7 +64,7 @@ fn fate() -> impl Strategy<Value = Fate> {
             Content::Fixed,
             Content::Lost,
         ]),
-        select(vec![20, 20, 600_000]),
+        select(vec![20, 21, 23, 600_000]),
         0usize..4,
     )
         .prop_map(|(tls_works, password_known, ending, recipients, content, size, following)| Fate {
@@ -114,7 +114,7 @@ proptest! {
         play(settings, fate, &mut Octets { octets, pieces, turn: 0 })?;
     }
 
-    /// P-045 P-089 P-138 P-143 P-154 P-243 P-250: a server that mostly does what it should.
+    /// P-045 P-089 P-138 P-143 P-154 P-243 P-250 P-253: a server that mostly does what it should.
     #[test]
     fn a_faulty_server_never_makes_a_yes(
         settings in settings(), fate in fate(), answers in vec(answer(), 1..30), rotation in vec(select(vec![0, 0, 0, 0, 0, 1, 2, 3]), 1..6),
