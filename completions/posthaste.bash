@@ -593,7 +593,7 @@ _posthaste() {
             return 0
             ;;
         posthaste__subcmd__send)
-            opts="-s -b -n -a -v -h --to --cc --bcc --from --reply-to --envelope-from --subject --body --body-file --html --html-file --attach --inline --header --dsn-notify --dsn-return --dsn-envid --deliver-by --hold-for --hold-until --mt-priority --require-tls --dry-run --json --config --account --verbose --help"
+            opts="-s -b -n -a -v -h --to --cc --bcc --from --reply-to --envelope-from --subject --body --body-file --html --html-file --attach --inline --header --batch --dsn-notify --dsn-return --dsn-envid --deliver-by --hold-for --hold-until --mt-priority --require-tls --dry-run --json --config --account --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -704,6 +704,10 @@ _posthaste() {
                     return 0
                     ;;
                 --header)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --batch)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -56,6 +56,7 @@ complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l html-file -
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l attach -d 'Attach a file, under a name of its own as NAME=PATH' -r -F
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l inline -d 'Add a picture that the HTML shows as cid:CID' -r -F
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l header -d 'Add a field to the header, as \'Name: value\'' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l batch -d 'Send the messages in these files, in one session, to those whom their headers name' -r -F
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l dsn-notify -d 'When to be notified: never, or a list of success, failure and delay; off leaves it to the server' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l dsn-return -d 'What a notification brings back: full or hdrs; off leaves it to the server' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l dsn-envid -d 'What notifications call the message' -r

@@ -1,16 +1,21 @@
 //! One message over its servers, to a verdict for each recipient.
 
+mod series;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub use self::series::{Letter, Letters};
+
+use self::series::{Elsewhere, Series};
 use crate::address::Address;
 use crate::config::account::{self, Account, Endpoint, Host, Mechanisms, Scheme, Server, TlsPolicy};
 use crate::envelope::Envelope;
 use crate::message::{Facts, Source};
 use crate::net::Notice;
-use crate::net::drive::{Detail, Means, drive};
+use crate::net::drive::{Detail, Means, Messages, drive};
 use crate::net::socket::{self, Connection};
 use crate::net::tls::{Connector, UnusableTls};
 use crate::smtp::outcome::{Cause, Trouble, Verdict};
@@ -24,6 +29,10 @@ use crate::system;
 
 /// Whoever wants to know what happens, as it happens.
 pub trait Witness {
+    /// The attempts that follow are of a message of so many octets.
+    fn message(&mut self, size: u64) {
+        let _ = size;
+    }
     /// Something happened on a connection.
     fn notice(&mut self, notice: Notice);
     /// A recipient has a verdict from one attempt. There may be another attempt after a deferral.
@@ -66,6 +75,8 @@ pub struct Job<'a> {
     pub facts: Facts,
     /// The message.
     pub source: &'a mut (dyn Source + 'a),
+    /// Other messages of the same account, for the same session.
+    pub letters: Option<&'a mut (dyn Letters + 'a)>,
     /// How much the witness wants to know.
     pub detail: Detail,
 }
@@ -162,15 +173,26 @@ pub fn settings(account: &Account, server: &Server, local: Option<IpAddr>, cauti
 /// not when the server has judged the message itself. The refusal of a server to speak to us is none of the recipient
 /// (RFC 5321 section 4.2.1).
 fn may_try(outcome: Option<&Outcome>) -> bool {
-    match outcome.map(|outcome| &outcome.verdict) {
-        None => true,
-        Some(Verdict::Accepted(_)) => false,
-        Some(Verdict::Failed(trouble)) => is_about_host(trouble),
-        Some(Verdict::Deferred(trouble)) => {
+    outcome.is_none_or(|outcome| leaves_hope(&outcome.verdict))
+}
+
+/// The same of a verdict.
+fn leaves_hope(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Accepted(_) => false,
+        Verdict::Failed(trouble) => is_about_host(trouble),
+        Verdict::Deferred(trouble) => {
             trouble.stage != Stage::EndOfData
                 && !matches!(trouble.cause, Cause::Unreadable(_) | Cause::Injected | Cause::NoPassword(_))
         }
     }
+}
+
+/// Whether nothing was tried that has to do with a message: another one would fare no better.
+pub fn is_before_message(verdict: &Verdict) -> bool {
+    let (Verdict::Deferred(trouble) | Verdict::Failed(trouble)) = verdict else { return false };
+    use Stage::{Auth, Connect, Greeting, Handshake, Hello, StartTls};
+    matches!(trouble.stage, Connect | Greeting | Hello | StartTls | Handshake | Auth)
 }
 
 fn is_about_host(trouble: &Trouble) -> bool {
@@ -234,20 +256,42 @@ async fn one_session(
             witness.notice(Notice::Connected { peer: answered, local });
             let settings = settings(job.account, server, local.map(|local| local.ip()), caution);
             let mut session = Session::new(settings, Purpose::Submit(envelope, job.facts));
+            let (mut series, source) = match &mut job.letters {
+                Some(letters) => {
+                    let elsewhere = match job.account.servers.len() {
+                        0 | 1 => Elsewhere::Nowhere,
+                        _ => Elsewhere::Servers,
+                    };
+                    (Some(Series::new(&mut **letters, &mut *job.source, elsewhere)), None)
+                }
+                None => (None, Some(&mut *job.source as &mut dyn Source)),
+            };
+            if series.is_some() {
+                session.expect_more();
+            }
             let means = Means {
                 connector,
                 secret: job.account.login.as_ref().and_then(|login| login.secret.as_ref()),
-                source: Some(&mut *job.source),
-                more: None,
+                source,
+                more: series.as_mut().map(|series| series as &mut dyn Messages),
                 size: job.facts.size,
                 timeouts: &job.account.timeouts,
                 detail: job.detail,
             };
             drive(stream, &mut session, means, &mut |notice| witness.notice(notice)).await;
             let lost = Trouble { stage: Stage::Quit, cause: Cause::Lost("the session has no verdict".to_owned()) };
+            let (own, others) = session.verdicts().split_at(recipients.len().min(session.verdicts().len()));
+            if let Some(series) = series {
+                let took = begun.elapsed();
+                series.finish(others, &server_label, |envelope, size, verdicts| {
+                    witness.message(size);
+                    for (recipient, verdict) in envelope.recipients().iter().zip(verdicts) {
+                        witness.attempt(&Attempt { recipient, server: &server_label, peer, verdict, took });
+                    }
+                });
+            }
             Attempted {
-                verdicts: session
-                    .verdicts()
+                verdicts: own
                     .iter()
                     .map(|verdict| verdict.clone().unwrap_or_else(|| Verdict::Deferred(lost.clone())))
                     .collect(),
@@ -256,6 +300,7 @@ async fn one_session(
         }
     };
     let took = begun.elapsed();
+    witness.message(job.facts.size);
     for (recipient, verdict) in recipients.iter().zip(&attempt.verdicts) {
         witness.attempt(&Attempt { recipient, server: &server_label, peer, verdict, took });
     }

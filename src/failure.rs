@@ -136,7 +136,11 @@ pub fn of_panic(place: Option<&str>) -> Failure {
 /// The exit code for what became of all recipients. Anything that may still succeed makes it a temporary failure,
 /// because the caller can then try again without losing anything.
 pub fn exit_of(outcomes: &[Outcome]) -> Exit {
-    let exits: Vec<Exit> = outcomes.iter().map(|outcome| exit_of_verdict(&outcome.verdict)).collect();
+    exit_of_all(&outcomes.iter().map(|outcome| exit_of_verdict(&outcome.verdict)).collect::<Vec<_>>())
+}
+
+/// The same of exit codes.
+pub fn exit_of_all(exits: &[Exit]) -> Exit {
     let failed = || exits.iter().copied().filter(|exit| *exit != Exit::Success);
     for exit in [Exit::Config, Exit::NoPermission, Exit::TemporaryFailure] {
         if exits.contains(&exit) {

@@ -1,6 +1,7 @@
 //! The flow from arguments to exit code, one function for each kind of call.
 
 mod ask;
+mod batch;
 mod recipients;
 mod send;
 mod stdio;
@@ -48,6 +49,7 @@ pub fn run(argv: Vec<OsString>) -> u8 {
     let done = match invocation {
         Invocation::Sendmail(call) => submit::sendmail(&global, &call),
         Invocation::Send(call) => send::send(&global, &call),
+        Invocation::Batch(call) => batch::batch(&global, *call),
         Invocation::Check(call) => check_servers(&global, call),
         Invocation::Ask(call) => ask::ask(&global, &call),
         #[cfg(feature = "sink")]

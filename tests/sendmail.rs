@@ -7,6 +7,8 @@
 mod aliases;
 #[path = "sendmail/bad_input.rs"]
 mod bad_input;
+#[path = "sendmail/batch.rs"]
+mod batch;
 #[path = "sendmail/cases.rs"]
 mod cases;
 #[path = "sendmail/duties.rs"]

@@ -12,7 +12,7 @@ use super::letters::ModeKind;
 use super::submission::{Dsn, Said};
 #[cfg(feature = "sink")]
 use super::values::{self, Sink, SinkFaults, SinkLogin, SinkProtocol, SinkTls};
-use super::values::{Ask, Body, Check, Format, HeaderField, NamedFile, Send, SendAction, Shell, Text};
+use super::values::{Ask, Batch, Body, Check, Format, HeaderField, NamedFile, Send, SendAction, Shell, Text};
 use super::{Global, Invocation, UsageError, Verbosity, sendmail};
 use crate::envelope::{DeliverBy, EnvelopeId, Hold, Notify, Priority, Returned, Way};
 use crate::failure::Exit;
@@ -65,7 +65,8 @@ Examples:
   posthaste send --to bob@example.net --subject Report --body 'Attached.' \\
       --attach report.pdf --attach 'Figures 2026.csv=/srv/out/4711.csv'
   posthaste send --to bob@example.net --subject Logo --inline logo.png \\
-      --html '<p>Our logo: <img src=\"cid:logo.png\"></p>' --dry-run";
+      --html '<p>Our logo: <img src=\"cid:logo.png\"></p>' --dry-run
+  posthaste send --batch invoices/*.eml";
 
 #[cfg(feature = "sink")]
 const SINK_EXAMPLES: &str = "\
@@ -154,7 +155,7 @@ struct DropIn {
 
 #[derive(Args, Debug)]
 #[command(
-    override_usage = "posthaste send --to <ADDRESS> [OPTIONS]",
+    override_usage = "posthaste send --to <ADDRESS> [OPTIONS]\n       posthaste send --batch <FILE>... [OPTIONS]",
     after_help = SEND_EXAMPLES,
     after_long_help = format!("{SEND_EXAMPLES}\n\n{}", exit_codes()),
 )]
@@ -206,6 +207,18 @@ struct SendFlags {
     /// Add a field to the header, as 'Name: value'
     #[arg(long, value_name = "FIELD")]
     header: Vec<HeaderField>,
+    /// Send the messages in these files, in one session, to those whom their headers name
+    ///
+    /// A file is a message with a header, or an mbox; a directory is a Maildir. A line on stderr tells of each recipient
+    /// who did not get a message, and the others get theirs.
+    #[arg(
+        long, value_name = "FILE", num_args = 1.., value_hint = ValueHint::AnyPath,
+        conflicts_with_all = [
+            "to", "cc", "bcc", "from", "reply_to", "subject", "body", "body_file", "html", "html_file", "attach",
+            "inline", "header", "dsn_envid", "deliver_by", "hold_for", "hold_until", "mt_priority", "dry_run", "json",
+        ],
+    )]
+    batch: Vec<PathBuf>,
     /// When to be notified: never, or a list of success, failure and delay; off leaves it to the server
     #[arg(long, value_name = "WHEN")]
     dsn_notify: Option<Said<Notify>>,
@@ -307,6 +320,7 @@ impl Cli {
         let verbosity = if self.global.verbose > 0 { Verbosity::Dialogue } else { Verbosity::Errors };
         let mut global = Global { config: self.global.config, account: self.global.account, verbosity };
         let invocation = match self.subcommand {
+            Subcommands::Send(flags) if !flags.batch.is_empty() => Invocation::Batch(Box::new(flags.batch())),
             Subcommands::Send(flags) => Invocation::Send(Box::new(flags.send()?)),
             Subcommands::Check(flags) => {
                 match (&global.account, flags.name) {
@@ -341,6 +355,19 @@ impl Cli {
 }
 
 impl SendFlags {
+    fn batch(self) -> Batch {
+        Batch {
+            files: self.batch,
+            envelope_from: self.envelope_from,
+            dsn: Dsn {
+                notify: self.dsn_notify.unwrap_or_default(),
+                returned: self.dsn_return.unwrap_or_default(),
+                envelope_id: None,
+            },
+            way: if self.require_tls { Way::Tls } else { Way::Usual },
+        }
+    }
+
     fn send(self) -> Result<Send, UsageError> {
         if self.to.is_empty() && self.cc.is_empty() && self.bcc.is_empty() {
             return Err(UsageError::new("no recipients").hint("Name them with --to, --cc or --bcc."));

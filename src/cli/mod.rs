@@ -18,7 +18,7 @@ use letters::ModeKind;
 use submission::{Flush, RecipientsFrom, Submission};
 #[cfg(feature = "sink")]
 use values::Sink;
-use values::{Ask, Check, Send, Shell};
+use values::{Ask, Batch, Check, Send, Shell};
 
 /// What applies to every call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,6 +70,8 @@ pub enum Invocation {
     CheckConfig,
     /// Write a message and submit it.
     Send(Box<Send>),
+    /// Submit messages that are in files.
+    Batch(Box<Batch>),
     /// Connect, log in, report, send nothing.
     Check(Check),
     /// Ask the server something.

@@ -53,6 +53,19 @@ pub struct Send {
     pub format: Format,
 }
 
+/// Messages from files, with recipients from their headers: `send --batch`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Messages, mbox files and Maildirs; at least one.
+    pub files: Vec<PathBuf>,
+    /// `--envelope-from`, as in [`Send`].
+    pub envelope_from: Option<String>,
+    /// `--dsn-notify` and `--dsn-return`.
+    pub dsn: Dsn,
+    /// `--require-tls`.
+    pub way: Way,
+}
+
 /// Where the plain text of a message comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {

@@ -13,6 +13,7 @@ pub mod downgrade;
 mod edit;
 pub mod header;
 pub mod incoming;
+pub mod mailbox;
 mod mime;
 mod phrase;
 pub mod prepare;

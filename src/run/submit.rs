@@ -14,11 +14,11 @@ use crate::deliver::{Attempt, Job, Outcome, Witness, deliver};
 use crate::envelope::{Dsn, Envelope, ReversePath, Wishes};
 use crate::failure::{Exit, Failure, exit_of};
 use crate::log;
-use crate::message::Message;
 use crate::message::incoming::{Incoming, LoneDot, ReadError, read};
 use crate::message::prepare::{
     Caller, FixUps, Identity, LongLines, PrepareError, Prepared, Recipients, Rules, Sender, local_time, prepare,
 };
+use crate::message::{Facts, Message};
 use crate::net::Notice;
 use crate::net::drive::Detail;
 use crate::net::notice::Dkim;
@@ -122,21 +122,27 @@ pub(super) fn hand_over(
     style: Style,
 ) -> Result<Vec<Outcome>, Vec<Failure>> {
     let facts = *message.facts();
-    if let Some(limit) = account.max_size
-        && facts.size > limit
-    {
-        return Err(fail(Exit::Data, format!("the message has {} octets, and max-size is {limit}", facts.size)));
-    }
+    check_size(&facts, account)?;
     let transcript = Transcript::of(global);
     let detail = transcript.detail();
     let submission = log::Submission { account: &account.name, sender: envelope.sender(), size: facts.size };
-    let mut told = Told { transcript, log: open_log(account, style), submission, style, warned: Vec::new() };
-    let job = Job { account, envelope, facts, detail, source: &mut message };
+    let mut told = Told::new(transcript, account, submission, style);
+    let job = Job { account, envelope, facts, detail, source: &mut message, letters: None };
     block_on(deliver(job, &mut told))?.map_err(tls_failure)
 }
 
+/// Whether the account sends messages of this size.
+pub(super) fn check_size(facts: &Facts, account: &Account) -> Result<(), Vec<Failure>> {
+    match account.max_size {
+        Some(limit) if facts.size > limit => {
+            Err(fail(Exit::Data, format!("the message has {} octets, and max-size is {limit}", facts.size)))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Shows what happens, and logs it.
-struct Told<'a> {
+pub(super) struct Told<'a> {
     transcript: Transcript,
     log: log::Log,
     submission: log::Submission<'a>,
@@ -145,7 +151,22 @@ struct Told<'a> {
     warned: Vec<Extension>,
 }
 
+impl<'a> Told<'a> {
+    pub(super) fn new(
+        transcript: Transcript,
+        account: &Account,
+        submission: log::Submission<'a>,
+        style: Style,
+    ) -> Told<'a> {
+        Told { transcript, log: open_log(account, style), submission, style, warned: Vec::new() }
+    }
+}
+
 impl Witness for Told<'_> {
+    fn message(&mut self, size: u64) {
+        self.submission.size = size;
+    }
+
     fn notice(&mut self, notice: Notice) {
         let is_for_person =
             matches!(self.style, Style::Person | Style::Json) && self.transcript.detail() == Detail::Brief;

@@ -103,7 +103,14 @@ pub(super) fn demo() -> Done {
         report::output("This is what is said between posthaste and the server:\n\n").map_err(unwritable)?;
         let mut transcript = Transcript { verbosity: Verbosity::Dialogue, show: |text| drop(report::output(text)) };
         let facts = *message.facts();
-        let job = Job { account: &account, envelope: &envelope, facts, detail: Detail::Full, source: &mut message };
+        let job = Job {
+            account: &account,
+            envelope: &envelope,
+            facts,
+            detail: Detail::Full,
+            source: &mut message,
+            letters: None,
+        };
         let mut received = String::new();
         let on_event = |event| {
             if let SinkEvent::Message { output, .. } = event {

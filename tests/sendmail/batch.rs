@@ -1,0 +1,185 @@
+//! `posthaste send --batch`: many messages, and few sessions.
+
+use std::fs;
+use std::path::Path;
+
+use posthaste::server::options::{Faults, Options};
+
+use super::program::{Ended, Program, run};
+use super::relay::{Relay, Seen, plain};
+
+fn batch(program: &Program, files: &[&Path]) -> Ended {
+    let files: Vec<&str> = files.iter().map(|file| file.to_str().unwrap()).collect();
+    run(&mut program.posthaste(&[&["send", "--batch"], &files[..]].concat()), b"")
+}
+
+fn message(to: &str) -> String {
+    format!("To: {to}\nSubject: for {to}\n\nhello {to}\n")
+}
+
+fn subjects(seen: &Seen) -> Vec<String> {
+    seen.mails.iter().map(|mail| mail.field("Subject")).collect()
+}
+
+fn sessions(seen: &Seen) -> usize {
+    String::from_utf8_lossy(&seen.wire.octets).matches("EHLO ").count()
+}
+
+/// P-418: a message in a file, an mbox and a Maildir, with one login and one flight for each message.
+#[test]
+fn all_messages_go_in_one_session() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    let single = program.file("1.eml", "To: a@x.test\nBcc: z@x.test\nSubject: for a@x.test\n\nhello\n");
+    let mbox = program.file(
+        "mbox",
+        format!(
+            "From alice Mon Jan  1 00:00:00 2026\n{}\nFrom here on\n>From me\n>>From you\n\nFrom bob Thu Jan  1 00:00:00 1970\n{}\n",
+            message("b@x.test"),
+            message("c@x.test")
+        ),
+    );
+    let maildir = program.path("Maildir");
+    for folder in ["new", "cur", "tmp"] {
+        fs::create_dir_all(maildir.join(folder)).unwrap();
+    }
+    fs::write(maildir.join("tmp/0"), message("unfinished@x.test")).unwrap();
+    fs::write(maildir.join("new/2"), message("e@x.test")).unwrap();
+    fs::write(maildir.join("new/.hidden"), message("hidden@x.test")).unwrap();
+    fs::write(maildir.join("cur/1:2,S"), message("d@x.test")).unwrap();
+    batch(&program, &[&single, &mbox, &maildir]).assert_silent_success();
+    let seen = relay.take();
+    assert_eq!(sessions(&seen), 1);
+    let to = |name: &str| format!("for {name}@x.test");
+    assert_eq!(subjects(&seen), ["a", "b", "c", "d", "e"].map(to));
+    assert_eq!(seen.mails[0].recipients, ["a@x.test", "z@x.test"]);
+    assert!(seen.mails[0].fields("Bcc").is_empty());
+    assert_eq!(seen.mails[2].text(), "hello c@x.test\r\n");
+    seen.mails.iter().for_each(super::relay::Mail::assert_clean);
+}
+
+/// A line `From ` begins a message behind a blank line alone, and one that is quoted loses one mark.
+#[test]
+fn an_mbox_is_cut_where_it_should_be() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    let head = "To: a@x.test\nSubject: s\n\n";
+    let long = "x".repeat(9000);
+    let body = format!("one\nFrom here on\n\n\n>From me\n>>From you\n> From\n\n{long}From it\n");
+    let mbox = program.file("mbox", format!("From a\n{head}{body}\n\nFrom b 2 Jan 1970 00:00:00 +0000\n{head}two\n"));
+    let ended = batch(&program, &[&mbox]);
+    ended.assert_silent_success();
+    let seen = relay.take();
+    assert_eq!(seen.mails.len(), 2);
+    let expected = body.replace(">From me", "From me").replace(">>From you", ">From you");
+    assert_eq!(seen.mails[0].decoded(), format!("{expected}\n"));
+    assert_eq!(seen.mails[1].text(), "two\r\n");
+}
+
+/// Each failure has a line with the name of its file, and all others get their messages.
+#[test]
+fn what_fails_is_told_and_the_rest_is_sent() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    let good = program.file("good.eml", message("a@x.test"));
+    let half = program.file("half.eml", message("b@x.test, refuse-550@x.test, defer-451@x.test"));
+    let nobody = program.file("nobody.eml", "Subject: nobody\n\nx\n");
+    let bad = program.file("bad.eml", message("a@@x.test"));
+    let last = program.file("last.eml", message("c@x.test"));
+    let missing = program.path("missing.eml");
+    let home = program.path("home");
+    fs::create_dir(&home).unwrap();
+    let ended = batch(&program, &[&good, &half, &nobody, &bad, &missing, &home, &last]);
+    assert_eq!(ended.code(), 75, "{}", ended.stderr);
+    for (file, words) in [
+        ("half.eml", "refuse-550@x.test: refused by "),
+        ("half.eml", "defer-451@x.test: deferred by "),
+        ("nobody.eml", "no recipients"),
+        ("bad.eml", "bad address in To: 'a@@x.test'"),
+        ("missing.eml", "cannot read it: no such file or directory"),
+        ("home", "it is a directory and no Maildir"),
+    ] {
+        let begin = format!("posthaste: {}: {words}", program.path(file).display());
+        assert_eq!(
+            ended.stderr.lines().filter(|line| line.starts_with(&begin)).count(),
+            1,
+            "{begin}\n{}",
+            ended.stderr
+        );
+    }
+    let seen = relay.take();
+    assert_eq!(sessions(&seen), 1);
+    let recipients: Vec<&[String]> = seen.mails.iter().map(|mail| &mail.recipients[..]).collect();
+    assert_eq!(recipients, [["a@x.test"], ["b@x.test"], ["c@x.test"]]);
+}
+
+/// P-089 P-412: the session breaks in the middle. Messages that were not begun go in another one, and none goes twice.
+#[test]
+fn a_broken_session_is_followed_by_another() {
+    for breaking in ["drop@x.test", "data-drop@x.test"] {
+        let relay = Relay::start(plain());
+        let program = Program::to(relay.wire.address);
+        let files: Vec<_> = ["a@x.test", "b@x.test", breaking, "c@x.test", "d@x.test"]
+            .iter()
+            .enumerate()
+            .map(|(number, to)| program.file(&format!("{number}.eml"), message(to)))
+            .collect();
+        let files: Vec<&Path> = files.iter().map(|file| &**file).collect();
+        let ended = batch(&program, &files);
+        assert_eq!(ended.code(), 75, "{}", ended.stderr);
+        let told: Vec<&str> = ended.stderr.lines().filter(|line| line.starts_with("posthaste: ")).collect();
+        assert_eq!(told.len(), 1, "{}", ended.stderr);
+        assert!(told[0].contains("2.eml: ") && told[0].contains(breaking), "{}", ended.stderr);
+        let seen = relay.take();
+        assert!(sessions(&seen) > 1);
+        let wire = String::from_utf8_lossy(&seen.wire.octets).into_owned();
+        for to in ["a@x.test", "b@x.test", breaking, "c@x.test", "d@x.test"] {
+            assert!(wire.matches(&format!("Subject: for {to}\r\n")).count() <= 1, "{to} twice: {wire}");
+        }
+        let mut sent = subjects(&seen);
+        sent.sort();
+        assert_eq!(sent, ["a", "b", "c", "d"].map(|name| format!("for {name}@x.test")), "{breaking}");
+    }
+}
+
+/// What one server defers, the next one may take: each message as if it were alone.
+#[test]
+fn what_one_server_defers_goes_to_the_next() {
+    let relay = Relay::start(plain());
+    let other = Relay::start(Options { faults: Faults::Off, ..plain() });
+    let program = Program::with(&format!(
+        "server = [\"smtp://{}\", \"smtp://{}\"]\ntls = \"none\"\n",
+        relay.wire.address, other.wire.address
+    ));
+    let to = ["a@x.test", "defer-451@x.test, b@x.test", "c@x.test", "d@x.test", "defer-452@x.test"];
+    let files: Vec<_> = (1..).zip(to).map(|(number, to)| program.file(&format!("{number}.eml"), message(to))).collect();
+    let files: Vec<&Path> = files.iter().map(|file| &**file).collect();
+    batch(&program, &files).assert_silent_success();
+    let recipients = |seen: &Seen| seen.mails.iter().map(|mail| mail.recipients.join(", ")).collect::<Vec<_>>();
+    assert_eq!(recipients(&relay.take()), ["a@x.test", "b@x.test", "c@x.test", "d@x.test"]);
+    assert_eq!(recipients(&other.take()), ["defer-451@x.test", "defer-452@x.test"]);
+}
+
+/// Where there is no server, or no login, that is found out once.
+#[test]
+fn without_a_server_nothing_else_is_tried() {
+    let relay = Relay::start(super::relay::guarded("alice", "right"));
+    let program = Program::with(&relay.login("alice", "wrong"));
+    fs::write(program.path("ca.pem"), &relay.pem).unwrap();
+    let files = ["a", "b", "c"].map(|name| program.file(name, message(&format!("{name}@x.test"))));
+    let files: Vec<&Path> = files.iter().map(|file| &**file).collect();
+    let ended = batch(&program, &files);
+    assert_eq!(ended.code(), 77, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("not tried, for the same reason").count(), 2, "{}", ended.stderr);
+    let seen = relay.take();
+    assert_eq!(seen.mails.len(), 0);
+}
+
+#[test]
+fn options_that_write_a_message_do_not_go_with_it() {
+    let program = Program::with("server = \"smtp://127.0.0.1:9\"\ntls = \"none\"\n");
+    for option in [&["--to", "a@x.test"][..], &["--dry-run"], &["--json"], &["--subject", "x"]] {
+        let ended = run(&mut program.posthaste(&[&["send", "--batch", "x.eml"], option].concat()), b"");
+        assert_eq!(ended.code(), 64, "{}", ended.stderr);
+    }
+}
