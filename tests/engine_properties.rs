@@ -14,7 +14,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use world::{Answer, Content, Ending, Fate, Octets, Reacting, play};
+use world::servers::{Answer, Octets, Reacting};
+use world::{Content, Ending, Fate, play};
 
 /// What a session is told.
 fn settings() -> impl Strategy<Value = Settings> {

@@ -28,7 +28,8 @@ use posthaste::smtp::session::{
 };
 use rustix::fs::{MemfdFlags, memfd_create};
 
-use world::{Content, Ending, Fate, Octets, play};
+use world::servers::Octets;
+use world::{Content, Ending, Fate, play};
 
 /// A body.
 type Body = fn(&[u8]);
@@ -174,7 +175,7 @@ struct Lines {
     first: Vec<usize>,
 }
 
-impl world::Server for Lines {
+impl world::servers::Server for Lines {
     fn speak(&mut self, _: &[u8]) -> Option<Vec<u8>> {
         let line = self.octets.iter().position(|octet| *octet == b'\n').map_or(self.octets.len(), |at| at + 1);
         let size = if self.first.len() > 1 { self.first.remove(0) } else { line };
