@@ -92,7 +92,7 @@ class Caller:
             expect(ended.code == 0, f"{to}: the caller noticed: {said}")
             return "unnoticed (logged)"
         expect(re.search(pattern, said, re.DOTALL), f"{to}: the caller's verdict is {said!r}")
-        return f"exit {ended.code}" if ended.code else "shown"
+        return "shown" if ended.code == 0 else f"exit {ended.code}"
 
 
 def expect(holds: object, complaint: str) -> None:

@@ -1,11 +1,12 @@
 """Programs that mail by themselves: timers, monitors and reports. They write their own messages."""
 
 import os
+import socket
 import subprocess
 from pathlib import Path
 
 from caller import Caller, Mail
-from machine import ENVIRONMENT, PATIENCE, Ended, Machine, wait_until
+from machine import ENVIRONMENT, PATIENCE, Ended, Machine, running, wait_until
 
 OUTPUT = "Grüße ☃\n.leading\nthe last line\n"
 ROOT = "root@example.org"
@@ -21,7 +22,9 @@ def cron(machine: Machine, mail: Mail) -> Ended:
     # cron remembers here that it has run them.
     for name in ("crond.reboot", "crond.pid"):
         Path("/run", name).unlink(missing_ok=True)
-    return _until_mailed(machine, ["/usr/sbin/cron", "-f"])
+    ended = _until_mailed(machine, ["/usr/sbin/cron", "-f"])
+    wait_until(lambda: not running("cron"), "the end of cron's children")
+    return _complaint(machine, "but got status") or ended
 
 
 def anacron(machine: Machine, mail: Mail) -> Ended:
@@ -29,7 +32,8 @@ def anacron(machine: Machine, mail: Mail) -> Ended:
     table = machine.file("anacrontab", f"MAILTO={mail.to}\n1 0 job cat {text}\n")
     spool = Path("/var/spool/anacron")
     spool.mkdir(parents=True, exist_ok=True)
-    return machine.run("/usr/sbin/anacron", "-d", "-q", "-f", "-n", "-t", table, "-S", str(spool))
+    ended = machine.run("/usr/sbin/anacron", "-d", "-q", "-f", "-n", "-t", table, "-S", str(spool))
+    return _complaint(machine, "but mailer process") or ended
 
 
 def at(machine: Machine, mail: Mail) -> Ended:
@@ -89,6 +93,18 @@ def fail2ban(machine: Machine, mail: Mail) -> Ended:
     return Ended(1 if wrong else 0, "\n".join(wrong))
 
 
+def _complaint(machine: Machine, words: str) -> Ended | None:
+    """What was told the system's logger of a mail that failed; it is told once."""
+    # What this process sends comes behind all that was sent before.
+    mark = f"mark {len(machine.syslog)}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as logger:
+        logger.sendto(mark.encode(), "/dev/log")
+    wait_until(lambda: mark in machine.syslog, "the system's logger")
+    said, machine.syslog = machine.syslog, []
+    complaints = [line for line in said if words in line]
+    return Ended(1, "\n".join(complaints)) if complaints else None
+
+
 def _all(mail: Mail) -> str:
     return ",".join(filter(None, (mail.to, mail.hidden)))
 
@@ -107,8 +123,8 @@ def _until_mailed(machine: Machine, command: list[str]) -> Ended:
 
 
 CALLERS = (
-    Caller("cron", ("cron",), cron, None, None, sender=ROOT, body=OUTPUT, pieces=(OUTPUT, "Cron <root@", "cat /"), hides=False),
-    Caller("anacron", ("anacron",), anacron, None, None, sender=ROOT, body=OUTPUT, pieces=(OUTPUT, "Anacron"), hides=False),
+    Caller("cron", ("cron",), cron, "status 0x0043", "status 0x004b", sender=ROOT, body=OUTPUT, pieces=(OUTPUT, "Cron <root@", "cat /"), hides=False),
+    Caller("anacron", ("anacron",), anacron, r"status 67", r"status 75", sender=ROOT, body=OUTPUT, pieces=(OUTPUT, "Anacron"), hides=False),
     Caller("at", ("at",), at, None, None, sender=ROOT, body=OUTPUT, pieces=(OUTPUT, "Output from your job")),
     Caller("mdadm --monitor", ("mdadm",), mdadm, None, None, sender=ROOT, pieces=("TestMessage", "/dev/md127"), hides=False),
     Caller("logwatch", ("logwatch",), logwatch, None, None, sender=ROOT, pieces=("Logwatch", "alice => root", "Logwatch End"), hides=False),

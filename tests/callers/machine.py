@@ -5,8 +5,10 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +49,8 @@ class Machine:
         self.binary = binary
         self.logged = 0
         self.taken = 0
+        #: What the callers have told the system's logger.
+        self.syslog: list[str] = []
 
     def __enter__(self) -> "Machine":
         subprocess.run(["mount", "--make-rprivate", "/"], check=True)
@@ -70,6 +74,7 @@ class Machine:
             upper = f"upperdir={self.dir}/{name}/upper,workdir={self.dir}/{name}/scratch"
             _mount("-t", "overlay", "overlay", "-o", f"lowerdir={self.packages}/{name}:/{name},{upper}", f"/{name}")
         _mount("-t", "tmpfs", "tmpfs", "/run")
+        self._lay_devices()
         self.log = self.dir / "log"
         self.log.touch()
         self.log.chmod(0o666)
@@ -101,7 +106,7 @@ class Machine:
     def outcome(self, ended: Ended) -> tuple[list[Taken], str]:
         """What came of the caller's mail, once posthaste has ended: the messages that were taken, and the lines in the log."""
         wait_until(lambda: self.log.stat().st_size > self.logged, f"posthaste's line in the log: {ended}")
-        wait_until(lambda: not _running("posthaste") and not _running("sendmail"), "the end of posthaste")
+        wait_until(lambda: not running("posthaste") and not running("sendmail"), "the end of posthaste")
         lines = self.log.read_text()[self.logged:]
         self.logged += len(lines.encode())
         accepted = len(set(re.findall(r" id=(\S+)", "\n".join(line for line in lines.splitlines() if "result=accepted" in line))))
@@ -112,6 +117,29 @@ class Machine:
 
     def _reports(self) -> list[str]:
         return [line for line in self.caught.read_text().splitlines(keepends=True) if line.endswith("\n")]
+
+    def _lay_devices(self) -> None:
+        """The devices again, in a directory where a system's logger can listen without the machine's own taking notice."""
+        devices = self.dir / "dev"
+        devices.mkdir()
+        for name in ("null", "zero", "full", "random", "urandom", "tty"):
+            (devices / name).touch()
+            _mount("--bind", f"/dev/{name}", devices / name)
+        for name in ("pts", "shm"):
+            (devices / name).mkdir()
+            _mount("--bind", f"/dev/{name}", devices / name)
+        (devices / "ptmx").symlink_to("pts/ptmx")
+        (devices / "fd").symlink_to("/proc/self/fd")
+        _mount("--rbind", devices, "/dev")
+        logger = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        logger.bind("/dev/log")
+        Path("/dev/log").chmod(0o666)
+
+        def listen() -> None:
+            while True:
+                self.syslog.append(logger.recv(65536).decode(errors="replace"))
+        # A queue that nobody empties would make the callers wait.
+        threading.Thread(target=listen, daemon=True).start()
 
     def _start_sink(self) -> None:
         errors = self.dir / "sink.err"
@@ -135,7 +163,8 @@ def wait_until(happened, what: str) -> None:
         time.sleep(0.005)
 
 
-def _running(name: str) -> bool:
+def running(name: str) -> bool:
+    """Whether a program of this name runs in the process namespace."""
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             stat = path.read_text()
