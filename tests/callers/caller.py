@@ -48,6 +48,8 @@ class Caller:
     says: str = ""
     #: Those that write a message of their own are asked for these pieces of it instead.
     pieces: tuple[str, ...] = field(default=())
+    #: Where it tells of a failure, if not by its own exit code.
+    tells: str | None = None
     #: Whether it can be given a recipient that the others do not see.
     hides: bool = True
 
@@ -92,7 +94,7 @@ class Caller:
             expect(ended.code == 0, f"{to}: the caller noticed: {said}")
             return "unnoticed (logged)"
         expect(re.search(pattern, said, re.DOTALL), f"{to}: the caller's verdict is {said!r}")
-        return "shown" if ended.code == 0 else f"exit {ended.code}"
+        return self.tells or ("shown" if ended.code == 0 else f"exit {ended.code}")
 
 
 def expect(holds: object, complaint: str) -> None:

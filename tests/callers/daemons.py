@@ -123,11 +123,14 @@ def _until_mailed(machine: Machine, command: list[str]) -> Ended:
 
 
 CALLERS = (
-    Caller("cron", ("cron",), cron, "status 0x0043", "status 0x004b", sender=ROOT, body=OUTPUT, pieces=(OUTPUT, "Cron <root@", "cat /"), hides=False),
-    Caller("anacron", ("anacron",), anacron, r"status 67", r"status 75", sender=ROOT, body=OUTPUT, pieces=(OUTPUT, "Anacron"), hides=False),
+    Caller("cron", ("cron",), cron, "status 0x0043", "status 0x004b", tells="told syslog", sender=ROOT, body=OUTPUT,
+           pieces=(OUTPUT, "Cron <root@", "cat /"), hides=False),
+    Caller("anacron", ("anacron",), anacron, "status 67", "status 75", tells="told syslog", sender=ROOT, body=OUTPUT,
+           pieces=(OUTPUT, "Anacron"), hides=False),
     Caller("at", ("at",), at, None, None, sender=ROOT, body=OUTPUT, pieces=(OUTPUT, "Output from your job")),
     Caller("mdadm --monitor", ("mdadm",), mdadm, None, None, sender=ROOT, pieces=("TestMessage", "/dev/md127"), hides=False),
-    Caller("logwatch", ("logwatch",), logwatch, None, None, sender=ROOT, pieces=("Logwatch", "alice => root", "Logwatch End"), hides=False),
-    Caller("fail2ban", ("fail2ban",), fail2ban, sender="fail2ban@example.org", pieces=("[Fail2Ban] test: banned 192.0.2.1",), hides=False),
-    Caller("sudo", ("sudo",), sudo, None, None, sender="nobody@example.org", pieces=("SECURITY", "user NOT in sudoers"), hides=False),
+    Caller("logwatch", ("logwatch",), logwatch, None, None, sender=ROOT, pieces=("alice => root", "Logwatch End"), hides=False),
+    Caller("fail2ban", ("fail2ban",), fail2ban, tells="told its log", sender="fail2ban@example.org",
+           pieces=("[Fail2Ban] test: banned 192.0.2.1",), hides=False),
+    Caller("sudo", ("sudo",), sudo, None, None, sender="nobody@example.org", pieces=("user NOT in sudoers",), hides=False),
 )
