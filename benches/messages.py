@@ -35,6 +35,12 @@ class Store:
         path.write_bytes(prefix + small())
         return path
 
+    def mbox(self, count):
+        """Returns an mbox of so many small messages."""
+        path = self.folder / f"mbox-{count}"
+        path.write_bytes(b"".join(b"From a@b Thu Jan  1 00:00:00 2026\n" + small() + b"\n" for _ in range(count)))
+        return path
+
     def large(self, shape, size, prefix=b""):
         """Returns a message with `size` octets of body, give or take a line."""
         path = self.folder / f"{shape}-{size}-{zlib.crc32(prefix)}"

@@ -24,6 +24,7 @@ class Task:
     host: str = "localhost"
     pipe: bool = False  # the message comes by a pipe and not as a file
     chunking: str = ""  # for posthaste: how it uses BDAT
+    batch: bool = False  # for posthaste: the message is an mbox of many
 
 
 @dataclass
@@ -99,6 +100,9 @@ class Posthaste(Peer):
             lines.append(f'chunking = "{task.chunking}"')
         config = self.config(f"{task.mode}{task.chunking}.toml", "\n".join(lines) + "\n")
         argv = [str(self.program), "sendmail", "-i", "-f", SENDER, *task.recipients]
+        if task.batch:
+            argv = [str(self.program), "send", "--batch", str(task.message)]
+            return Launch(argv, self.environ(POSTHASTE_CONFIG=str(config)), message_fd=None)
         return Launch(argv, self.environ(POSTHASTE_CONFIG=str(config)))
 
 

@@ -134,6 +134,8 @@ def trips(suite, ready, effort):
                 suite.round_trips_by_chunk(peer, cells, mode)
         if "plain" in modes:
             suite.hundred(peer, cells)
+        if isinstance(peer, Posthaste):
+            suite.twenty(peer, cells)
 
 
 def counts(suite, ready, effort):
@@ -149,6 +151,8 @@ def starts(suite, ready, effort):
         say(f"{peer.name}: process starts")
         if "plain" in modes:
             suite.starts(peer, cells)
+        if isinstance(peer, Posthaste):
+            suite.series(peer, cells)
         for mode in modes:
             if mode != "plain":
                 suite.idle(peer, cells, mode)

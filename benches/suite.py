@@ -115,6 +115,27 @@ class Suite:
 
         self.attempt(cells, [f"trips-{mode}-bdat"], step)
 
+    def twenty(self, peer, cells):
+        """Twenty messages on one connection, which no peer can send from the command line."""
+        def step():
+            turns, elapsed = min(self.trip(peer, "plain", 1, mbox=20) for _ in range(self.effort.repeats))
+            return Cell(elapsed / ROUND_TRIP, turns=turns)
+
+        self.attempt(cells, ["trips-twenty"], step)
+
+    def series(self, peer, cells):
+        """A thousand messages on one connection, into smtp-sink."""
+        def step():
+            if not self.servers.fast_port:
+                raise Missing(self.servers.fast_reason)
+            count = 1000
+            task = self.task(peer, "plain", message=self.store.mbox(count), port=self.servers.fast_port)
+            task.batch = True
+            took = min(process.measured(peer.launch(task), task, self.work, 30).seconds for _ in range(3))
+            return Cell(count / took)
+
+        self.attempt(cells, ["series"], step)
+
     def hundred(self, peer, cells):
         def step():
             turns, many = self.trips(peer, "plain", 100, 1)
@@ -129,10 +150,12 @@ class Suite:
         """Returns turns and the time from SYN to the client's exit, the shortest of some."""
         return min(self.patient(peer, lambda: self.trip(peer, mode, recipients, chunking)) for _ in range(repeats))
 
-    def trip(self, peer, mode, recipients, chunking):
+    def trip(self, peer, mode, recipients, chunking="", mbox=0):
         turns, port = self.link.attach(self.servers.ports[mode])
         try:
             task = self.task(peer, mode, recipients, port=port, chunking=chunking)
+            if mbox:
+                task.message, task.batch = self.store.mbox(mbox), True
             task.host = self.link.host
             result = process.measured(peer.launch(task), task, self.work, SMALL_DEADLINE + recipients * ROUND_TRIP * 2)
             if turns.opened is None:
