@@ -114,6 +114,12 @@ pub fn output_octets(octets: &[u8]) -> io::Result<()> {
     }
 }
 
+/// Draws the last line of a terminal anew: so many messages. `None` takes it away.
+pub fn progress(messages: Option<u64>) {
+    let text = messages.map(|count| format!("{count} {} done", if count == 1 { "message" } else { "messages" }));
+    let _ = io::stderr().lock().write_all(format!("\r\x1b[K{}", text.unwrap_or_default()).as_bytes());
+}
+
 /// Whether a person reads standard error.
 pub fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()

@@ -1,13 +1,14 @@
 //! Messages from files, one behind the other in one session: `posthaste send --batch`.
 
 use std::collections::{HashSet, VecDeque};
+use std::time::{Duration, Instant};
 
 use super::recipients::expanded;
 use super::submit::{Told, caller, check_size, dsn, long_lines, prepared, read_failure, reverse_path, who};
 use super::{Done, Transcript, account, block_on, configuration, tls_failure};
-use crate::cli::Global;
 use crate::cli::submission::Aliases;
 use crate::cli::values::Batch;
+use crate::cli::{Global, Verbosity};
 use crate::config::account::{Account, Log};
 use crate::deliver::{Job, Letter, Letters, Outcome, deliver, is_before_message};
 use crate::envelope::{Envelope, ReversePath, Wishes};
@@ -47,6 +48,7 @@ pub(super) fn batch(global: &Global, call: Batch) -> Done {
         again: VecDeque::new(),
         exits: Vec::new(),
         hints: HashSet::new(),
+        progress: Progress::new(global.verbosity),
     };
     let transcript = Transcript::of(global);
     let detail = transcript.detail();
@@ -69,7 +71,40 @@ pub(super) fn batch(global: &Global, call: Batch) -> Done {
             waiting.leave_rest();
         }
     }
+    waiting.progress.clear();
     Ok(exit_of_all(&waiting.exits))
+}
+
+/// A line that counts the messages for a person at a terminal. It stands below what is told, and is gone in the end.
+struct Progress {
+    sent: u64,
+    /// When it was drawn last; `None` where nobody sees it.
+    drawn: Option<Instant>,
+}
+
+/// A person reads no faster, and a terminal may be slow.
+const REDRAWN: Duration = Duration::from_millis(100);
+
+impl Progress {
+    fn new(verbosity: Verbosity) -> Self {
+        let seen = verbosity == Verbosity::Errors && report::stderr_is_terminal();
+        Progress { sent: 0, drawn: seen.then(Instant::now) }
+    }
+
+    fn count(&mut self) {
+        self.sent += 1;
+        let Some(drawn) = self.drawn else { return };
+        if self.sent == 1 || drawn.elapsed() >= REDRAWN {
+            report::progress(Some(self.sent));
+            self.drawn = Some(Instant::now());
+        }
+    }
+
+    fn clear(&self) {
+        if self.drawn.is_some() {
+            report::progress(None);
+        }
+    }
 }
 
 /// The messages that are still to be sent.
@@ -86,6 +121,7 @@ struct Waiting<'a> {
     exits: Vec<Exit>,
     /// Hints that were shown.
     hints: HashSet<String>,
+    progress: Progress,
 }
 
 impl Waiting<'_> {
@@ -117,6 +153,9 @@ impl Waiting<'_> {
     }
 
     fn tell(&mut self, name: &str, failures: Vec<Failure>) {
+        if !failures.is_empty() {
+            self.progress.clear();
+        }
         for Failure { exit, message, hint } in failures {
             let hint = hint.filter(|hint| self.hints.insert(hint.clone()));
             report::failures(&[Failure { exit, message: format!("{name}: {message}"), hint }], Style::Person);
@@ -159,6 +198,7 @@ impl Letters for Waiting<'_> {
             self.exits.push(exit_of_verdict(&outcome.verdict));
             self.tell(name, failures(std::slice::from_ref(outcome)));
         }
+        self.progress.count();
     }
 
     fn again(&mut self, letter: Letter) {

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use posthaste::server::options::{Faults, Options};
 
-use super::program::{Ended, Program, run};
+use super::program::{BINARY, Ended, Program, run};
 use super::relay::{Relay, Seen, plain};
 
 fn batch(program: &Program, files: &[&Path]) -> Ended {
@@ -182,4 +183,28 @@ fn options_that_write_a_message_do_not_go_with_it() {
         let ended = run(&mut program.posthaste(&[&["send", "--batch", "x.eml"], option].concat()), b"");
         assert_eq!(ended.code(), 64, "{}", ended.stderr);
     }
+}
+
+/// A person sees how far it is; whoever reads standard error by a pipe does not.
+#[test]
+fn a_terminal_shows_how_many_are_done() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    let files = ["a@x.test", "refuse-550@x.test", "b@x.test"].map(|to| program.file(to, message(to)));
+    let names: Vec<&str> = files.iter().map(|file| file.to_str().unwrap()).collect();
+    let command = format!("'{BINARY}' send --batch {}", names.join(" "));
+    let spawned = Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("POSTHASTE_CONFIG", program.config())
+        .stdin(Stdio::null())
+        .output();
+    // Without bsdutils there is no terminal; tests/run installs it.
+    let Ok(output) = spawned else { return };
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("\r\x1b[K1 message done"), "{said:?}");
+    // It makes room for what is told, and is gone in the end.
+    assert!(said.contains("\r\x1b[Kposthaste: ") && said.ends_with("\r\x1b[K"), "{said:?}");
+    assert_eq!(relay.take().mails.len(), 2);
 }
