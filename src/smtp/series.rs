@@ -8,8 +8,8 @@ use crate::envelope::Envelope;
 use crate::message::Facts;
 
 impl Session {
-    /// Other messages may follow: [`Action::NextMessage`](super::action::Action::NextMessage) asks for them. Those that are refused without an effect on the
-    /// connection do not end the session.
+    /// Other messages may follow: [`Action::NextMessage`](super::action::Action::NextMessage) asks for them. Those that
+    /// are refused without an effect on the connection do not end the session.
     pub fn expect_more(&mut self) {
         self.core.series = Series::Open;
     }
