@@ -357,6 +357,15 @@ mod tests {
         assert!(parse("lmtp://a.example:2525").is_ok());
     }
 
+    /// P-304: mail leaves by SMTP and LMTP, and not through a mailbox protocol (XTND XMIT of POP3).
+    #[test]
+    fn protocols_of_mailboxes_send_nothing() {
+        for scheme in ["pop3", "pop3s", "pop", "imap", "imaps", "xtnd"] {
+            let fault = parse(&format!("{scheme}://alice@a.example")).unwrap_err();
+            assert_eq!(fault.message, format!("`{scheme}` is no scheme of a server URL"));
+        }
+    }
+
     #[test]
     fn url_that_is_nonsense_is_refused() {
         let table = [

@@ -24,6 +24,12 @@ pub(super) fn on_data(mut transaction: Transaction, reply: Reply, core: &mut Cor
             }
             State::Closed(Closing::Abruptly)
         }
+        // It waits for the rest of a message of which it has the beginning (RFC 1845 section 4.4). Whose that is cannot be
+        // known: no transaction of ours bears a name by which it could go on.
+        Class::Intermediate if reply.code() == 355 && refused_mail.is_none() => {
+            core.fail_all(Trouble { stage: Stage::Data, cause: Cause::Replied(reply) });
+            State::Closed(Closing::Abruptly)
+        }
         Class::Intermediate if refused_mail.is_none() && !transaction.accepted.is_empty() => State::Body(transaction),
         // It wants a message although there is nobody to get it: an empty one, whose fate nobody asks for
         // (RFC 2920 section 3.1).

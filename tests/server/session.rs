@@ -97,13 +97,16 @@ fn a_message_that_lacks_chunks_is_none() {
     assert_eq!(session.ending(), Ending::InsideMessage);
 }
 
+/// P-127: NOOP ends a group, and has a reply like any other.
 #[test]
 fn one_write_answers_a_flight() {
     let mut session = Session::new(Arc::new(Options::default()), Security::Clear, String::new());
     assert!(matches!(session.next(), Action::Write(_)));
-    session.feed(b"HELO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n");
+    session.feed(b"HELO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nNOOP\r\n");
     let Action::Write(octets) = session.next() else { panic!() };
-    assert_eq!(String::from_utf8(octets).unwrap().lines().count(), 3);
+    let replies = String::from_utf8(octets).unwrap();
+    let codes: Vec<&str> = replies.lines().map(|line| &line[..4]).collect();
+    assert_eq!(codes, ["250 "; 4], "{replies}");
     assert_eq!(session.next(), Action::NeedMore);
 }
 
