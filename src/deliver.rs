@@ -17,7 +17,7 @@ use crate::message::{Facts, Source};
 use crate::net::Notice;
 use crate::net::drive::{Detail, Means, Messages, drive};
 use crate::net::socket::{self, Connection};
-use crate::net::tls::{Connector, UnusableTls};
+use crate::net::tls::{Connector, Connectors, UnusableTls};
 use crate::smtp::outcome::{Cause, Trouble, Verdict};
 use crate::smtp::reply::Class;
 use crate::smtp::sasl::{BY_STRENGTH, Mechanism, Nonce};
@@ -77,6 +77,8 @@ pub struct Job<'a> {
     pub source: &'a mut (dyn Source + 'a),
     /// Other messages of the same account, for the same session.
     pub letters: Option<&'a mut (dyn Letters + 'a)>,
+    /// TLS, as other jobs of this process may have used it already.
+    pub connectors: &'a mut Connectors,
     /// How much the witness wants to know.
     pub detail: Detail,
 }
@@ -99,14 +101,14 @@ pub async fn deliver(mut job: Job<'_>, witness: &mut dyn Witness) -> Result<Vec<
         if user.is_some_and(|user| refused.contains(&user)) {
             continue;
         }
-        let connector = Connector::for_server(&job.account.tls, server)?;
+        let connector = job.connectors.for_server(&job.account.tls, server)?;
         let mut caution = Caution::None;
         let mut lessons = 0;
         while lessons < CONNECTIONS {
             let open: Vec<usize> = (0..outcomes.len()).filter(|&at| may_try(outcomes[at].as_ref())).collect();
             let Some(envelope) = job.envelope.part(&open) else { break };
             let before = open.len();
-            let attempt = one_session(&mut job, server, connector.as_ref(), envelope, caution, witness).await;
+            let attempt = one_session(&mut job, server, connector.as_deref(), envelope, caution, witness).await;
             if attempt.verdicts.iter().any(is_login_refused) {
                 refused.extend(user);
             }

@@ -238,7 +238,7 @@ pub enum Mechanisms {
 }
 
 /// Transport security as configured.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
     /// Whether clear text is allowed.
     pub policy: TlsPolicy,

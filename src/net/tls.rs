@@ -1,5 +1,6 @@
 //! TLS: what an account trusts, as a rustls configuration, and the handshake's failures in words.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use rustls::client::VerifierBuilderError;
@@ -24,6 +25,35 @@ pub struct Connector {
     protection: Protection,
     check: &'static str,
     verifier: Arc<Remembering>,
+}
+
+/// The connectors of a process. Connections to the same server with the same settings share one, and so its sessions:
+/// none is offered to another host, port or user, or under settings by which its certificate was not checked.
+#[derive(Default)]
+pub struct Connectors {
+    made: Vec<Made>,
+}
+
+/// A connector and what it was made for.
+struct Made {
+    tls: Tls,
+    server: Server,
+    connector: Option<Rc<Connector>>,
+}
+
+impl Connectors {
+    /// The connector for a server, as [`Connector::for_server`] makes it; it is made once, and its files are read once.
+    ///
+    /// # Errors
+    /// Those of [`Connector::for_server`].
+    pub fn for_server(&mut self, tls: &Tls, server: &Server) -> Result<Option<Rc<Connector>>, UnusableTls> {
+        if let Some(made) = self.made.iter().find(|made| made.server == *server && made.tls == *tls) {
+            return Ok(made.connector.clone());
+        }
+        let connector = Connector::for_server(tls, server)?.map(Rc::new);
+        self.made.push(Made { tls: tls.clone(), server: server.clone(), connector: connector.clone() });
+        Ok(connector)
+    }
 }
 
 /// Tickets that are kept: rustls has eight for a server, which is the one that there is.
@@ -84,7 +114,9 @@ impl Connector {
         Ok(Connector { config: Arc::new(config), name, shown_name, protection, check, verifier })
     }
 
+    /// What the next handshake needs.
     pub(super) fn config(&self) -> Arc<ClientConfig> {
+        self.verifier.forget();
         self.config.clone()
     }
 
@@ -124,7 +156,7 @@ impl Connector {
 
     /// The certificate that was refused, for people.
     pub(super) fn refused(&self) -> Option<CertificateFacts> {
-        self.verifier.refused().map(super::certificate::facts)
+        self.verifier.refused().as_ref().map(super::certificate::facts)
     }
 
     /// A failed handshake in words.
@@ -142,11 +174,11 @@ impl Connector {
     /// stands between.
     fn issuer_of_refused(&self) -> String {
         match self.verifier.refused() {
-            Some(refused) if super::certificate::is_self_issued(refused) => {
+            Some(refused) if super::certificate::is_self_issued(&refused) => {
                 "nobody but itself has signed it".to_owned()
             }
             Some(refused) => {
-                let issuer = super::certificate::facts(refused).issuer;
+                let issuer = super::certificate::facts(&refused).issuer;
                 format!("{issuer:.ISSUER_SHOWN$} has signed it, and nobody that this machine trusts")
             }
             None => "nobody that this machine trusts has signed it".to_owned(),

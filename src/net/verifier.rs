@@ -1,6 +1,6 @@
 //! Who is trusted: the ways in which the certificate of a server is checked.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{VerifierBuilderError, WebPkiServerVerifier};
@@ -114,17 +114,26 @@ impl ServerCertVerifier for LazyRoots {
 #[derive(Debug)]
 pub(super) struct Remembering {
     decides: Arc<dyn ServerCertVerifier>,
-    refused: OnceLock<CertificateDer<'static>>,
+    refused: Mutex<Option<CertificateDer<'static>>>,
 }
 
 impl Remembering {
     pub(super) fn new(decides: Arc<dyn ServerCertVerifier>) -> Self {
-        Remembering { decides, refused: OnceLock::new() }
+        Remembering { decides, refused: Mutex::new(None) }
     }
 
-    /// The first certificate that was refused. Nobody has shown that he has its key.
-    pub(super) fn refused(&self) -> Option<&CertificateDer<'static>> {
-        self.refused.get()
+    /// The certificate that was refused last. Nobody has shown that he has its key.
+    pub(super) fn refused(&self) -> Option<CertificateDer<'static>> {
+        self.last().clone()
+    }
+
+    /// Another connection begins, which has refused none.
+    pub(super) fn forget(&self) {
+        *self.last() = None;
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<CertificateDer<'static>>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -139,7 +148,7 @@ impl ServerCertVerifier for Remembering {
     ) -> Result<ServerCertVerified, Error> {
         let verdict = self.decides.verify_server_cert(end_entity, intermediates, name, ocsp, now);
         if verdict.is_err() {
-            self.refused.get_or_init(|| end_entity.clone().into_owned());
+            *self.last() = Some(end_entity.clone().into_owned());
         }
         verdict
     }

@@ -17,6 +17,7 @@ use crate::log;
 use crate::message::incoming::Incoming;
 use crate::message::mailbox::{Found, MailboxError, Mailboxes};
 use crate::message::prepare::{FixUps, Identity, Prepared, Recipients, Rules, Sender, local_time};
+use crate::net::tls::Connectors;
 use crate::report::{self, Style};
 
 /// Sends what can be sent, and tells of all that cannot.
@@ -54,6 +55,7 @@ pub(super) fn batch(global: &Global, call: Batch) -> Done {
     let detail = transcript.detail();
     let submission = log::Submission { account: &account.name, sender: &sender, size: 0 };
     let mut told = Told::new(transcript, &account, submission, Style::Person);
+    let mut connectors = Connectors::default();
     // One that a broken session has given back begins the next one, and is not given back again.
     while let Some(mut letter) = waiting.again.pop_front().or_else(|| waiting.next()) {
         let job = Job {
@@ -62,6 +64,7 @@ pub(super) fn batch(global: &Global, call: Batch) -> Done {
             facts: *letter.message.facts(),
             source: &mut letter.message,
             letters: Some(&mut waiting),
+            connectors: &mut connectors,
             detail,
         };
         let outcomes = block_on(deliver(job, &mut told))?.map_err(tls_failure)?;

@@ -22,6 +22,7 @@ use crate::message::{Facts, Message};
 use crate::net::Notice;
 use crate::net::drive::Detail;
 use crate::net::notice::Dkim;
+use crate::net::tls::Connectors;
 use crate::report::{self, Style};
 use crate::smtp::capabilities::Extension;
 use crate::system::{Machine, User};
@@ -127,7 +128,8 @@ pub(super) fn hand_over(
     let detail = transcript.detail();
     let submission = log::Submission { account: &account.name, sender: envelope.sender(), size: facts.size };
     let mut told = Told::new(transcript, account, submission, style);
-    let job = Job { account, envelope, facts, detail, source: &mut message, letters: None };
+    let connectors = &mut Connectors::default();
+    let job = Job { account, envelope, facts, detail, source: &mut message, letters: None, connectors };
     block_on(deliver(job, &mut told))?.map_err(tls_failure)
 }
 

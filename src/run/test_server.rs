@@ -14,6 +14,7 @@ use crate::failure::{Exit, Failure, exit_of};
 use crate::message::compose::{Draft, compose};
 use crate::message::prepare::{Caller, FixUps, Identity, LongLines, Recipients, Rules, Sender, local_time};
 use crate::net::drive::Detail;
+use crate::net::tls::Connectors;
 use crate::report::{self, Style};
 use crate::server::options::{Credential, Faults, Login, Options, Protocol, Tls};
 use crate::server::sink::{Reach, Sink, SinkError, SinkEvent, SinkOptions};
@@ -110,6 +111,7 @@ pub(super) fn demo() -> Done {
             detail: Detail::Full,
             source: &mut message,
             letters: None,
+            connectors: &mut Connectors::default(),
         };
         let mut received = String::new();
         let on_event = |event| {

@@ -230,3 +230,61 @@ fn the_second_connection_takes_the_session_up() {
         assert!(first != HandshakeKind::Resumed && second == HandshakeKind::Resumed, "{first:?} {second:?}");
     }
 }
+
+/// P-148: the sessions of a batch share what TLS remembers, and the files of the account are read once.
+#[test]
+fn the_sessions_of_a_batch_resume_the_first() {
+    let issuer = authority("issuer");
+    let directory = tempfile::tempdir().unwrap();
+    let ca = directory.path().join("ca.pem");
+    std::fs::write(&ca, issuer.pem()).unwrap();
+    let config = Arc::new(config(&issuer, named("localhost")));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let authority_file = ca.clone();
+    let serving = thread::spawn(move || {
+        [(); 3].map(|()| {
+            let (stream, _) = listener.accept().unwrap();
+            let mut lines = BufReader::new(StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream));
+            let mut answer = "220 mx";
+            loop {
+                lines.get_mut().write_all(format!("{answer}\r\n").as_bytes()).unwrap();
+                let mut line = String::new();
+                lines.read_line(&mut line).unwrap();
+                answer = match line.split_ascii_whitespace().next() {
+                    // One message in a session, so that there are three of them.
+                    Some("EHLO") => "250-mx\r\n250 LIMITS MAILMAX=1",
+                    Some("MAIL" | "RCPT") => "250 ok",
+                    Some("DATA") => "354 go",
+                    Some("QUIT") | None => break,
+                    Some(_) => {
+                        while line != ".\r\n" {
+                            line.clear();
+                            assert!(lines.read_line(&mut line).unwrap() > 0);
+                        }
+                        let _ = std::fs::remove_file(&authority_file);
+                        "250 ok"
+                    }
+                };
+            }
+            lines.get_ref().conn.handshake_kind().unwrap()
+        })
+    });
+    let mut command = Command::new(env!("CARGO_BIN_EXE_posthaste"));
+    command.args(["send", "--batch"]);
+    for name in ["a", "b", "c"] {
+        std::fs::write(directory.path().join(name), format!("To: {name}@example.net\n\nx\n")).unwrap();
+        command.arg(directory.path().join(name));
+    }
+    let output = command
+        .env_clear()
+        .env("HOME", directory.path())
+        .env("POSTHASTE_SERVER", format!("submissions://localhost:{port}"))
+        .env("POSTHASTE_FROM", "alice@example.org")
+        .env("POSTHASTE_TLS_CA_FILE", &ca)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let kinds = serving.join().unwrap();
+    assert_eq!(kinds.map(|kind| kind == HandshakeKind::Resumed), [false, true, true], "{kinds:?}");
+}
