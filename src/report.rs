@@ -10,7 +10,7 @@ use crate::deliver::{Attempt, Outcome};
 use crate::failure::{self, Failure};
 use crate::hints;
 use crate::net::Notice;
-use crate::net::notice::{Dkim, Goal};
+use crate::net::notice::{Dkim, Fields, Goal};
 use crate::smtp::capabilities::Extension;
 use crate::smtp::outcome::Verdict;
 use crate::smtp::reply::{Reply, printable};
@@ -162,7 +162,11 @@ pub fn transcript_line(notice: &Notice) -> Option<String> {
                 Dkim::None => String::new(),
                 Dkim::Broken => format!("; {BROKEN_DKIM}"),
             };
-            let where_to = if *goal == Goal::Header { "an 8-bit header" } else { "8-bit content" };
+            let where_to = match goal {
+                Goal::Header(_, Fields::Ascii) => "an 8-bit header",
+                Goal::Header(_, Fields::Utf8) => "a header that is no UTF-8",
+                Goal::SevenBit | Goal::ShortLines => "8-bit content",
+            };
             format!("-- re-encoded without {where_to}: {size} octets{warning}")
         }
         Notice::Closed => "-- closed".to_owned(),

@@ -16,7 +16,7 @@ mod tally;
 use chrono::{DateTime, FixedOffset};
 use posthaste::message::incoming::{Incoming, LoneDot};
 use posthaste::message::prepare::{Caller, FixUps, Identity, LongLines, Prepared, Recipients, Rules, Sender, prepare};
-use posthaste::message::{Facts, Message, More, Source};
+use posthaste::message::{Facts, HeaderText, Message, More, Source};
 use posthaste::smtp::framing::{Dots, Framer};
 use std::cell::LazyCell;
 use std::fs::File;
@@ -97,8 +97,8 @@ fn framed(octets: &[u8]) -> (Vec<u8>, Facts) {
     let facts = Facts {
         size: wire.len() as u64,
         eight_bit: !wire.is_ascii(),
-        eight_bit_header: !wire[..header].is_ascii(),
-        utf8_header: !wire[..header].is_ascii() && std::str::from_utf8(&wire[..header]).is_ok(),
+        header: HeaderText::of(&wire[..header]),
+        part_headers: HeaderText::Ascii,
         longest_line: longest.unwrap_or(0) as u64,
     };
     (wire, facts)

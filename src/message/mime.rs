@@ -31,6 +31,8 @@ enum Content {
     Unlabelled,
     /// One part of text.
     Text,
+    /// Parts, or a message.
+    Composite,
     /// Anything else.
     Other,
 }
@@ -58,6 +60,7 @@ impl Labels {
             content: match &types[..] {
                 [] => Content::Unlabelled,
                 [one] if one.starts_with(b"text/") => Content::Text,
+                [one] if one.starts_with(b"multipart/") || one.starts_with(b"message/") => Content::Composite,
                 _ => Content::Other,
             },
             encoding: match &encodings.iter().map(word).collect::<Vec<_>>()[..] {
@@ -74,9 +77,14 @@ impl Labels {
         self.version == Presence::Missing && self.content == Content::Unlabelled && self.encodings.is_empty()
     }
 
+    /// Whether there may be headers in the body.
+    pub(super) fn may_have_parts(&self) -> bool {
+        self.content == Content::Composite
+    }
+
     /// Whether the body may be encoded without looking into it.
     pub(super) fn allow_encoding(&self) -> bool {
-        self.content != Content::Other && self.encoding == Encoding::Identity
+        matches!(self.content, Content::Unlabelled | Content::Text) && self.encoding == Encoding::Identity
     }
 
     /// The fields that are missing to call the body what it is.

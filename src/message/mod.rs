@@ -32,12 +32,35 @@ pub struct Facts {
     pub size: u64,
     /// Whether any octet is above 127.
     pub eight_bit: bool,
-    /// Whether an octet of the header is above 127.
-    pub eight_bit_header: bool,
-    /// Whether the header is UTF-8 and not ASCII alone (RFC 6532). An 8-bit header in another charset is not.
-    pub utf8_header: bool,
+    /// What the octets of the header are.
+    pub header: HeaderText,
+    /// The same of the headers of its parts, and of messages in it, as far as these can be told.
+    pub part_headers: HeaderText,
     /// The longest line in octets without CRLF (exact where it matters: above 998).
     pub longest_line: u64,
+}
+
+/// What the octets of a header are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HeaderText {
+    /// ASCII, as it must be without SMTPUTF8.
+    #[default]
+    Ascii,
+    /// UTF-8, and not ASCII alone (RFC 6532).
+    Utf8,
+    /// There are octets above 127 in another charset.
+    Other,
+}
+
+impl HeaderText {
+    /// What these octets are.
+    pub fn of(octets: &[u8]) -> Self {
+        match std::str::from_utf8(octets) {
+            Ok(text) if text.is_ascii() => HeaderText::Ascii,
+            Ok(_) => HeaderText::Utf8,
+            Err(_) => HeaderText::Other,
+        }
+    }
 }
 
 /// Where the octets of a message come from, block by block, as often as they are asked for.
@@ -88,8 +111,8 @@ impl Message {
         let facts = Facts {
             size: head_facts.size + body_facts.size,
             eight_bit: head_facts.eight_bit || body_facts.eight_bit,
-            eight_bit_header: head_facts.eight_bit,
-            utf8_header: head_facts.eight_bit && std::str::from_utf8(&head).is_ok(),
+            header: HeaderText::of(&head),
+            part_headers: body_facts.part_headers,
             longest_line: head_facts.longest_line.max(body_facts.longest_line),
         };
         Message { head, at: 0, body, facts }

@@ -1,7 +1,7 @@
 //! The fix-ups between what a caller wrote and what is sent: fields added, taken away and mended, and the recipients
 //! in the header.
 
-use super::downgrade::{DowngradeError, Goal, Reencoder};
+use super::downgrade::{self, DowngradeError, Goal, Reencoder};
 use super::edit::{push_folded, qualify};
 use super::header::{Field, fields};
 use super::incoming::Incoming;
@@ -135,6 +135,9 @@ pub enum PrepareError {
     /// The body cannot be read again, or not be kept.
     #[error("cannot re-encode the message: {}", words(.0))]
     Encode(#[source] io::Error),
+    /// The body cannot be read again.
+    #[error("cannot read the message again: {}", words(.0))]
+    Read(#[source] io::Error),
 }
 
 /// The time of this machine's clock and zone.
@@ -187,6 +190,10 @@ pub fn prepare(incoming: Incoming, rules: &Rules<'_>) -> Result<Prepared, Prepar
     let mut message = Message::new(head, body, body_facts);
     if is_too_long && !is_whole {
         message = shorten(&mut message, facts.longest_line)?;
+    }
+    // Whether such octets stand in a header is of meaning to servers, so it must be known before any is asked.
+    if body_facts.eight_bit && labels.may_have_parts() {
+        message.facts.part_headers = downgrade::part_headers(&mut message).map_err(PrepareError::Read)?;
     }
     Ok(Prepared { message, recipients })
 }

@@ -1,6 +1,6 @@
 //! The one pass that learns what will be sent, without writing it.
 
-use super::Facts;
+use super::{Facts, HeaderText};
 use memchr::{memchr, memchr_iter, memchr3, memrchr};
 
 /// Counts what `smtp::framing::Framer` would make of octets that come block by block.
@@ -70,8 +70,8 @@ impl Tally {
         Facts {
             size: self.size,
             eight_bit: self.content == Content::EightBit,
-            eight_bit_header: false,
-            utf8_header: false,
+            header: HeaderText::Ascii,
+            part_headers: HeaderText::Ascii,
             longest_line: self.longest,
         }
     }

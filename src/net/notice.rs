@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-pub use crate::message::downgrade::{Dkim, Goal};
+pub use crate::message::downgrade::{Dkim, Fields, Goal};
 use crate::smtp::capabilities::Extension;
 use crate::smtp::outcome::Verdict;
 

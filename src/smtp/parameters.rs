@@ -8,7 +8,7 @@ use super::session::{EightBit, Purpose};
 use super::wishes;
 use crate::address::Address;
 use crate::envelope::{Envelope, Notify, ReversePath, Utf8, original_recipient};
-use crate::message::Facts;
+use crate::message::{Facts, HeaderText};
 
 /// A command line with its CRLF, in octets (RFC 5321 section 4.5.3.1.4). Each extension adds the length of its own
 /// parameters, so that only the bare command is measured.
@@ -40,7 +40,7 @@ pub(super) fn mail(envelope: &Envelope, facts: &Facts, parameters: Parameters, c
         line.push_str(" BODY=8BITMIME");
     }
     // Nobody passes such a message on who was not told, so it is said only of those that need it (RFC 6531 section 3.4).
-    if core.capabilities.smtp_utf8 && (facts.utf8_header || !is_ascii(envelope)) {
+    if core.capabilities.smtp_utf8 && (facts.header.max(facts.part_headers) == HeaderText::Utf8 || !is_ascii(envelope)) {
         line.push_str(" SMTPUTF8");
     }
     wishes::push_parameters(&mut line, envelope, parameters, core);

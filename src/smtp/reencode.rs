@@ -6,20 +6,23 @@ use super::parameters::is_binary;
 use super::session::{EightBit, Purpose, State};
 use super::stage::Stage;
 use super::transaction::{Before, Transaction, enter, message_over};
-use crate::message::Facts;
-use crate::message::downgrade::Goal;
+use crate::message::downgrade::{Extent, Fields, Goal};
+use crate::message::{Facts, HeaderText};
 
 /// What the message would have to become for this server; `None` where it is taken as it is.
 pub(super) fn goal(core: &Core) -> Option<Goal> {
     let Purpose::Submit(_, facts) = &core.purpose else { return None };
     let is_taken = core.capabilities.eight_bit_mime || is_binary(facts, core.parameters, core);
-    // Of headers only SMTPUTF8 speaks, and that of UTF-8 alone (RFC 6532 section 3).
-    let is_header_taken = core.capabilities.smtp_utf8 && facts.utf8_header;
-    match facts.eight_bit {
-        true if !is_taken => Some(Goal::SevenBit),
-        true if facts.eight_bit_header && !is_header_taken => Some(Goal::Header),
-        _ => None,
+    if facts.eight_bit && !is_taken {
+        return Some(Goal::SevenBit);
     }
+    // Of headers only SMTPUTF8 speaks, and that of UTF-8 alone (RFC 6532 section 3).
+    let (fields, allowed) = match core.capabilities.smtp_utf8 {
+        true => (Fields::Utf8, HeaderText::Utf8),
+        false => (Fields::Ascii, HeaderText::Ascii),
+    };
+    let extent = if facts.part_headers == HeaderText::Ascii { Extent::Message } else { Extent::Parts };
+    (facts.header.max(facts.part_headers) > allowed).then_some(Goal::Header(extent, fields))
 }
 
 /// The server lists 8BITMIME, and refuses MAIL for its parameters; `None` where that one was not among them.
@@ -44,7 +47,10 @@ pub(super) fn done(before: Before, goal: Goal, new: Facts, core: &mut Core) -> S
     if let Purpose::Submit(_, facts) = &mut core.purpose {
         *facts = new;
     }
-    let is_left = if goal == Goal::Header { new.eight_bit_header } else { new.eight_bit };
+    let is_left = match self::goal(core) {
+        Some(Goal::Header(..)) => matches!(goal, Goal::Header(..)),
+        _ => goal == Goal::SevenBit && new.eight_bit,
+    };
     if is_left {
         return failed(Cause::EightBit, before, core);
     }

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use posthaste::address::Address;
 use posthaste::envelope::{Envelope, ReversePath};
-use posthaste::message::Facts;
+use posthaste::message::{Facts, HeaderText};
 use posthaste::message::downgrade::Goal;
 use posthaste::smtp::outcome::Verdict;
 use posthaste::smtp::reply::{Class, Reader, Reply};
@@ -58,7 +58,8 @@ pub enum Ending {
 /// Whether the server may get octets above 127 as they are, in the body and in the header (P-250, P-253).
 fn is_taken(facts: &Facts, world: &World, settings: &Settings) -> bool {
     let listed = world.session.capabilities();
-    let is_header_taken = !facts.eight_bit_header || (listed.smtp_utf8 && facts.utf8_header);
+    let allowed = if listed.smtp_utf8 { HeaderText::Utf8 } else { HeaderText::Ascii };
+    let is_header_taken = facts.header.max(facts.part_headers) <= allowed;
     !facts.eight_bit || settings.eight_bit == EightBit::Send || (listed.eight_bit_mime && is_header_taken)
 }
 
@@ -70,9 +71,14 @@ pub fn play(settings: Settings, fate: Fate, server: &mut dyn Server) -> Result<u
     let envelope = Envelope::new(sender, recipients).unwrap();
     let mut following = fate.following;
     let eight_bit = fate.content != Content::Ascii;
-    // Any octet above 127 may be in the header, and a header in UTF-8 or not: the size decides.
-    let (eight_bit_header, utf8_header) = (eight_bit && !fate.size.is_multiple_of(2), eight_bit && fate.size % 4 == 3);
-    let facts = Facts { size: fate.size, eight_bit, eight_bit_header, utf8_header, ..Facts::default() };
+    // Any octet above 127 may be in a header, in UTF-8 or not: the size decides.
+    let text = |number: u64| match number % 4 {
+        1 if eight_bit => HeaderText::Other,
+        3 if eight_bit => HeaderText::Utf8,
+        _ => HeaderText::Ascii,
+    };
+    let (header, part_headers) = (text(fate.size), text(fate.size / 4));
+    let facts = Facts { size: fate.size, eight_bit, header, part_headers, ..Facts::default() };
     let mut present = facts;
     let mut world = World {
         session: Session::new(settings.clone(), Purpose::Submit(envelope.clone(), facts)),
@@ -149,7 +155,7 @@ pub fn play(settings: Settings, fate: Fate, server: &mut dyn Server) -> Result<u
                 match fate.content {
                     Content::Ascii | Content::Encodable => {
                         // The body of some has octets above 127 as well.
-                        let eight_bit = goal == Goal::Header && fate.size.is_multiple_of(3);
+                        let eight_bit = matches!(goal, Goal::Header(..)) && fate.size.is_multiple_of(3);
                         present = Facts { size: 30, eight_bit, ..Facts::default() };
                         world.session.reencoded(present);
                     }

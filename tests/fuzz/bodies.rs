@@ -15,10 +15,10 @@ use chrono::{DateTime, FixedOffset};
 use posthaste::address::{Address, parse_list};
 use posthaste::config::account::Log;
 use posthaste::config::{self, Choice, Environment};
-use posthaste::message::downgrade::{DowngradeError, Goal, Reencoder};
+use posthaste::message::downgrade::{DowngradeError, Extent, Fields, Goal, Reencoder};
 use posthaste::message::incoming::{self, LoneDot};
 use posthaste::message::prepare::{self, Caller, FixUps, Identity, LongLines, Recipients, Rules, Sender};
-use posthaste::message::{Message, More, Source};
+use posthaste::message::{HeaderText, Message, More, Source};
 use posthaste::smtp::capabilities::Capabilities;
 use posthaste::smtp::framing::{Dots, Framer};
 use posthaste::smtp::reply::{Reader, Reply};
@@ -258,10 +258,12 @@ pub fn header(octets: &[u8]) {
 /// is fit for what it was made for, and needs to be re-encoded no more.
 pub fn downgrade(octets: &[u8]) {
     let Some((choice, octets)) = octets.split_first() else { return };
+    let fields = if choice & 2 == 0 { Fields::Ascii } else { Fields::Utf8 };
     let goal = match (choice & 0x80, choice & 1) {
         (0, 0) => Goal::SevenBit,
         (0, _) => Goal::ShortLines,
-        _ => Goal::Header,
+        (_, 0) => Goal::Header(Extent::Message, fields),
+        (_, _) => Goal::Header(Extent::Parts, fields),
     };
     let reencoded = |octets: &[u8], piece: usize| {
         let mut source = Pieces { octets: octets.to_vec(), piece, at: 0 };
@@ -286,7 +288,10 @@ pub fn downgrade(octets: &[u8]) {
     if goal == Goal::SevenBit {
         assert!(text.is_ascii(), "{}", text.escape_ascii());
     }
-    assert!(goal != Goal::Header || !message.facts().eight_bit_header);
+    if let Goal::Header(_, fields) = goal {
+        let allowed = if fields == Fields::Ascii { HeaderText::Ascii } else { HeaderText::Utf8 };
+        assert!(message.facts().header.max(message.facts().part_headers) <= allowed);
+    }
     // Only prepare() promises short lines in a header, and a second pass folds what the first has left long.
     if message.facts().longest_line > 998 {
         return;

@@ -3,6 +3,7 @@
 use super::{alice, incoming, octets, prepared, rules, wire};
 use posthaste::address::Address;
 use posthaste::envelope::ReversePath;
+use posthaste::message::HeaderText;
 use posthaste::message::incoming::LoneDot;
 use posthaste::message::prepare::{FixUps, LongLines, PrepareError, Recipients, Rules, Sender, prepare};
 use proptest::prelude::*;
@@ -35,15 +36,43 @@ fn recipients(text: &str) -> Result<Vec<String>, PrepareError> {
 #[test]
 fn headers_in_utf8_are_told_from_others() {
     for (text, utf8) in [
-        (&b"Subject: s\n\n\xc3\xbc\n"[..], false),
-        (b"Subject: \xc3\xbc\n\nb\n", true),
-        (b"Subject: \xfc\n\nb\n", false),
-        (b"To: bob@b\xc3\xbccher.test\n\nb\n", false),
-        (b"To: \xc3\xbc@b\xc3\xbccher.test\n\nb\n", true),
+        (&b"Subject: s\n\n\xc3\xbc\n"[..], HeaderText::Ascii),
+        (b"Subject: \xc3\xbc\n\nb\n", HeaderText::Utf8),
+        (b"Subject: \xfc\n\nb\n", HeaderText::Other),
+        (b"To: bob@b\xc3\xbccher.test\n\nb\n", HeaderText::Ascii),
+        (b"To: \xc3\xbc@b\xc3\xbccher.test\n\nb\n", HeaderText::Utf8),
     ] {
         let prepared = prepared(text, |_| ());
-        assert_eq!(prepared.message.facts().utf8_header, utf8, "{}", text.escape_ascii());
+        assert_eq!(prepared.message.facts().header, utf8, "{}", text.escape_ascii());
+        assert_eq!(prepared.message.facts().part_headers, HeaderText::Ascii);
     }
+}
+
+/// P-283: the headers of parts are told from their content.
+#[test]
+fn headers_of_parts_are_looked_at() {
+    let mixed = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n\u{fc}\n--b\n";
+    let message = "MIME-Version: 1.0\nContent-Type: message/rfc822\n\n";
+    let disposed = "Content-Disposition: attachment; filename=\"\u{fc}\"";
+    let base64 = "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n";
+    for (text, expected) in [
+        (format!("{mixed}{disposed}\n\nx\n--b--\n"), HeaderText::Utf8),
+        (format!("{mixed}{disposed}"), HeaderText::Utf8),
+        (format!("{mixed}\n{disposed}\n--b--\n"), HeaderText::Ascii),
+        (format!("{mixed}Content-Type: text/plain\n\n\u{fc}\n--b--\n{disposed}\n"), HeaderText::Ascii),
+        (format!("{mixed}Content-Type: message/rfc822\n\n{disposed}\n\nx\n--b--\n"), HeaderText::Utf8),
+        (format!("{mixed}{base64}{disposed}\n\nx\n--b--\n"), HeaderText::Ascii),
+        (format!("{message}{disposed}\n\nx\n"), HeaderText::Utf8),
+        (format!("{message}A: b\n\n{disposed}\n"), HeaderText::Ascii),
+        (format!("A: b\n\n{disposed}\n"), HeaderText::Ascii),
+    ] {
+        let prepared = prepared(text.as_bytes(), |_| ());
+        assert_eq!(prepared.message.facts().part_headers, expected, "{text}");
+        let (_, body) = text.split_once("\n\n").unwrap_or_default();
+        assert!(octets(&mut { prepared.message }).ends_with(body.as_bytes()), "it is read from its beginning again");
+    }
+    let latin = [mixed.as_bytes(), b"Content-Description: \xfc\n\nx\n--b\nX: \xc3\xbc\n\n--b--\n"].concat();
+    assert_eq!(prepared(&latin, |_| ()).message.facts().part_headers, HeaderText::Other);
 }
 
 /// Cases 1, 40, 41, 44, 46, 49 and 50 of the sendmail face; P-342 P-343 P-344 P-349 P-351

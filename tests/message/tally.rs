@@ -1,8 +1,8 @@
 //! Facts against what framing really makes.
 
 use super::{coarse, framed};
-use posthaste::message::Facts;
 use posthaste::message::tally::Tally;
+use posthaste::message::{Facts, HeaderText};
 use posthaste::smtp::framing::CR_RUN;
 use proptest::prelude::*;
 
@@ -13,7 +13,7 @@ fn tally(input: &[u8], block: usize) -> Facts {
 }
 
 fn expected(input: &[u8]) -> Facts {
-    coarse(&Facts { eight_bit_header: false, utf8_header: false, ..framed(input).1 })
+    coarse(&Facts { header: HeaderText::Ascii, ..framed(input).1 })
 }
 
 #[test]

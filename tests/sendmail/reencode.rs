@@ -130,6 +130,47 @@ fn a_header_goes_out_raw_only_with_smtputf8() {
     }
 }
 
+/// P-253 P-283 P-284: names of files and forwarded messages have headers, too.
+#[test]
+fn headers_of_parts_go_out_raw_only_with_smtputf8() {
+    let parts = |name: &str, subject: &str| {
+        format!(
+            "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain; charset=utf-8\n\n\
+             Gr\u{fc}\u{df}e\n--b\nContent-Type: application/x\nContent-Disposition: attachment;{name}\n\nx\n\
+             --b\nContent-Type: message/rfc822\n\nSubject: {subject}\n\n\u{f6}\n--b--\n"
+        )
+    };
+    let (name, subject) = (" filename=\"\u{fc}\"", "Gr\u{fc}\u{df}e");
+    let encoded = parts("\n filename*=utf-8''%C3%BC", "=?utf-8?Q?Gr=C3=BC=C3=9Fe?=");
+    for (utf8, sent) in [(true, parts(name, subject)), (false, encoded)] {
+        let relay = Relay::start(eight_bit(utf8));
+        Program::to(relay.wire.address).sendmail(&["bob@x.test"], parts(name, subject)).assert_silent_success();
+        let seen = relay.take();
+        assert!(holds(&seen.wire.octets, b" BODY=8BITMIME"));
+        assert_eq!(holds(&seen.wire.octets, b" SMTPUTF8"), utf8);
+        let mail = seen.mail();
+        assert_eq!(mail.envelope.declared_size, Some(mail.octets.len() as u64));
+        let text = String::from_utf8(mail.octets).unwrap().replace("\r\n", "\n");
+        assert!(text.ends_with(&sent), "{text}");
+    }
+    let relay = Relay::start(eight_bit(false));
+    let signed = format!("Content-Type: multipart/signed; boundary=c\n\n--c\n{name}\n\n--c--\n", name = "X: \u{fc}");
+    let ended = Program::to(relay.wire.address).sendmail(&["bob@x.test"], signed);
+    ended.assert_failures(65, 1, &["a signed part has 8-bit content", "5.6.3"]);
+    relay.take().assert_nothing();
+}
+
+/// P-284: a field in another charset is no reason to refuse an address in UTF-8.
+#[test]
+fn a_field_in_another_charset_goes_beside_an_address_in_utf8() {
+    let relay = Relay::start(eight_bit(true));
+    let input = [b"To: b\xc3\xb6b@x.test\nSubject: Gr\xfc\xdfe\n".as_slice(), b"\nb\n"].concat();
+    Program::to(relay.wire.address).sendmail(&["b\u{f6}b@x.test"], input).assert_silent_success();
+    let seen = relay.take();
+    assert!(holds(&seen.wire.octets, b" SMTPUTF8"));
+    assert!(holds(&seen.wire.octets, b"\r\nTo: b\xc3\xb6b@x.test\r\nSubject: =?unknown-8bit?Q?Gr=FC=DFe?=\r\n"));
+}
+
 /// P-252 P-253: a signature survives where the server takes the header, and is told to be broken where it cannot.
 #[test]
 fn a_signed_header_is_left_alone_where_it_may_be_sent() {

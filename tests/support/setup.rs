@@ -34,7 +34,7 @@
 
 use posthaste::address::Address;
 use posthaste::envelope::{Envelope, Hold, NoSuchWish, ReversePath, Way, Wishes};
-use posthaste::message::Facts;
+use posthaste::message::{Facts, HeaderText};
 use posthaste::smtp::question::{Question, Verb};
 use posthaste::smtp::sasl::{BY_STRENGTH, ChannelBinding, Mechanism, Nonce};
 use posthaste::smtp::session::{
@@ -307,12 +307,11 @@ impl Setup {
     pub fn facts(&self) -> Facts {
         let message = self.canonical();
         let size = message.len() + message.matches('\n').count();
-        let utf8_header = !self.subject.is_ascii();
         Facts {
             size: size as u64,
             eight_bit: !message.is_ascii(),
-            eight_bit_header: utf8_header,
-            utf8_header,
+            header: HeaderText::of(self.subject.as_bytes()),
+            part_headers: HeaderText::Ascii,
             longest_line: message.lines().map(str::len).max().unwrap_or_default() as u64,
         }
     }

@@ -1,14 +1,15 @@
 //! Header fields with octets above 127, made ASCII where their syntax has a place for that (RFC 2047, RFC 2231).
 
-use super::Refusal;
 use super::encoded_word::{self, LINE_LIMIT, ROOM};
 use super::parameters::{self, Parameter};
+use super::{Goal, Refusal};
 use crate::address::token::{self, Kind, Token};
 
-/// A field, whole with its line end, made ASCII. `declared` is the charset that the message is said to have.
-pub(super) fn encode(name: &[u8], value: &[u8], declared: Option<&str>) -> Result<Vec<u8>, Refusal> {
+/// A field, whole with its line end, made ASCII, but for addresses that the goal allows. `declared` is the charset that the
+/// message is said to have.
+pub(super) fn encode(name: &[u8], value: &[u8], declared: Option<&str>, goal: Goal) -> Result<Vec<u8>, Refusal> {
     let shown: String = name.iter().map(|octet| char::from(*octet)).collect();
-    let mut writer = Writer { out: [name, b":"].concat(), declared, name: &shown, item: Item::Same };
+    let mut writer = Writer { out: [name, b":"].concat(), declared, name: &shown, item: Item::Same, goal };
     let is = |names: &[&str]| names.iter().any(|one| shown.eq_ignore_ascii_case(one));
     if !name.is_ascii() || is(&FIXED) || has_prefix(&shown, &FIXED_PREFIXES) {
         return Err(Refusal::Field(shown));
@@ -28,6 +29,7 @@ struct Writer<'a> {
     declared: Option<&'a str>,
     name: &'a str,
     item: Item,
+    goal: Goal,
 }
 
 /// Whether a mailbox begins.
@@ -186,7 +188,7 @@ impl Writer<'_> {
                     let run = &rest[..words];
                     match run.iter().any(is_raw) {
                         true if is_phrase => self.phrase(value, run),
-                        true if run.iter().any(|token| !value[token.at.clone()].is_ascii()) => {
+                        true if run.iter().any(|token| self.goal.is_against(&value[token.at.clone()])) => {
                             return Err(Refusal::Address(self.name.to_owned()));
                         }
                         _ => self.out.extend_from_slice(&value[run[0].at.start..run[words - 1].at.end]),

@@ -12,14 +12,16 @@
 mod encoded_word;
 mod entity;
 mod field;
+mod headers;
 mod lines;
 mod parameters;
 mod survey;
 mod walk;
 mod write;
 
-use super::{Message, More, Source};
+use super::{HeaderText, Message, More, Source};
 use crate::system::words;
+pub use headers::part_headers;
 use lines::Lines;
 use std::io;
 use survey::Survey;
@@ -34,21 +36,52 @@ use super::spool::Spool;
 pub enum Goal {
     /// ASCII throughout, header and body: for a server without 8BITMIME. Long lines go where a part is encoded.
     SevenBit,
-    /// ASCII in the header of the message, whose body stays as it is: for a server with 8BITMIME, which says nothing of
-    /// headers (RFC 6152 section 1), and without SMTPUTF8.
-    Header,
+    /// Header fields that a server with 8BITMIME takes, which says nothing of headers (RFC 6152 section 1). All else stays
+    /// as it is.
+    Header(Extent, Fields),
     /// No line of text above 998 octets in the body (RFC 5322 section 2.1.1).
     ShortLines,
 }
 
+/// Whose header fields are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Those of the message; the headers of its parts, if it has such, are ASCII.
+    Message,
+    /// Those of its parts and of messages in it, too.
+    Parts,
+}
+
+/// What header fields may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fields {
+    /// ASCII: without SMTPUTF8.
+    Ascii,
+    /// UTF-8 (RFC 6532): with SMTPUTF8. Fields in another charset become ASCII.
+    Utf8,
+}
+
 impl Goal {
-    /// Whether octets above 127 must go from headers.
-    fn is_ascii_header(self) -> bool {
-        self != Goal::ShortLines
+    /// Whether these octets of a header must become others.
+    fn is_against(self, octets: &[u8]) -> bool {
+        match self {
+            Goal::SevenBit | Goal::Header(_, Fields::Ascii) => !octets.is_ascii(),
+            Goal::Header(_, Fields::Utf8) => HeaderText::of(octets) == HeaderText::Other,
+            Goal::ShortLines => false,
+        }
+    }
+
+    /// Whether nothing but header fields becomes another.
+    fn keeps_content(self) -> bool {
+        matches!(self, Goal::Header(..))
     }
 
     fn reach(self) -> Reach {
-        if self == Goal::Header { Reach::Header } else { Reach::Parts }
+        if self.is_message_header() { Reach::Header } else { Reach::Parts }
+    }
+
+    fn is_message_header(self) -> bool {
+        matches!(self, Goal::Header(Extent::Message, _))
     }
 }
 

@@ -64,14 +64,14 @@ impl Survey {
 
     /// Whether nothing that is to come matters.
     pub(super) fn knows_enough(&self) -> bool {
-        self.goal == Goal::Header && !self.plans.is_empty()
+        self.goal.is_message_header() && !self.plans.is_empty()
     }
 
     fn header(&mut self, entity: &Entity) -> Result<(), DowngradeError> {
         if entity.standing == Standing::Message && entity.has("DKIM-Signature") {
             self.dkim = Dkim::Broken;
         }
-        if self.goal.is_ascii_header() && !entity.raw.is_ascii() {
+        if self.goal.is_against(&entity.raw) {
             match (&entity.around, entity.clarity) {
                 (Some(refusal), _) => return Err(refusal.clone().into()),
                 (None, Clarity::Unclear) => {
@@ -112,7 +112,7 @@ impl Survey {
     fn needs_encoding(&self) -> bool {
         match self.goal {
             Goal::SevenBit => self.found.eight_bit,
-            Goal::Header => false,
+            Goal::Header(..) => false,
             Goal::ShortLines => self.found.long_line,
         }
     }
@@ -177,7 +177,7 @@ fn composite_plan(entity: &Entity, goal: Goal) -> Plan {
     match goal {
         _ if !is_composite || entity.within.is_some() || entity.label != Label::EightBit => Plan::Keep,
         Goal::SevenBit => Plan::SevenBit,
-        Goal::Header => Plan::Keep,
+        Goal::Header(..) => Plan::Keep,
         Goal::ShortLines => Plan::EightBit,
     }
 }
@@ -187,7 +187,7 @@ impl Visit for Survey {
         match event {
             Event::Header(entity) => return self.header(entity),
             Event::Text(octets, purity) => self.text(octets, purity),
-            Event::LineEnd | Event::Break => self.line_end(),
+            Event::LineEnd | Event::Break | Event::Closing => self.line_end(),
             Event::Delimiter { parts, guard, .. } => {
                 self.end_text(Some(parts))?;
                 self.place = Place::Epilogue { within: guard.cloned() };

@@ -18,6 +18,8 @@ pub(super) enum Event<'a> {
     ///
     /// `guard` is what protects the multipart that it belongs to.
     Delimiter { line: &'a [u8], parts: Parts, guard: Option<&'a Refusal> },
+    /// Delimiters are missing at the end of the message, and have to be on lines of their own.
+    Closing,
     /// A multipart with this boundary ends without a delimiter that says so.
     Unclosed(&'a [u8]),
     /// The end of the message.
@@ -129,7 +131,7 @@ impl<V: Visit> Walker<V> {
         let pending = self.pending;
         self.settle()?;
         if pending == Pending::LineEnd && self.levels.iter().any(Level::may_be_closed) {
-            self.visitor.visit(Event::Break)?;
+            self.visitor.visit(Event::Closing)?;
         }
         self.close_above(0)?;
         self.visitor.visit(Event::End)?;

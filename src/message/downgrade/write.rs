@@ -9,7 +9,7 @@ use crate::message::body::Body;
 use crate::message::header::Field;
 use crate::message::spool::Spool;
 use crate::message::tally::{LINE_LIMIT, Tally};
-use crate::message::{Message, base64, edit, quoted_printable};
+use crate::message::{Facts, HeaderText, Message, base64, edit, quoted_printable};
 use std::io::{self, Write};
 
 /// See the module.
@@ -22,6 +22,8 @@ pub(super) struct Writer {
     /// The header of the message; `None` before it was written.
     head: Option<Vec<u8>>,
     sink: Sink,
+    /// What was written of the headers of parts is this.
+    part_headers: HeaderText,
     /// What was written and is not in the spool yet.
     out: Vec<u8>,
     spool: Spool,
@@ -46,6 +48,7 @@ impl Writer {
             charset: None,
             head: None,
             sink: Sink::Raw,
+            part_headers: HeaderText::Ascii,
             out: Vec::new(),
             spool: Spool::new(),
             tally: Tally::default(),
@@ -63,7 +66,8 @@ impl Writer {
     pub(super) fn finish(mut self) -> Result<Reencoded, DowngradeError> {
         self.flush()?;
         let body = Body::spooled(self.spool.finish()?);
-        let message = Message::new(self.head.unwrap_or_default(), body, self.tally.finish());
+        let facts = Facts { part_headers: self.part_headers, ..self.tally.finish() };
+        let message = Message::new(self.head.unwrap_or_default(), body, facts);
         Ok(Reencoded { message, dkim: self.dkim })
     }
 
@@ -79,10 +83,14 @@ impl Writer {
             (_, Plan::Base64) => Sink::Base64(base64::Encoder::default()),
             _ => Sink::Raw,
         };
+        let start = self.out.len();
         if entity.around.is_some() {
             self.out.extend_from_slice(&entity.raw);
         } else {
             self.fields(entity, plan)?;
+        }
+        if self.head.is_some() {
+            self.part_headers = self.part_headers.max(HeaderText::of(&self.out[start..]));
         }
         if entity.blank == Blank::Seen || self.head.is_none() {
             self.out.extend_from_slice(b"\r\n");
@@ -94,7 +102,7 @@ impl Writer {
     }
 
     fn filler(&self, is_protected: bool) -> Sink {
-        if is_protected { Sink::Raw } else { Sink::Filler(0) }
+        if is_protected || self.goal.keeps_content() { Sink::Raw } else { Sink::Filler(0) }
     }
 
     fn fields(&mut self, entity: &Entity, plan: Plan) -> Result<(), DowngradeError> {
@@ -118,9 +126,9 @@ impl Writer {
 
     fn field(&mut self, entity: &Entity, field: &Field) -> Result<(), DowngradeError> {
         let whole = &entity.raw[field.whole()];
-        if self.goal.is_ascii_header() && !whole.is_ascii() {
+        if self.goal.is_against(whole) {
             let name = &entity.raw[field.name.clone()];
-            let encoded = field::encode(name, entity.value(field), self.charset.as_deref())?;
+            let encoded = field::encode(name, entity.value(field), self.charset.as_deref(), self.goal)?;
             edit::push_folded(&encoded, &mut self.out);
             return Ok(());
         }
@@ -130,6 +138,9 @@ impl Writer {
 
     /// The labels that an entity needs and does not have.
     fn missing(&mut self, entity: &Entity, plan: Plan, encoding: Encoding) {
+        if self.goal.keeps_content() {
+            return;
+        }
         let is_composite = matches!(entity.kind, Kind::Multipart { .. });
         if entity.standing == Standing::Message
             && !entity.has("MIME-Version")
@@ -186,7 +197,8 @@ impl Visit for Writer {
             Event::Header(entity) => return self.header(entity),
             Event::Text(octets, _) => self.text(octets)?,
             Event::LineEnd => self.line_end()?,
-            Event::Break => self.end_text()?,
+            Event::Closing | Event::Unclosed(_) if self.goal.keeps_content() => {}
+            Event::Break | Event::Closing => self.end_text()?,
             Event::Delimiter { line, guard, .. } => {
                 self.sink = self.filler(guard.is_some());
                 self.out.extend_from_slice(line);

@@ -1,6 +1,8 @@
 //! Header fields with octets above 127.
 
-use super::{DowngradeError, Goal, Refusal, coarse, framed, octets, reencode, refusal, seven_bit};
+use super::{
+    DowngradeError, Extent, Fields, Goal, HeaderText, Refusal, coarse, framed, octets, reencode, refusal, seven_bit,
+};
 use mail_parser::MessageParser;
 use proptest::prelude::*;
 
@@ -114,15 +116,61 @@ fn the_header_alone_is_encoded() {
     for body in ["ö\n", "--b\nContent-Type: text/plain; x=ö\n\nö\n--b \n--b--\n", ""] {
         for labels in ["", "Content-Type: multipart/signed; boundary=b\nContent-Transfer-Encoding: 8bit\n"] {
             let text = format!("{labels}Subject: Grüße\n\n{body}");
-            let mut done = reencode(text.as_bytes(), Goal::Header).unwrap();
-            assert!(!done.message.facts().eight_bit_header);
+            let mut done = reencode(text.as_bytes(), HEADER).unwrap();
+            assert!(done.message.facts().header == HeaderText::Ascii);
             let (wire, facts) = framed(&octets(&mut done.message));
             assert_eq!(coarse(done.message.facts()), coarse(&facts));
             let sent = format!("{labels}Subject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?=\n\n{body}");
             assert_eq!(String::from_utf8(wire).unwrap().replace("\r\n", "\n"), sent);
         }
     }
-    let refused = reencode("To: ö@x.test\n\nb\n".as_bytes(), Goal::Header);
+    let refused = reencode("To: ö@x.test\n\nb\n".as_bytes(), HEADER);
+    assert!(matches!(refused, Err(DowngradeError::Refused(Refusal::Address(_)))));
+}
+
+/// The header of a message, without SMTPUTF8.
+const HEADER: Goal = Goal::Header(Extent::Message, Fields::Ascii);
+
+/// P-253: the same with the headers of parts, whose content stays as it is, too.
+#[test]
+fn headers_of_parts_are_encoded() {
+    let parts = |name: &str| {
+        format!(
+            "Subject: s\nContent-Type: multipart/mixed; boundary=b\n\npre\u{e4}mble {}\n--b\nContent-Type: text/plain\n\
+             Content-Disposition: attachment;{name}\n\n\u{f6}\n--b\nContent-Type: message/rfc822\n\nSubject: s\n\n\u{f6}\n",
+            "x".repeat(1200)
+        )
+    };
+    let goal = Goal::Header(Extent::Parts, Fields::Ascii);
+    for end in ["--b--\nepil\u{f6}gue\n", "", "--b--"] {
+        let mut done = reencode((parts(" filename=\"\u{fc}\"") + end).as_bytes(), goal).unwrap();
+        assert_eq!(done.message.facts().part_headers, HeaderText::Ascii);
+        let (wire, facts) = framed(&octets(&mut done.message));
+        assert_eq!(coarse(done.message.facts()), coarse(&facts));
+        let expected = framed((parts("\n filename*=utf-8''%C3%BC") + end).as_bytes()).0;
+        assert_eq!(String::from_utf8(wire).unwrap(), String::from_utf8(expected).unwrap());
+    }
+    let signed = "Content-Type: multipart/signed; boundary=b\n\n--b\nContent-Description: \u{fc}\n\nx\n--b--\n";
+    let refused = reencode(signed.as_bytes(), goal);
+    assert!(matches!(refused, Err(DowngradeError::Refused(Refusal::Signed))));
+}
+
+/// P-253: with SMTPUTF8 only fields in another charset are encoded, and only where that is possible.
+#[test]
+fn fields_that_are_no_utf8_are_encoded() {
+    let goal = |extent| Goal::Header(extent, Fields::Utf8);
+    let text =
+        b"To: \xc3\xb6@x.test, G\xfcnter <g@x.test>\nCc: \xc3\xb6@x.test\nSubject: Gr\xfc\xdfe\nX: \xc3\xb6\n\n\xff\n";
+    let mut done = reencode(text, goal(Extent::Message)).unwrap();
+    assert_eq!(done.message.facts().header, HeaderText::Utf8);
+    let sent = "To: \u{f6}@x.test,\n =?unknown-8bit?Q?G=FCnter?= <g@x.test>\nCc: \u{f6}@x.test\n\
+                Subject: =?unknown-8bit?Q?Gr=FC=DFe?=\nX: \u{f6}\n\n";
+    let wire = framed(&octets(&mut done.message)).0;
+    assert_eq!(wire, [sent.replace('\n', "\r\n").as_bytes(), b"\xff\r\n"].concat());
+    let parts = b"Content-Type: multipart/mixed; boundary=b\n\n--b\nA: \xc3\xb6\nB: \xfc\n\nx\n--b--\n";
+    let done = reencode(parts, goal(Extent::Parts)).unwrap();
+    assert_eq!(done.message.facts().part_headers, HeaderText::Utf8);
+    let refused = reencode(b"To: \xfc@x.test\n\n", goal(Extent::Message));
     assert!(matches!(refused, Err(DowngradeError::Refused(Refusal::Address(_)))));
 }
 

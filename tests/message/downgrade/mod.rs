@@ -7,10 +7,10 @@ mod trees;
 
 use super::{coarse, framed, incoming, octets};
 use mail_parser::{MessageParser, MessagePart, MimeHeaders, PartType};
-use posthaste::message::downgrade::{Dkim, DowngradeError, Goal, Reencoded, Reencoder, Refusal};
+use posthaste::message::downgrade::{Dkim, DowngradeError, Extent, Fields, Goal, Reencoded, Reencoder, Refusal};
 use posthaste::message::incoming::LoneDot;
 use posthaste::message::prepare::{FixUps, prepare};
-use posthaste::message::{Message, More, Source};
+use posthaste::message::{HeaderText, Message, More, Source};
 use std::io;
 
 /// A message as it is, without fix-ups.
