@@ -194,11 +194,11 @@ fn leaves_hope(verdict: &Verdict) -> bool {
 pub fn is_before_message(verdict: &Verdict) -> bool {
     let (Verdict::Deferred(trouble) | Verdict::Failed(trouble)) = verdict else { return false };
     use Stage::{Auth, Connect, Greeting, Handshake, Hello, StartTls};
-    matches!(trouble.stage, Connect | Greeting | Hello | StartTls | Handshake | Auth)
+    matches!(trouble.stage, Connect | Greeting | Hello(_) | StartTls | Handshake | Auth)
 }
 
 fn is_about_host(trouble: &Trouble) -> bool {
-    matches!(trouble.stage, Stage::Greeting | Stage::Hello)
+    matches!(trouble.stage, Stage::Greeting | Stage::Hello(_))
         // What one server does not offer, another may.
         || matches!(
             trouble.cause,

@@ -156,7 +156,7 @@ fn for_reply(stage: Stage, reply: &Reply) -> Option<&'static str> {
         (Stage::Auth, 534) => return Some("The server wants another mechanism or a stronger one: check the key auth."),
         (Stage::Auth, 538) => return Some("The server wants TLS before the login."),
         (Stage::Auth, 454 | 432) => return Some("The password is not at fault; the server asks to try again later."),
-        (Stage::Hello, 500 | 502) => {
+        (Stage::Hello(_), 500 | 502) => {
             return Some("Servers of SMTP are written as smtp:// (or submission://), servers of LMTP as lmtp://.");
         }
         (_, 530) => return Some("The server wants a login first: set user and password-command in the account."),
@@ -194,6 +194,7 @@ fn for_reply(stage: Stage, reply: &Reply) -> Option<&'static str> {
 mod tests {
     use super::*;
     use crate::smtp::reply::Reader;
+    use crate::smtp::stage::Hello;
 
     fn hint(stage: Stage, text: &str) -> Option<String> {
         let mut reader = Reader::default();
@@ -258,10 +259,12 @@ mod tests {
         let hint = |stage, cause, server| for_trouble(&Trouble { stage, cause }, server).unwrap();
         assert!(hint(Stage::Greeting, Cause::Malformed(Malformed::Tls), "h:465").contains("submissions://"));
         assert!(hint(Stage::Greeting, Cause::TimedOut, "h:465").contains("submissions://"));
-        assert!(hint(Stage::Hello, Cause::TlsNotOffered { masked: false }, "h:587").contains("submissions://"));
+        assert!(
+            hint(Stage::Hello(Hello::Ehlo), Cause::TlsNotOffered { masked: false }, "h:587").contains("submissions://")
+        );
         assert!(hint(Stage::Connect, Cause::NoSuchHost(String::new()), "h:587").contains("spelt"));
         assert!(hint(Stage::Connect, Cause::TimedOut, "h:25").contains("block port 25"));
-        assert!(hint(Stage::Hello, Cause::TlsNotOffered { masked: true }, "h:587").contains("firewall"));
+        assert!(hint(Stage::Hello(Hello::Ehlo), Cause::TlsNotOffered { masked: true }, "h:587").contains("firewall"));
     }
     #[test]
     fn certificates_that_are_refused_have_a_cure() {

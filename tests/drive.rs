@@ -22,7 +22,7 @@ use posthaste::smtp::outcome::{Cause, Verdict};
 use posthaste::smtp::session::{
     Caution, Chunking, EightBit, LoginMode, Partial, Protocol, Purpose, Session, Settings, TlsMode,
 };
-use posthaste::smtp::stage::Stage;
+use posthaste::smtp::stage::{Hello, Stage};
 use text::Text;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -434,7 +434,7 @@ async fn the_reply_to_quit_is_not_awaited() {
 /// The stages of a session with a server that has no PIPELINING: what the client says, and the reply.
 const STEPS: [(Stage, &[u8], &str); 6] = [
     (Stage::Greeting, b"", "220 hello\r\n"),
-    (Stage::Hello, b"EHLO client.example\r\n", "250 mx\r\n"),
+    (Stage::Hello(Hello::Ehlo), b"EHLO client.example\r\n", "250 mx\r\n"),
     (Stage::Mail, b"MAIL FROM:<>\r\n", "250 ok\r\n"),
     (Stage::Rcpt, b"RCPT TO:<bob@example.net>\r\n", "250 ok\r\n"),
     (Stage::Data, b"DATA\r\n", "354 go\r\n"),

@@ -15,7 +15,7 @@ use super::reply::{Class, Reply};
 use super::sasl::{ChannelBinding, Mechanism};
 use super::session::State;
 use super::settings::{Caution, LoginMode, Purpose, Series, Settings};
-use super::stage::Stage;
+use super::stage::{Hello, Stage};
 use super::wishes::Unserved;
 use crate::envelope::Envelope;
 use crate::message::Facts;
@@ -24,8 +24,7 @@ use crate::message::Facts;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Awaited {
     Greeting,
-    Ehlo,
-    Helo,
+    Hello(Hello),
     StartTls,
     Auth,
     Reset,
@@ -103,7 +102,7 @@ impl Awaited {
     pub(super) fn stage(self) -> Stage {
         match self {
             Awaited::Greeting => Stage::Greeting,
-            Awaited::Ehlo | Awaited::Helo => Stage::Hello,
+            Awaited::Hello(hello) => Stage::Hello(hello),
             Awaited::StartTls => Stage::StartTls,
             Awaited::Auth => Stage::Auth,
             Awaited::Reset => Stage::Reset,

@@ -7,14 +7,13 @@ use super::login;
 use super::outcome::{Cause, Trouble};
 use super::reply::{Class, Reply};
 use super::session::{Caution, LoginMode, Protection, Protocol, State, TlsMode};
-use super::stage::Stage;
+use super::stage::{Hello, Stage};
 
 /// What the opening waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opening {
     Greeting,
-    Ehlo,
-    Helo,
+    Hello(Hello),
     StartTls,
 }
 
@@ -26,20 +25,18 @@ pub(super) fn await_greeting(core: &mut Core) -> State {
 
 /// EHLO, or HELO to a host that is known to hang up on EHLO; in LMTP nothing but LHLO (RFC 2033 section 4.1).
 pub(super) fn hello(core: &mut Core) -> State {
-    let verb = match core.settings.protocol {
-        Protocol::Smtp if core.settings.caution == Caution::Helo => return helo(core),
-        Protocol::Smtp => "EHLO",
-        Protocol::Lmtp => "LHLO",
+    let hello = match core.settings.protocol {
+        Protocol::Smtp if core.settings.caution == Caution::Helo => Hello::Helo,
+        Protocol::Smtp => Hello::Ehlo,
+        Protocol::Lmtp => Hello::Lhlo,
     };
-    let line = format!("{verb} {}", core.settings.hello);
-    core.send(&line, Awaited::Ehlo);
-    State::Opening(Opening::Ehlo)
+    say(hello, core)
 }
 
-fn helo(core: &mut Core) -> State {
-    let line = format!("HELO {}", core.settings.hello);
-    core.send(&line, Awaited::Helo);
-    State::Opening(Opening::Helo)
+fn say(hello: Hello, core: &mut Core) -> State {
+    let line = format!("{} {}", hello.verb(), core.settings.hello);
+    core.send(&line, Awaited::Hello(hello));
+    State::Opening(Opening::Hello(hello))
 }
 
 pub(super) fn on_reply(opening: Opening, reply: Reply, core: &mut Core) -> State {
@@ -49,18 +46,17 @@ pub(super) fn on_reply(opening: Opening, reply: Reply, core: &mut Core) -> State
             hello(core)
         }
         (Opening::Greeting, _) => core.give_up(Trouble { stage: Stage::Greeting, cause: Cause::Replied(reply) }),
-        (Opening::Ehlo, Class::Success) => {
-            core.capabilities = Capabilities::parse(&reply);
-            secure(core)
+        (Opening::Hello(hello), Class::Success) => {
+            core.capabilities = match hello {
+                Hello::Ehlo | Hello::Lhlo => Capabilities::parse(&reply),
+                Hello::Helo => Capabilities::default(),
+            };
+            secure(hello, core)
         }
         // Whatever the server has against EHLO, HELO may do; 421 never comes here.
-        (Opening::Ehlo, Class::Temporary | Class::Permanent) if core.settings.protocol == Protocol::Smtp => helo(core),
-        (Opening::Helo, Class::Success) => {
-            core.capabilities = Capabilities::default();
-            secure(core)
-        }
-        (Opening::Ehlo | Opening::Helo, _) => {
-            core.give_up(Trouble { stage: Stage::Hello, cause: Cause::Replied(reply) })
+        (Opening::Hello(Hello::Ehlo), Class::Temporary | Class::Permanent) => say(Hello::Helo, core),
+        (Opening::Hello(hello), _) => {
+            core.give_up(Trouble { stage: Stage::Hello(hello), cause: Cause::Replied(reply) })
         }
         (Opening::StartTls, Class::Success) => State::Handshake,
         (Opening::StartTls, Class::Temporary | Class::Permanent) if core.settings.tls == TlsMode::Opportunistic => {
@@ -71,7 +67,7 @@ pub(super) fn on_reply(opening: Opening, reply: Reply, core: &mut Core) -> State
 }
 
 /// The server is known; now TLS, if it is not there yet.
-fn secure(core: &mut Core) -> State {
+fn secure(hello: Hello, core: &mut Core) -> State {
     if core.protection != Protection::None {
         return login::enter(core);
     }
@@ -85,7 +81,7 @@ fn secure(core: &mut Core) -> State {
         }
         _ => {
             let masked = core.capabilities.masked || core.firewall == Firewall::Seen;
-            core.give_up(Trouble { stage: Stage::Hello, cause: Cause::TlsNotOffered { masked } })
+            core.give_up(Trouble { stage: Stage::Hello(hello), cause: Cause::TlsNotOffered { masked } })
         }
     }
 }

@@ -40,7 +40,8 @@ pub(super) fn mail(envelope: &Envelope, facts: &Facts, parameters: Parameters, c
         line.push_str(" BODY=8BITMIME");
     }
     // Nobody passes such a message on who was not told, so it is said only of those that need it (RFC 6531 section 3.4).
-    if core.capabilities.smtp_utf8 && (facts.header.max(facts.part_headers) == HeaderText::Utf8 || !is_ascii(envelope)) {
+    if core.capabilities.smtp_utf8 && (facts.header.max(facts.part_headers) == HeaderText::Utf8 || !is_ascii(envelope))
+    {
         line.push_str(" SMTPUTF8");
     }
     wishes::push_parameters(&mut line, envelope, parameters, core);

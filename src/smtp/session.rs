@@ -21,7 +21,7 @@ use super::outcome::{Cause, Trouble, Verdict};
 use super::reencode;
 use super::reply::{Class, Reader, Reply};
 use super::sasl::{ChannelBinding, Exchange, Mechanism};
-use super::stage::Stage;
+use super::stage::{Hello, Stage};
 use super::transaction::{self, Before, Transaction};
 use crate::message::Facts;
 use crate::message::downgrade::Goal;
@@ -418,7 +418,9 @@ impl Session {
     /// What a broken connection teaches about the host.
     fn learn(&mut self, cause: &Cause) {
         match &self.state {
-            State::Opening(Opening::Ehlo) if matches!(cause, Cause::Lost(_)) => opening::learn_of_ehlo(&mut self.core),
+            State::Opening(Opening::Hello(Hello::Ehlo)) if matches!(cause, Cause::Lost(_)) => {
+                opening::learn_of_ehlo(&mut self.core)
+            }
             State::Opening(Opening::StartTls) | State::Handshake => opening::learn_of_tls(&mut self.core),
             State::Envelope(transaction) if self.core.group > 1 && transaction.nothing_refused() => {
                 self.core.set_retry(Caution::Serial);

@@ -7,8 +7,8 @@ pub enum Stage {
     Connect,
     /// The first reply.
     Greeting,
-    /// EHLO or HELO.
-    Hello,
+    /// The command by which we give our name.
+    Hello(Hello),
     /// STARTTLS.
     StartTls,
     /// The TLS handshake.
@@ -35,13 +35,37 @@ pub enum Stage {
     Quit,
 }
 
+/// The command by which a client gives its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Hello {
+    /// EHLO (RFC 5321 section 4.1.1.1).
+    Ehlo,
+    /// HELO, for servers without extensions.
+    Helo,
+    /// LHLO (RFC 2033 section 4.1).
+    Lhlo,
+}
+
+impl Hello {
+    /// The word of the protocol.
+    pub fn verb(self) -> &'static str {
+        match self {
+            Hello::Ehlo => "EHLO",
+            Hello::Helo => "HELO",
+            Hello::Lhlo => "LHLO",
+        }
+    }
+}
+
 impl Stage {
     /// The stage in the words of an error: "… while waiting for the greeting".
     pub fn doing(self) -> &'static str {
         match self {
             Stage::Connect => "while connecting",
             Stage::Greeting => "while waiting for the greeting",
-            Stage::Hello => "in reply to EHLO",
+            Stage::Hello(Hello::Ehlo) => "in reply to EHLO",
+            Stage::Hello(Hello::Helo) => "in reply to HELO",
+            Stage::Hello(Hello::Lhlo) => "in reply to LHLO",
             Stage::StartTls => "in reply to STARTTLS",
             Stage::Handshake => "during the TLS handshake",
             Stage::Auth => "in reply to AUTH",
@@ -62,7 +86,9 @@ impl Stage {
         match self {
             Stage::Connect => "connect",
             Stage::Greeting => "greeting",
-            Stage::Hello => "ehlo",
+            Stage::Hello(Hello::Ehlo) => "ehlo",
+            Stage::Hello(Hello::Helo) => "helo",
+            Stage::Hello(Hello::Lhlo) => "lhlo",
             Stage::StartTls => "starttls",
             Stage::Handshake => "handshake",
             Stage::Auth => "auth",

@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use posthaste::address::Address;
 use posthaste::envelope::{Envelope, ReversePath};
-use posthaste::message::{Facts, HeaderText};
 use posthaste::message::downgrade::Goal;
+use posthaste::message::{Facts, HeaderText};
 use posthaste::smtp::outcome::Verdict;
 use posthaste::smtp::reply::{Class, Reader, Reply};
 use posthaste::smtp::session::{
