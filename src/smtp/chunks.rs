@@ -225,9 +225,9 @@ pub(super) fn on_same_flight(mut transaction: Transaction, awaited: Awaited, rep
     let yes = reply.class() == Class::Success;
     match awaited {
         Awaited::Mail if !yes => transaction.refused_mail = Some(reply),
-        Awaited::Rcpt(recipient) if yes => transaction.accepted.push(recipient),
-        Awaited::Rcpt(recipient) if transaction.refused_mail.is_none() => {
-            on_recipient(&mut transaction, recipient, reply, core);
+        Awaited::Rcpt(recipient, _) if yes => transaction.accepted.push(recipient),
+        Awaited::Rcpt(recipient, parameters) if transaction.refused_mail.is_none() => {
+            on_recipient(&mut transaction, recipient, parameters, reply, core);
         }
         Awaited::EndOfData => return same_flight_ended(transaction, reply, core),
         _ => {}

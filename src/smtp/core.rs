@@ -31,7 +31,8 @@ pub(super) enum Awaited {
     /// A question of [`Purpose::Ask`].
     Answer,
     Mail,
-    Rcpt(usize),
+    /// A recipient, and whether its command had parameters.
+    Rcpt(usize, Parameters),
     Data,
     /// A chunk that is not the last one.
     Chunk,
@@ -56,6 +57,8 @@ pub(super) struct Core {
     pub(super) spent: super::limits::Spent,
     /// What goes with MAIL on this connection.
     pub(super) parameters: Parameters,
+    /// The same of RCPT alone.
+    pub(super) rcpt_parameters: Parameters,
     /// Whether the wishes of this message that go unserved were told.
     pub(super) unserved: Unserved,
     /// Recipients without a verdict that are in no transaction at present.
@@ -108,7 +111,7 @@ impl Awaited {
             Awaited::Reset => Stage::Reset,
             Awaited::Answer => Stage::Question,
             Awaited::Mail => Stage::Mail,
-            Awaited::Rcpt(_) => Stage::Rcpt,
+            Awaited::Rcpt(..) => Stage::Rcpt,
             // Not the end of data: no recipient's message hangs on it.
             Awaited::Data | Awaited::Nothing => Stage::Data,
             Awaited::Chunk => Stage::Chunk,
@@ -140,6 +143,7 @@ impl Core {
             firewall: Firewall::Unseen,
             spent: super::limits::Spent::default(),
             parameters: Parameters::All,
+            rcpt_parameters: Parameters::All,
             unserved: Unserved::Untold,
             pending: (0..count).collect(),
             questions,

@@ -4,6 +4,7 @@ use super::capabilities::Size;
 use super::chunks::binary_allowed;
 use super::core::Core;
 use super::outcome::Cause;
+use super::reply::Reply;
 use super::session::{EightBit, Purpose};
 use super::wishes;
 use crate::address::Address;
@@ -15,7 +16,7 @@ use crate::message::{Facts, HeaderText};
 const LINE_LIMIT: usize = 512;
 
 /// Which parameters go with MAIL and RCPT.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Parameters {
     /// All that the capabilities allow.
     All,
@@ -61,8 +62,7 @@ pub(super) fn rcpt(recipient: usize, core: &Core) -> Option<String> {
     let Purpose::Submit(envelope, _) = &core.purpose else { return None };
     let address = envelope.recipients().get(recipient.checked_sub(core.first)?)?;
     let mut line = format!("RCPT TO:<{}>", address.as_str());
-    if core.parameters == Parameters::All
-        && core.capabilities.dsn
+    if rcpt_parameters(core) == Parameters::All
         && let Some(notify) = notify(envelope)
     {
         line.push_str(&format!(" NOTIFY={}", notify.value()));
@@ -73,6 +73,21 @@ pub(super) fn rcpt(recipient: usize, core: &Core) -> Option<String> {
         }
     }
     Some(line)
+}
+
+/// Whether RCPT has any.
+pub(super) fn rcpt_parameters(core: &Core) -> Parameters {
+    let Purpose::Submit(envelope, _) = &core.purpose else { return Parameters::Needed };
+    let is_refused = core.parameters == Parameters::Needed || core.rcpt_parameters == Parameters::Needed;
+    match core.capabilities.dsn && notify(envelope).is_some() {
+        true if !is_refused => Parameters::All,
+        _ => Parameters::Needed,
+    }
+}
+
+/// Whether a reply to a command may be about its parameters (RFC 5321 section 4.1.1.11).
+pub(super) fn may_be_about_parameters(reply: &Reply) -> bool {
+    matches!(reply.code(), 455 | 500 | 501 | 504 | 555)
 }
 
 /// Why MAIL cannot be sent to this server.

@@ -8,12 +8,14 @@ use super::data::on_data;
 use super::limits::{MANY, leave_to_another, may_begin, take_members};
 use super::lmtp;
 use super::outcome::{Cause, Trouble, Verdict};
-use super::parameters::{Parameters, mail, mail_hindrance, rcpt, rcpt_hindrance};
+use super::parameters::{
+    Parameters, mail, mail_hindrance, may_be_about_parameters, rcpt, rcpt_hindrance, rcpt_parameters,
+};
 use super::reencode;
 use super::reply::{Class, Reply};
 use super::session::{Caution, Closing, EightBit, Partial, Protocol, Purpose, Series, State};
 use super::stage::Stage;
-use super::wishes::{do_with_less, tell_of_unserved};
+use super::wishes::{do_with_less, name_without_parameters, tell_of_unserved};
 
 /// Most RCPTs in one flight. The replies to so many fit in any receive buffer, so that neither side can block the
 /// other (RFC 2920 section 3.1), and a server that has enough of them is noticed soon.
@@ -34,6 +36,7 @@ pub(super) struct Transaction {
     pub(super) way: Way,
     pub(super) progress: Progress,
     room: Room,
+    again: Again,
     /// Whether a recipient was refused for good or for now.
     some_refused: bool,
 }
@@ -43,6 +46,14 @@ pub(super) struct Transaction {
 enum Room {
     Left,
     Full,
+}
+
+/// Whether a transaction is to be begun again, without parameters that the server does not take after all.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    No,
+    /// With all its recipients: nobody may get the message unless all do.
+    All,
 }
 
 /// What was in the session before a transaction.
@@ -160,6 +171,7 @@ fn begin(members: Vec<usize>, before: Before, core: &mut Core) -> State {
         way: chunks::way(before, core),
         progress: Progress::default(),
         room: Room::Left,
+        again: Again::No,
         some_refused: false,
     };
     if before == Before::Unfinished {
@@ -187,7 +199,7 @@ fn name_recipients(mut transaction: Transaction, core: &mut Core) -> State {
     for at in transaction.named..end {
         let recipient = transaction.members[at];
         if let Some(line) = rcpt(recipient, core) {
-            core.send(&line, Awaited::Rcpt(recipient));
+            core.send(&line, Awaited::Rcpt(recipient, rcpt_parameters(core)));
         }
     }
     transaction.named = end;
@@ -213,8 +225,8 @@ pub(super) fn on_reply(mut transaction: Transaction, awaited: Awaited, reply: Re
         // Without pipelining the reply to RSET is awaited before MAIL.
         Awaited::Reset if core.in_flight.is_empty() => return open(transaction, core),
         Awaited::Mail if reply.class() != Class::Success => transaction.refused_mail = Some(reply),
-        Awaited::Rcpt(recipient) if transaction.refused_mail.is_none() => {
-            on_recipient(&mut transaction, recipient, reply, core);
+        Awaited::Rcpt(recipient, parameters) if transaction.refused_mail.is_none() => {
+            on_recipient(&mut transaction, recipient, parameters, reply, core);
         }
         Awaited::Data => transaction.data = Some(reply),
         _ => {}
@@ -222,9 +234,23 @@ pub(super) fn on_reply(mut transaction: Transaction, awaited: Awaited, reply: Re
     if core.in_flight.is_empty() { group_answered(transaction, core) } else { State::Envelope(transaction) }
 }
 
-pub(super) fn on_recipient(transaction: &mut Transaction, recipient: usize, reply: Reply, core: &mut Core) {
+pub(super) fn on_recipient(
+    transaction: &mut Transaction,
+    recipient: usize,
+    parameters: Parameters,
+    reply: Reply,
+    core: &mut Core,
+) {
     if reply.class() == Class::Success {
         transaction.accepted.push(recipient);
+        return;
+    }
+    if parameters == Parameters::All && may_be_about_parameters(&reply) {
+        name_without_parameters(core);
+        match core.settings.partial {
+            Partial::Deliver => core.pending.push_back(recipient),
+            Partial::AllOrNone => transaction.again = Again::All,
+        }
         return;
     }
     if (is_full(&reply) || wants_one_domain(&reply)) && !transaction.accepted.is_empty() {
@@ -269,6 +295,9 @@ fn group_answered(mut transaction: Transaction, core: &mut Core) -> State {
     if core.settings.partial == Partial::AllOrNone && incomplete {
         return leave_out_all(core);
     }
+    if transaction.again == Again::All {
+        return begin(transaction.members, Before::Unfinished, core);
+    }
     if transaction.named < transaction.members.len() && transaction.room == Room::Left {
         return name_recipients(transaction, core);
     }
@@ -312,7 +341,7 @@ fn settle_others(core: &mut Core) {
 /// MAIL was refused: for its parameters, in which case it is tried once without those that are not needed, or for
 /// good, in which case its reply is the verdict of all recipients.
 pub(super) fn mail_refused(transaction: Transaction, reply: Reply, core: &mut Core) -> State {
-    if matches!(reply.code(), 455 | 500 | 501 | 504 | 555) {
+    if may_be_about_parameters(&reply) {
         if may_do_with_less(core) {
             do_with_less(core);
             return begin(transaction.members, Before::Unfinished, core);

@@ -88,7 +88,7 @@ pub(super) fn tell_of_unserved(core: &mut Core) {
     // An earlier message of this session has shown that the server does not take them.
     let all_refused = core.parameters == Parameters::Needed;
     let unserved = [
-        (Extension::Dsn, offered.dsn),
+        (Extension::Dsn, offered.dsn && core.rcpt_parameters == Parameters::All),
         (Extension::DeliverBy, offered.deliver_by.is_some()),
         (Extension::MtPriority, offered.mt_priority),
     ];
@@ -101,7 +101,7 @@ pub(super) fn tell_of_unserved(core: &mut Core) {
 pub(super) fn do_with_less(core: &mut Core) {
     let offered = &core.capabilities;
     let served = [
-        (Extension::Dsn, offered.dsn),
+        (Extension::Dsn, offered.dsn && core.rcpt_parameters == Parameters::All),
         (Extension::DeliverBy, offered.deliver_by.is_some()),
         (Extension::MtPriority, offered.mt_priority),
     ];
@@ -109,6 +109,13 @@ pub(super) fn do_with_less(core: &mut Core) {
         tell(extension, core);
     }
     core.parameters = Parameters::Needed;
+}
+
+/// The server has refused RCPT as it was: the recipients are named without what is not needed from now on.
+pub(super) fn name_without_parameters(core: &mut Core) {
+    if std::mem::replace(&mut core.rcpt_parameters, Parameters::Needed) == Parameters::All {
+        tell(Extension::Dsn, core);
+    }
 }
 
 /// Tells that a wish is not served, if there is one that the message can go without.
