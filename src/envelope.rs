@@ -3,8 +3,8 @@
 mod dsn;
 mod wishes;
 
-pub use dsn::{EnvelopeId, NoSuchWish, Notify, Occasion, Returned, Utf8, original_recipient, xtext};
-pub use wishes::{DeliverBy, Dsn, Hold, Late, Priority, Way, Wishes};
+pub use dsn::{EnvelopeId, NoSuchWish, Notify, Occasion, OriginalRecipient, Returned, Utf8, xtext};
+pub use wishes::{DeliverBy, Dsn, Hold, Late, OwnDsn, Priority, Way, Wishes};
 
 use crate::address::{Address, AddressError, Fault, parse_list};
 
@@ -53,6 +53,8 @@ pub struct Envelope {
     sender: ReversePath,
     recipients: Vec<Address>,
     wishes: Wishes,
+    /// By the numbers of the recipients; those at the end may be missing.
+    own: Vec<OwnDsn>,
 }
 
 /// An envelope needs at least one recipient.
@@ -70,13 +72,13 @@ impl Envelope {
         if recipients.is_empty() {
             return Err(NoRecipients);
         }
-        let wishes = Wishes::default();
+        let (wishes, own) = (Wishes::default(), Vec::new());
         if recipients.len() == 1 {
-            return Ok(Envelope { sender, recipients, wishes });
+            return Ok(Envelope { sender, recipients, wishes, own });
         }
         let mut seen = std::collections::HashSet::with_capacity(recipients.len());
         let recipients = recipients.into_iter().filter(|address| seen.insert(address.key())).collect();
-        Ok(Envelope { sender, recipients, wishes })
+        Ok(Envelope { sender, recipients, wishes, own })
     }
 
     /// The same envelope with these wishes.
@@ -85,11 +87,21 @@ impl Envelope {
         Envelope { wishes, ..self }
     }
 
+    /// The same envelope with what is wished for single recipients, in place of what is wished for all.
+    #[must_use]
+    pub fn wishing_for_each(self, own: impl Fn(&Address) -> OwnDsn) -> Self {
+        Envelope { own: self.recipients.iter().map(own).collect(), ..self }
+    }
+
     /// The same for some of the recipients, by their numbers; `None` where that would be nobody.
     pub fn part(&self, numbers: &[usize]) -> Option<Self> {
         let recipients: Vec<Address> = numbers.iter().filter_map(|&at| self.recipients.get(at).cloned()).collect();
+        let own = match self.own.is_empty() {
+            true => Vec::new(),
+            false => numbers.iter().map(|&at| self.own.get(at).cloned().unwrap_or_default()).collect(),
+        };
         let Envelope { sender, wishes, .. } = self;
-        (!recipients.is_empty()).then(|| Envelope { sender: sender.clone(), recipients, wishes: wishes.clone() })
+        (!recipients.is_empty()).then(|| Envelope { sender: sender.clone(), recipients, wishes: wishes.clone(), own })
     }
 
     /// The reverse-path.
@@ -100,6 +112,24 @@ impl Envelope {
     /// The recipients, in the order in which they were given.
     pub fn recipients(&self) -> &[Address] {
         &self.recipients
+    }
+
+    /// When a notification is wanted for a recipient, by its number. Nobody is there to get one about a bounce, and it must
+    /// not cause another (RFC 3461 section 6.1).
+    pub fn notify(&self, recipient: usize) -> Option<&Notify> {
+        let own = self.own.get(recipient).and_then(|own| own.notify.as_ref());
+        let notify = own.or(self.wishes.dsn.notify.as_ref());
+        notify.filter(|notify| self.sender != ReversePath::Null || **notify == Notify::Never)
+    }
+
+    /// Whom the message was first sent to (ORCPT). Some servers refuse it, so it is told only where somebody said it, or
+    /// waits for a notification. `None` too where it would be too long.
+    pub fn original(&self, recipient: usize) -> Option<OriginalRecipient> {
+        match self.own.get(recipient).and_then(|own| own.original.clone()) {
+            Some(original) => Some(original),
+            None if self.notify(recipient).is_some() => OriginalRecipient::of(self.recipients.get(recipient)?),
+            None => None,
+        }
     }
 
     /// What the sender wishes beyond delivery.

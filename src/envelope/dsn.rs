@@ -123,6 +123,13 @@ impl EnvelopeId {
     }
 }
 
+impl EnvelopeId {
+    /// Reads the value of ENVID. `None` where it is none.
+    pub fn from_xtext(value: &str) -> Option<Self> {
+        plain(value)?.parse().ok()
+    }
+}
+
 impl FromStr for EnvelopeId {
     type Err = NoSuchWish;
 
@@ -146,27 +153,62 @@ pub enum Utf8 {
     Escaped,
 }
 
-/// The value of ORCPT for a recipient whose address nobody has changed: type and address (RFC 3461 section 4.2,
-/// RFC 6533 section 3). `None` where it would be too long.
-pub fn original_recipient(address: &Address, utf8: Utf8) -> Option<String> {
-    let value = match address.is_ascii() {
-        true => format!("rfc822;{}", xtext(address.as_str())),
-        false => format!("utf-8;{}", utf8_address(address.as_str(), utf8)),
-    };
-    (value.len() <= ORIGINAL_RECIPIENT_LIMIT).then_some(value)
+/// Whom a message was first sent to: type and address (RFC 3461 section 4.2, RFC 6533 section 3), 500 octets at most.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginalRecipient {
+    /// `rfc822`, `utf-8` or another atom.
+    kind: String,
+    /// In xtext, or in what RFC 6533 has for `utf-8`, where characters outside ASCII may stand as they are.
+    address: String,
 }
 
-fn utf8_address(text: &str, utf8: Utf8) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '+' | '=' | '\\' => encoded.push_str(&format!("\\x{{{:X}}}", u32::from(c))),
-            '!'..='~' => encoded.push(c),
-            c if !c.is_ascii() && utf8 == Utf8::Native => encoded.push(c),
-            c => encoded.push_str(&format!("\\x{{{:X}}}", u32::from(c))),
+impl OriginalRecipient {
+    /// A recipient whose address nobody has changed. `None` where it would be too long.
+    pub fn of(address: &Address) -> Option<Self> {
+        let (kind, address) = match address.is_ascii() {
+            true => ("rfc822", xtext(address.as_str())),
+            false => ("utf-8", utf8_address(address.as_str())),
+        };
+        OriginalRecipient { kind: kind.to_owned(), address }.within_limit()
+    }
+
+    /// Reads the value of ORCPT. `None` where it is none.
+    pub fn parse(value: &str) -> Option<Self> {
+        let (kind, address) = value.split_once(';')?;
+        let is_atom = !kind.is_empty() && kind.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-');
+        let is_utf8 = kind.eq_ignore_ascii_case("utf-8");
+        let is_visible = |c: char| c.is_ascii_graphic() || (is_utf8 && !c.is_ascii() && !c.is_control());
+        let is_address =
+            !address.is_empty() && address.chars().all(is_visible) && (is_utf8 || plain(address).is_some());
+        (is_atom && is_address)
+            .then(|| OriginalRecipient { kind: kind.to_owned(), address: address.to_owned() })?
+            .within_limit()
+    }
+
+    fn within_limit(self) -> Option<Self> {
+        (self.value(Utf8::Escaped).len() <= ORIGINAL_RECIPIENT_LIMIT).then_some(self)
+    }
+
+    /// The value of ORCPT.
+    pub fn value(&self, utf8: Utf8) -> String {
+        let OriginalRecipient { kind, address } = self;
+        match utf8 {
+            Utf8::Native => format!("{kind};{address}"),
+            Utf8::Escaped => {
+                let escaped = |c: char| if c.is_ascii() { c.to_string() } else { by_number(c) };
+                format!("{kind};{}", address.chars().map(escaped).collect::<String>())
+            }
         }
     }
-    encoded
+}
+
+fn utf8_address(text: &str) -> String {
+    let stays = |c: char| !c.is_ascii() || (c.is_ascii_graphic() && !matches!(c, '+' | '=' | '\\'));
+    text.chars().map(|c| if stays(c) { c.to_string() } else { by_number(c) }).collect()
+}
+
+fn by_number(c: char) -> String {
+    format!("\\x{{{:X}}}", u32::from(c))
 }
 
 /// A text in xtext (RFC 3461 section 4): all but visible ASCII, `+` and `=` in hexadecimal.
@@ -180,6 +222,25 @@ pub fn xtext(text: &str) -> String {
         }
     }
     encoded
+}
+
+/// What a text in xtext says; `None` where it is none, or says something that is not UTF-8.
+fn plain(text: &str) -> Option<String> {
+    let mut octets = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(octet) = rest.next() {
+        octets.push(match octet {
+            b'+' => {
+                let mut digit = || rest.next().filter(|digit| matches!(digit, b'0'..=b'9' | b'A'..=b'F'));
+                let (high, low) = (char::from(digit()?), char::from(digit()?));
+                (high.to_digit(16)? * 16 + low.to_digit(16)?) as u8
+            }
+            b'=' => return None,
+            octet if octet.is_ascii_graphic() => octet,
+            _ => return None,
+        });
+    }
+    String::from_utf8(octets).ok()
 }
 
 #[cfg(test)]
@@ -223,7 +284,7 @@ mod tests {
     /// P-274
     #[test]
     fn the_original_recipient_is_the_recipient() {
-        let value = |text: &str| original_recipient(&Address::parse(text).unwrap(), Utf8::Native);
+        let value = |text: &str| Some(OriginalRecipient::of(&Address::parse(text).unwrap())?.value(Utf8::Native));
         assert_eq!(value("user+tag@example.com").as_deref(), Some("rfc822;user+2Btag@example.com"));
         assert_eq!(value("\"a b\"@example.com").as_deref(), Some("rfc822;\"a+20b\"@example.com"));
         assert_eq!(value(&format!("{}@example.com", "x".repeat(600))), None);
@@ -232,9 +293,31 @@ mod tests {
     /// P-292
     #[test]
     fn an_original_recipient_outside_ascii_is_escaped_unless_the_server_has_smtputf8() {
-        let value =
-            |utf8| original_recipient(&Address::parse("\"\u{3b4}+ =\\\\\"@example.com").unwrap(), utf8).unwrap();
+        let value = |utf8| {
+            OriginalRecipient::of(&Address::parse("\"\u{3b4}+ =\\\\\"@example.com").unwrap()).unwrap().value(utf8)
+        };
         assert_eq!(value(Utf8::Native), "utf-8;\"\u{3b4}\\x{2B}\\x{20}\\x{3D}\\x{5C}\\x{5C}\"@example.com");
         assert_eq!(value(Utf8::Escaped), "utf-8;\"\\x{3B4}\\x{2B}\\x{20}\\x{3D}\\x{5C}\\x{5C}\"@example.com");
+    }
+
+    /// P-273 P-274 P-292
+    #[test]
+    fn what_a_client_says_of_the_original_is_passed_on() {
+        for (value, escaped) in [
+            ("rfc822;user+2Btag@example.com", Some("rfc822;user+2Btag@example.com")),
+            ("x400;a+3Db", Some("x400;a+3Db")),
+            ("utf-8;\u{3b4}\\x{3B4}@example.com", Some("utf-8;\\x{3B4}\\x{3B4}@example.com")),
+            ("rfc822;user+2btag@example.com", None),
+            ("rfc822;a=b", None),
+            ("rfc822;\u{3b4}", None),
+            ("rfc822;", None),
+            ("user@example.com", None),
+            ("a b;c", None),
+        ] {
+            let read = OriginalRecipient::parse(value).map(|original| original.value(Utf8::Escaped));
+            assert_eq!(read.as_deref(), escaped, "{value}");
+        }
+        assert_eq!(EnvelopeId::from_xtext("a+2Bb").unwrap().as_str(), "a+b");
+        assert!(EnvelopeId::from_xtext("a+2b").is_none() && EnvelopeId::from_xtext("+0A").is_none());
     }
 }

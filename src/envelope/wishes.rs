@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::dsn::{EnvelopeId, NoSuchWish, Notify, Returned};
+use super::dsn::{EnvelopeId, NoSuchWish, Notify, OriginalRecipient, Returned};
 
 /// Wishes for one message and all its recipients. Each is a parameter of MAIL or RCPT where the server knows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +30,15 @@ pub struct Dsn {
     pub returned: Option<Returned>,
     /// What it calls the message.
     pub envelope_id: Option<EnvelopeId>,
+}
+
+/// Wishes for notifications of what becomes of one recipient.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnDsn {
+    /// When one is wanted; `None` where that is as for all others.
+    pub notify: Option<Notify>,
+    /// Whom the message was first sent to, where somebody has said it.
+    pub original: Option<OriginalRecipient>,
 }
 
 /// By when a message is to be delivered (RFC 2852 section 4).

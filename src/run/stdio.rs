@@ -1,6 +1,7 @@
 //! `-bs`: SMTP on standard input and standard output, as Symfony Mailer and alpine speak it to a sendmail. The session is
 //! the server's, the message goes the way of every other one, and 250 is said only when it was accepted.
 
+use std::collections::HashMap;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::sync::Arc;
 
@@ -8,18 +9,19 @@ use crate::address::Address;
 use crate::cli::Global;
 use crate::cli::submission::Aliases;
 use crate::config::Config;
-use crate::config::account::Log;
+use crate::config::account::{Account, Log};
 use crate::deliver::Outcome;
-use crate::envelope::{Envelope, ReversePath, Wishes};
+use crate::envelope::{Dsn, Envelope, EnvelopeId, OriginalRecipient, OwnDsn, Returned, ReversePath, Wishes};
 use crate::failure::{self, Exit, Failure};
 use crate::message::incoming::{Incoming, ReadError};
 use crate::message::prepare::{FixUps, Identity, Recipients, Rules, Sender, local_time};
 use crate::message::spool::Spool;
 use crate::report::{self, Style};
 use crate::server::options::{Extension, Faults, Login, Options, Tls};
-use crate::server::session::{Action, Ending, Security, Session, Verdict};
-use crate::server::transaction::Transaction;
+use crate::server::session::{Action, Ending, Security, Session, Verdict, Words};
+use crate::server::transaction::{Return, Transaction};
 use crate::smtp::outcome;
+use crate::smtp::reply::Enhanced;
 use crate::system::Patient;
 
 use super::recipients::expanded;
@@ -48,7 +50,8 @@ pub(super) fn serve(global: &Global) -> Done {
     Client { global, config, identity, session, message: None }.converse()
 }
 
-/// What the path to a server can do, and no STARTTLS or AUTH: nobody listens on a pipe.
+/// What a server may be told, or done without where it cannot, as for every other message; and no STARTTLS or AUTH: nobody
+/// listens on a pipe.
 fn options(identity: &Identity) -> Options {
     Options {
         hostname: identity.host.clone(),
@@ -56,6 +59,8 @@ fn options(identity: &Identity) -> Options {
             Extension::Pipelining,
             Extension::Size,
             Extension::EightBitMime,
+            Extension::Dsn,
+            Extension::SmtpUtf8,
             Extension::EnhancedStatusCodes,
             Extension::Help,
         ],
@@ -110,7 +115,7 @@ impl Client<'_> {
                 Action::End => {
                     let verdict = match self.message.take() {
                         Some(message) => self.submit(message),
-                        None => Verdict::Deferred("there is no message".to_owned()),
+                        None => Verdict::Deferred("there is no message".into()),
                     };
                     self.session.conclude(verdict);
                 }
@@ -142,16 +147,7 @@ impl Client<'_> {
         let account =
             account(&self.config, self.global, Some(transaction.sender.as_str()), Log::Syslog, Style::OneLine)?;
         let sender = super::submit::reverse_path(transaction.sender.as_str(), &account.mail_domain)?;
-        let recipients = transaction.recipients.iter().map(|recipient| &recipient.address);
-        let recipients: Vec<Address> = recipients
-            .map(|path| ReversePath::parse(path.as_str(), &account.mail_domain))
-            .map(|parsed| match parsed {
-                Ok(ReversePath::Address(address)) => Ok(address),
-                Ok(ReversePath::Null) => Err(fail(Exit::Data, "a recipient has no address")),
-                Err(error) => Err(fail(Exit::Data, error.to_string())),
-            })
-            .collect::<Result<_, _>>()?;
-        let recipients = expanded(recipients, &account, Aliases::Expand)?;
+        let (recipients, own) = recipients(&transaction, &account)?;
         if recipients.is_empty() {
             return Ok(Vec::new());
         }
@@ -168,8 +164,57 @@ impl Client<'_> {
         };
         let message = prepared(incoming, &rules)?.message;
         let envelope = Envelope::new(sender, recipients).map_err(|error| fail(Exit::Data, error.to_string()))?;
-        let envelope = envelope.wishing(Wishes { dsn: account.dsn.clone(), ..Wishes::default() });
+        let envelope = envelope.wishing(Wishes { dsn: dsn(&transaction, &account), ..Wishes::default() });
+        let envelope = envelope.wishing_for_each(|recipient| own.get(&recipient.key()).cloned().unwrap_or_default());
         hand_over(self.global, &account, &envelope, message, Style::Quiet)
+    }
+}
+
+/// What is wished for single recipients, by their keys.
+type Own = HashMap<String, OwnDsn>;
+
+/// The recipients in the end, and what the client wishes for some of them. Who stands for an alias gets the
+/// wishes for the alias, which was the original recipient (RFC 3461 section 5.2.7).
+fn recipients(transaction: &Transaction, account: &Account) -> Result<(Vec<Address>, Own), Vec<Failure>> {
+    let mut plain = Vec::new();
+    let mut wished = Vec::new();
+    for recipient in &transaction.recipients {
+        let address = match ReversePath::parse(recipient.address.as_str(), &account.mail_domain) {
+            Ok(ReversePath::Address(address)) => address,
+            Ok(ReversePath::Null) => return Err(fail(Exit::Data, "a recipient has no address")),
+            Err(error) => return Err(fail(Exit::Data, error.to_string())),
+        };
+        let notify = recipient.notify.as_ref().and_then(|notify| notify.parse().ok());
+        let original = recipient.orcpt.as_ref().and_then(|original| OriginalRecipient::parse(original));
+        match (&notify, &original) {
+            (None, None) => plain.push(address),
+            _ => {
+                let original = original.or_else(|| OriginalRecipient::of(&address));
+                wished.push((address, OwnDsn { notify, original }));
+            }
+        }
+    }
+    let mut all = expanded(plain, account, Aliases::Expand)?;
+    let mut own = HashMap::new();
+    for (address, wishes) in wished {
+        for recipient in expanded(vec![address], account, Aliases::Expand)? {
+            own.entry(recipient.key()).or_insert_with(|| wishes.clone());
+            all.push(recipient);
+        }
+    }
+    Ok((all, own))
+}
+
+/// What is wished of notifications for all recipients: what MAIL said, else what the account says.
+fn dsn(transaction: &Transaction, account: &Account) -> Dsn {
+    let returned = transaction.ret.map(|ret| match ret {
+        Return::Full => Returned::Full,
+        Return::Hdrs => Returned::Headers,
+    });
+    Dsn {
+        notify: account.dsn.notify.clone(),
+        returned: returned.or(account.dsn.returned),
+        envelope_id: transaction.envid.as_deref().and_then(EnvelopeId::from_xtext),
     }
 }
 
@@ -186,25 +231,43 @@ fn verdict(outcomes: &[Outcome]) -> Verdict {
     let lines: Vec<String> = failures.iter().map(|failure| one_line(&failure.message)).collect();
     let text = lines.join("; ");
     match (accepted().count(), accepted().next()) {
-        _ if outcomes.is_empty() => Verdict::Accepted("every recipient is an alias for nobody".to_owned()),
+        _ if outcomes.is_empty() => Verdict::Accepted("every recipient is an alias for nobody".into()),
         (_, Some(reply)) if failures.is_empty() => {
-            Verdict::Accepted(one_line(reply.lines().first().map_or("accepted", String::as_str)))
+            let text = match reply.text().split_once(' ') {
+                Some((word, rest)) if Enhanced::parse(word).is_some() => rest,
+                _ => reply.text(),
+            };
+            Verdict::Accepted(Words { status: status(outcomes, 2), text: one_line(text) })
         }
         (0, _) if outcomes.iter().any(|outcome| matches!(outcome.verdict, outcome::Verdict::Deferred(_))) => {
-            Verdict::Deferred(text)
+            Verdict::Deferred(Words { status: status(outcomes, 4), text })
         }
-        (0, _) => Verdict::Refused(text),
-        (count, _) => Verdict::Refused(format!("{count} of {} recipients got it; {text}", outcomes.len())),
+        (0, _) => Verdict::Refused(Words { status: status(outcomes, 5), text }),
+        (count, _) => {
+            let text = format!("{count} of {} recipients got it; {text}", outcomes.len());
+            Verdict::Refused(Words { status: status(outcomes, 5), text })
+        }
     }
+}
+
+/// The enhanced status code of this class that all outcomes which have one share.
+fn status(outcomes: &[Outcome], class: u8) -> Option<(u16, u16)> {
+    let codes = outcomes.iter().filter_map(|outcome| match &outcome.verdict {
+        outcome::Verdict::Accepted(reply) => reply.enhanced(),
+        outcome::Verdict::Deferred(trouble) | outcome::Verdict::Failed(trouble) => trouble.status(),
+    });
+    let mut codes = codes.filter(|code| code.class == class).map(|code| (code.subject, code.detail));
+    let first = codes.next()?;
+    codes.all(|other| other == first).then_some(first)
 }
 
 /// What is wrong here may be mended; what is wrong with the message or an address will not be.
 fn refusal(failures: &[Failure]) -> Verdict {
-    let Some(failure) = failures.first() else { return Verdict::Deferred("it cannot be sent".to_owned()) };
+    let Some(failure) = failures.first() else { return Verdict::Deferred("it cannot be sent".into()) };
     let text = one_line(&failure.message);
     match failure.exit {
-        Exit::Data | Exit::Usage => Verdict::Refused(text),
-        _ => Verdict::Deferred(text),
+        Exit::Data | Exit::Usage => Verdict::Refused(text.into()),
+        _ => Verdict::Deferred(text.into()),
     }
 }
 

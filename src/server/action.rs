@@ -28,20 +28,43 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// 250: it has been delivered, or is safe on disk.
-    Accepted(String),
+    Accepted(Words),
     /// 451: not now.
-    Deferred(String),
+    Deferred(Words),
     /// 554: never.
-    Refused(String),
+    Refused(Words),
+}
+
+/// What a verdict says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// Subject and detail of the enhanced status code (RFC 3463); the class is that of the verdict.
+    pub status: Option<(u16, u16)>,
+    /// In one line.
+    pub text: String,
+}
+
+impl From<String> for Words {
+    fn from(text: String) -> Self {
+        Words { status: None, text }
+    }
+}
+
+impl From<&str> for Words {
+    fn from(text: &str) -> Self {
+        Words::from(text.to_owned())
+    }
 }
 
 impl Verdict {
     pub(super) fn answer(self) -> Answer {
-        match self {
-            Verdict::Accepted(text) => Answer::new(250, 0, 0, text),
-            Verdict::Deferred(text) => Answer::new(451, 3, 0, text),
-            Verdict::Refused(text) => Answer::new(554, 0, 0, text),
-        }
+        let (code, usual, words) = match self {
+            Verdict::Accepted(words) => (250, (0, 0), words),
+            Verdict::Deferred(words) => (451, (3, 0), words),
+            Verdict::Refused(words) => (554, (0, 0), words),
+        };
+        let (subject, detail) = words.status.unwrap_or(usual);
+        Answer::new(code, subject, detail, words.text)
     }
 }
 

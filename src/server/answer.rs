@@ -16,11 +16,11 @@ pub(super) enum Status {
     /// Greetings, EHLO and 3xx have none (RFC 2034 section 3).
     None,
     /// Subject and detail.
-    Of(u8, u8),
+    Of(u16, u16),
 }
 
 impl Answer {
-    pub(super) fn new(code: u16, subject: u8, detail: u8, text: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn new(code: u16, subject: u16, detail: u16, text: impl Into<Cow<'static, str>>) -> Self {
         Answer { code, status: Status::Of(subject, detail), text: text.into() }
     }
 

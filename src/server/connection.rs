@@ -159,17 +159,17 @@ impl Connection {
 
     /// Stores the message, reports it, and says what the client is told.
     async fn finish(&mut self) -> Verdict {
-        let Some(message) = self.message.take() else { return Verdict::Deferred("there is no message".to_owned()) };
+        let Some(message) = self.message.take() else { return Verdict::Deferred("there is no message".into()) };
         let left = self.shared.left.get();
         if left == Some(0) {
-            return Verdict::Deferred("no more messages are taken".to_owned());
+            return Verdict::Deferred("no more messages are taken".into());
         }
         let content = match message.writer.and_then(Writer::finish) {
             Ok(content) => content,
             Err(error) => {
                 let text = format!("the message could not be stored: {error}");
                 self.shared.tell(SinkEvent::Trouble { peer: self.peer, text }).await;
-                return Verdict::Deferred("the message could not be stored".to_owned());
+                return Verdict::Deferred("the message could not be stored".into());
             }
         };
         self.shared.left.set(left.map(|left| left - 1));
@@ -185,7 +185,7 @@ impl Connection {
         });
         let output = self.shared.store.output(&received);
         self.shared.tell(SinkEvent::Message { received, output }).await;
-        Verdict::Accepted(format!("{size} octets taken"))
+        Verdict::Accepted(format!("{size} octets taken").into())
     }
 
     async fn start_tls(&mut self) -> Result<(), String> {

@@ -12,7 +12,7 @@ mod lmtp;
 use std::sync::Arc;
 
 use self::chunks::{Begun, Chunk};
-pub use super::action::{Action, Ending, GiveUp, Security, Verdict};
+pub use super::action::{Action, Ending, GiveUp, Security, Verdict, Words};
 use super::answer::{Answer, Enhanced};
 use super::command::Command;
 use super::data::Unstuffer;

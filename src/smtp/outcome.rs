@@ -1,7 +1,7 @@
 //! Outcomes: a verdict for each recipient, whatever the server and the network do.
 
 use super::capabilities::Extension;
-use super::reply::{Class, Malformed, Reply};
+use super::reply::{Class, Enhanced, Malformed, Reply};
 use super::stage::Stage;
 
 /// What became of one recipient.
@@ -112,6 +112,21 @@ pub enum Cause {
 }
 
 impl Trouble {
+    /// The enhanced status code: the server's, or what a failure found out here is called (RFC 3463).
+    pub fn status(&self) -> Option<Enhanced> {
+        let (class, subject, detail) = match &self.cause {
+            Cause::Replied(reply) => return reply.enhanced(),
+            Cause::TooLarge { .. } => (5, 3, 4),
+            Cause::EightBit | Cause::CannotReencode(_) => (5, 6, 3),
+            Cause::Utf8Address => (5, 6, 7),
+            Cause::LineTooLong => (5, 1, 3),
+            Cause::Unreachable(_) | Cause::NoSuchHost(_) => (4, 4, 1),
+            Cause::TimedOut | Cause::Lost(_) => (4, 4, 2),
+            _ => return None,
+        };
+        Some(Enhanced { class, subject, detail })
+    }
+
     /// Whether the message may have been delivered all the same: its end was sent, and no answer came that could be
     /// understood (RFC 1047).
     pub fn may_be_delivered(&self) -> bool {

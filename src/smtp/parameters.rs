@@ -8,7 +8,7 @@ use super::reply::Reply;
 use super::session::{EightBit, Purpose};
 use super::wishes;
 use crate::address::Address;
-use crate::envelope::{Envelope, Notify, ReversePath, Utf8, original_recipient};
+use crate::envelope::{Envelope, ReversePath, Utf8};
 use crate::message::{Facts, HeaderText};
 
 /// A command line with its CRLF, in octets (RFC 5321 section 4.5.3.1.4). Each extension adds the length of its own
@@ -62,24 +62,25 @@ pub(super) fn rcpt(recipient: usize, core: &Core) -> Option<String> {
     let Purpose::Submit(envelope, _) = &core.purpose else { return None };
     let address = envelope.recipients().get(recipient.checked_sub(core.first)?)?;
     let mut line = format!("RCPT TO:<{}>", address.as_str());
-    if rcpt_parameters(core) == Parameters::All
-        && let Some(notify) = notify(envelope)
-    {
-        line.push_str(&format!(" NOTIFY={}", notify.value()));
-        // Some servers refuse it, so it goes only where somebody waits for a notification.
+    if rcpt_parameters(recipient, core) == Parameters::All {
+        if let Some(notify) = envelope.notify(recipient - core.first) {
+            line.push_str(&format!(" NOTIFY={}", notify.value()));
+        }
         let utf8 = if core.capabilities.smtp_utf8 { Utf8::Native } else { Utf8::Escaped };
-        if let Some(original) = original_recipient(address, utf8) {
-            line.push_str(&format!(" ORCPT={original}"));
+        if let Some(original) = envelope.original(recipient - core.first) {
+            line.push_str(&format!(" ORCPT={}", original.value(utf8)));
         }
     }
     Some(line)
 }
 
-/// Whether RCPT has any.
-pub(super) fn rcpt_parameters(core: &Core) -> Parameters {
+/// Whether the RCPT of a recipient has any.
+pub(super) fn rcpt_parameters(recipient: usize, core: &Core) -> Parameters {
     let Purpose::Submit(envelope, _) = &core.purpose else { return Parameters::Needed };
     let is_refused = core.parameters == Parameters::Needed || core.rcpt_parameters == Parameters::Needed;
-    match core.capabilities.dsn && notify(envelope).is_some() {
+    let at = recipient.saturating_sub(core.first);
+    let is_wished = envelope.notify(at).is_some() || envelope.original(at).is_some();
+    match core.capabilities.dsn && is_wished {
         true if !is_refused => Parameters::All,
         _ => Parameters::Needed,
     }
@@ -118,11 +119,4 @@ fn is_ascii(envelope: &Envelope) -> bool {
 
 fn bare_mail(envelope: &Envelope) -> String {
     format!("MAIL FROM:<{}>", envelope.sender().as_str())
-}
-
-/// When a notification is wanted. Nobody is there to get one about a bounce, and it must not cause another
-/// (RFC 3461 section 6.1).
-pub(super) fn notify(envelope: &Envelope) -> Option<&Notify> {
-    let notify = envelope.wishes().dsn.notify.as_ref();
-    notify.filter(|notify| *envelope.sender() != ReversePath::Null || **notify == Notify::Never)
 }

@@ -199,7 +199,7 @@ fn name_recipients(mut transaction: Transaction, core: &mut Core) -> State {
     for at in transaction.named..end {
         let recipient = transaction.members[at];
         if let Some(line) = rcpt(recipient, core) {
-            core.send(&line, Awaited::Rcpt(recipient, rcpt_parameters(core)));
+            core.send(&line, Awaited::Rcpt(recipient, rcpt_parameters(recipient, core)));
         }
     }
     transaction.named = end;

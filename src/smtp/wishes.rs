@@ -5,7 +5,7 @@ use super::action::{Event, Protection};
 use super::capabilities::Extension;
 use super::core::Core;
 use super::outcome::Cause;
-use super::parameters::{Parameters, notify};
+use super::parameters::Parameters;
 use super::session::Purpose;
 use crate::envelope::{Envelope, Hold, Late, ReversePath, Way};
 
@@ -124,7 +124,7 @@ fn tell(extension: Extension, core: &mut Core) {
     let wishes = envelope.wishes();
     let wished = match extension {
         Extension::Dsn => {
-            notify(envelope).is_some()
+            (0..envelope.recipients().len()).any(|at| envelope.notify(at).is_some())
                 || (wishes.dsn.returned.is_some() && *envelope.sender() != ReversePath::Null)
                 || wishes.dsn.envelope_id.is_some()
         }

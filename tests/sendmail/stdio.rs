@@ -4,6 +4,8 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::Ipv4Addr;
 use std::process::Stdio;
 
+use posthaste::server::options::{Extension, Options};
+
 use super::program::{Program, run};
 use super::relay::{Relay, guarded, plain};
 
@@ -100,13 +102,13 @@ fn an_end_of_input_between_commands_is_a_farewell() {
     relay.take().assert_nothing();
 }
 
-/// What a pipe cannot have is not offered, and nothing is offered that the way to the server may not bear.
+/// What a pipe cannot have is not offered.
 #[test]
 fn ehlo_offers_no_tls_and_no_login() {
     let program = Program::to((Ipv4Addr::LOCALHOST, 1).into());
     let ended =
         run(program.named("sendmail").arg("-bs"), b"EHLO x.test\r\nSTARTTLS\r\nAUTH PLAIN AGEAYg==\r\nQUIT\r\n");
-    for keyword in ["PIPELINING", "8BITMIME", "SIZE", "ENHANCEDSTATUSCODES"] {
+    for keyword in ["PIPELINING", "8BITMIME", "SIZE", "DSN", "SMTPUTF8", "ENHANCEDSTATUSCODES"] {
         assert!(ended.stdout.contains(&format!("250-{keyword}")) || ended.stdout.contains(&format!("250 {keyword}")));
     }
     assert!(!ended.stdout.contains("250-STARTTLS") && !ended.stdout.contains("250-AUTH"), "{}", ended.stdout);
@@ -119,13 +121,14 @@ fn the_reply_to_the_message_is_the_servers_verdict() {
     let relay = Relay::start(plain());
     let program = Program::to(relay.wire.address);
     let table: &[(&[&str], u16, &[&str])] = &[
-        (&["defer-451@x.test"], 451, &["451 4.0.0 not now"]),
-        (&["refuse-550@x.test"], 554, &["550 5.1.1 refused"]),
-        (&["data-refuse-554@x.test"], 554, &["554 5.0.0 refused"]),
+        (&["defer-451@x.test"], 451, &["451 4.0.0 defer-451@x.test: ", "451 4.0.0 not now"]),
+        (&["refuse-550@x.test"], 554, &["554 5.1.1 refuse-550@x.test: ", "550 5.1.1 refused"]),
+        (&["data-refuse-554@x.test"], 554, &["554 5.0.0 data-refuse-554@x.test: ", "554 5.0.0 refused"]),
         (&["a@x.test", "refuse-550@x.test"], 554, &["1 of 2 recipients got it", "refuse-550@x.test"]),
         (&["a@x.test", "defer-451@x.test"], 554, &["1 of 2 recipients got it", "defer-451@x.test"]),
         (&["a@@x.test"], 554, &["a@@x.test"]),
-        (&["a@x.test", "b"], 250, &[]),
+        (&["refuse-550@x.test", "refuse-552@x.test"], 554, &["554 5.0.0 "]),
+        (&["a@x.test", "b"], 250, &["250 2.0.0 "]),
     ];
     for (recipients, code, words) in table {
         let rcpt: String = recipients.iter().map(|to| format!("RCPT TO:<{to}>\r\n")).collect();
@@ -134,9 +137,45 @@ fn the_reply_to_the_message_is_the_servers_verdict() {
         let said: Vec<&str> = ended.stdout.lines().skip(4 + recipients.len()).collect();
         assert!(said[0].starts_with(&code.to_string()), "{recipients:?}: {said:?}");
         assert!(words.iter().all(|word| said[0].contains(word)), "{recipients:?}: {said:?}");
+        assert!(!said[0].starts_with("250 2.0.0 2."), "{said:?}");
         assert_eq!((codes(&said[1..].join("\n")), ended.code()), (vec![250, 221], 0));
         assert!(relay.take().mails.iter().all(|mail| mail.sender.is_empty()));
     }
+}
+
+/// P-272 P-274: what the client wishes of notifications is told the server, for each recipient by itself.
+#[test]
+fn wishes_of_the_client_reach_the_server() {
+    let relay = Relay::start(plain());
+    let program =
+        Program::with(&format!("server = \"smtp://{}\"\ntls = \"none\"\naliases = \"aliases\"\n", relay.wire.address));
+    program.file("aliases", "crew: c@x.test, d@x.test\n");
+    let input = "EHLO x\r\nMAIL FROM:<a@o.test> RET=HDRS ENVID=a+2Bb SMTPUTF8 BODY=8BITMIME\r\n\
+        RCPT TO:<\u{f6}@x.test> NOTIFY=SUCCESS,DELAY\r\nRCPT TO:<b@x.test> ORCPT=rfc822;o+2Bx@o.test\r\n\
+        RCPT TO:<crew> NOTIFY=NEVER\r\nRCPT TO:<e@x.test>\r\nDATA\r\nSubject: \u{f6}\r\n\r\n\u{f6}\r\n.\r\nQUIT\r\n";
+    let ended = run(program.named("sendmail").arg("-bs"), input.as_bytes());
+    assert_eq!(codes(&ended.stdout), [220, 250, 250, 250, 250, 250, 250, 354, 250, 221], "{}", ended.stdout);
+    let seen = relay.take();
+    let said = String::from_utf8(seen.wire.octets.clone()).unwrap();
+    let lines: Vec<&str> = said.lines().filter(|line| line.starts_with("MAIL") || line.starts_with("RCPT")).collect();
+    assert!(lines[0].ends_with(" BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+2Bb"), "{lines:?}");
+    let mut recipients = lines[1..].to_vec();
+    recipients.sort_unstable();
+    let crew = |to: &str| format!("RCPT TO:<{to}@x.test> NOTIFY=NEVER ORCPT=rfc822;crew@");
+    assert_eq!(recipients[0], "RCPT TO:<b@x.test> ORCPT=rfc822;o+2Bx@o.test");
+    assert!(recipients[1].starts_with(&crew("c")) && recipients[2].starts_with(&crew("d")), "{recipients:?}");
+    assert_eq!(recipients[3], "RCPT TO:<e@x.test>");
+    assert_eq!(recipients[4], "RCPT TO:<\u{f6}@x.test> NOTIFY=SUCCESS,DELAY ORCPT=utf-8;\u{f6}@x.test");
+}
+
+/// P-284: an address for which the server lacks SMTPUTF8 is refused with the code for that.
+#[test]
+fn an_address_that_the_server_cannot_have_is_refused_with_its_code() {
+    let relay = Relay::start(Options { extensions: vec![Extension::Size], ..plain() });
+    let program = Program::to(relay.wire.address);
+    let input = "EHLO x\r\nMAIL FROM:<a@o.test> SMTPUTF8\r\nRCPT TO:<\u{f6}@x.test>\r\nDATA\r\n\r\nb\r\n.\r\nQUIT\r\n";
+    let ended = run(program.named("sendmail").arg("-bs"), input.as_bytes());
+    assert!(ended.stdout.contains("\r\n554 5.6.7 "), "{}", ended.stdout);
 }
 
 /// One process serves many messages, some of which fail.

@@ -70,7 +70,7 @@ impl Peer {
                 }
                 Action::End => {
                     self.heard.messages.push(self.message.take().unwrap());
-                    self.session.conclude(Verdict::Accepted("taken".to_owned()));
+                    self.session.conclude(Verdict::Accepted("taken".into()));
                 }
                 Action::StartTls => return self.heard.end = End::Tls,
                 Action::Close => return self.heard.end = End::Closed,

@@ -384,9 +384,9 @@ fn faults_are_off_unless_asked_for() {
 #[test]
 fn the_verdict_is_the_reply_and_its_words_are_cleaned() {
     for (verdict, reply) in [
-        (Verdict::Accepted("as 1".to_owned()), "250 2.0.0 as 1\r\n"),
-        (Verdict::Deferred("disk\r\n250 full".to_owned()), "451 4.3.0 disk??250 full\r\n"),
-        (Verdict::Refused("no".to_owned()), "554 5.0.0 no\r\n"),
+        (Verdict::Accepted("as 1".into()), "250 2.0.0 as 1\r\n"),
+        (Verdict::Deferred("disk\r\n250 full".into()), "451 4.3.0 disk??250 full\r\n"),
+        (Verdict::Refused("no".into()), "554 5.0.0 no\r\n"),
     ] {
         let mut session = Session::new(Arc::new(Options::default()), Security::Clear, String::new());
         session.feed(format!("{MAIL}.\r\n").as_bytes());
