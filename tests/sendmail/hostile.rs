@@ -46,7 +46,7 @@ fn a_server_that_closes_is_a_reason_to_try_again() {
     // The replies that come before the server closes, and what the client says of it.
     let table = [
         (0, "while waiting for the greeting"),
-        (1, "the reply to EHLO"),
+        (1, "the reply to HELO"),
         (2, "the reply to MAIL FROM"),
         (3, "the reply to RCPT TO"),
         (4, "the reply to DATA"),
