@@ -183,6 +183,7 @@ fn means<'a>(account: &'a Account, connector: Option<&'a Connector>) -> Means<'a
         connector,
         secret: account.login.as_ref().and_then(|login| login.secret.as_ref()),
         source: None,
+        signer: None,
         more: None,
         size: 0,
         timeouts: &account.timeouts,

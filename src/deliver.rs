@@ -13,6 +13,7 @@ use self::series::{Elsewhere, Series};
 use crate::address::Address;
 use crate::config::account::{self, Account, Endpoint, Host, Mechanisms, Scheme, Server, TlsPolicy};
 use crate::envelope::Envelope;
+use crate::message::dkim::Signer;
 use crate::message::{Facts, Source};
 use crate::net::Notice;
 use crate::net::drive::{Detail, Means, Messages, drive};
@@ -75,6 +76,8 @@ pub struct Job<'a> {
     pub facts: Facts,
     /// The message.
     pub source: &'a mut (dyn Source + 'a),
+    /// Who signs a message anew that had to be re-encoded, where the account signs.
+    pub signer: Option<&'a Signer>,
     /// Other messages of the same account, for the same session.
     pub letters: Option<&'a mut (dyn Letters + 'a)>,
     /// TLS, as other jobs of this process may have used it already.
@@ -275,6 +278,7 @@ async fn one_session(
                 connector,
                 secret: job.account.login.as_ref().and_then(|login| login.secret.as_ref()),
                 source,
+                signer: job.signer,
                 more: series.as_mut().map(|series| series as &mut dyn Messages),
                 size: job.facts.size,
                 timeouts: &job.account.timeouts,

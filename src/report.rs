@@ -174,9 +174,14 @@ pub fn transcript_line(notice: &Notice) -> Option<String> {
     })
 }
 
+/// Tells a person of something that is no failure.
+pub fn note(text: &str) {
+    error_text(&format!("posthaste: {text}\n"));
+}
+
 /// Tells a person that a wish is not fulfilled.
 pub fn warning(extension: Extension) {
-    error_text(&format!("posthaste: {}\n", unserved(extension)));
+    note(&unserved(extension));
 }
 
 /// Tells a person that the message was re-encoded, and what that has broken.

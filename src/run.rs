@@ -4,6 +4,7 @@ mod ask;
 mod batch;
 mod recipients;
 mod send;
+mod sign;
 mod stdio;
 mod submit;
 #[cfg(feature = "sink")]

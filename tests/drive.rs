@@ -121,6 +121,7 @@ async fn play_by<F: Future<Output = ()> + 'static>(
                 connector: None,
                 secret: None,
                 source: Some(&mut message),
+                signer: None,
                 more: None,
                 size: facts.size,
                 timeouts: &timeouts,

@@ -46,6 +46,8 @@ pub struct Account {
     pub dsn: Dsn,
     /// Whether messages go out in chunks.
     pub chunking: Chunking,
+    /// How messages are signed; `None` when they are not.
+    pub dkim: Option<Dkim>,
     /// Where the line for each recipient and attempt goes.
     pub log: Log,
 }
@@ -366,6 +368,35 @@ pub enum Chunking {
     Always,
     /// The same, and a small message together with MAIL and RCPT.
     SameFlight,
+}
+
+/// Signatures (RFC 6376).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dkim {
+    /// Domains that are signed for, with all below them, in ASCII. None: the domain of whoever a message is from.
+    pub domains: Vec<String>,
+    /// Keys, each for a signature of its own; at least one.
+    pub keys: Vec<DkimKey>,
+    /// What happens to a message that cannot be signed.
+    pub unsigned: Unsigned,
+}
+
+/// A key for signatures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DkimKey {
+    /// Where its record is: below `_domainkey` of the domain.
+    pub selector: String,
+    /// The file with the private key.
+    pub file: PathBuf,
+}
+
+/// The `dkim-unsigned` key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsigned {
+    /// It is sent without a signature, and a person is told. The default.
+    Send,
+    /// It is refused.
+    Refuse,
 }
 
 /// The `log` and `log-file` keys.

@@ -45,8 +45,8 @@ impl Access {
         Ok(())
     }
 
-    /// Whether the file may hold a secret: nobody but its owner can read it and, if that is root, its group.
-    pub(super) fn private(self, path: &Path) -> Result<(), Exposure> {
+    /// Whether the file may hold such a secret: nobody but its owner can read it and, if that is root, its group.
+    pub(super) fn private(self, path: &Path, what: &str) -> Result<(), Exposure> {
         let shared = if self.owner == 0 { 0 } else { 0o040 };
         let who = match self.mode & (0o004 | shared) {
             0 => return Ok(()),
@@ -55,7 +55,7 @@ impl Access {
         };
         let mode = if self.owner == 0 && self.mode & 0o040 != 0 { "640" } else { "600" };
         Err(Exposure {
-            message: format!("it holds a password, and {who} can read it"),
+            message: format!("it holds {what}, and {who} can read it"),
             help: format!("Run: chmod {mode} {}", shell(path)),
         })
     }
@@ -93,7 +93,7 @@ mod tests {
             (0, 0o604, Some("Run: chmod 600 /etc/posthaste/config.toml")),
         ];
         for (owner, mode, expected) in table {
-            let help = Access { owner, mode }.private(path).err().map(|exposure| exposure.help);
+            let help = Access { owner, mode }.private(path, "a password").err().map(|exposure| exposure.help);
             assert_eq!(help.as_deref(), expected, "{owner} {mode:o}");
         }
     }

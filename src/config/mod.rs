@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 pub mod account;
+mod dkim;
 mod environment;
 mod error;
 mod excerpt;
@@ -33,6 +34,7 @@ mod url;
 mod value;
 
 pub use account::Account;
+pub use dkim::dkim_name;
 pub use environment::Environment;
 pub use error::{ConfigError, Kind};
 pub use schema::{Form, Key, SCHEMA};
@@ -87,7 +89,7 @@ pub fn load(environment: &Environment, explicit: Option<&Path>) -> Result<Config
             let parsed = parse::parse(&path, &text);
             let secret = parsed.as_ref().is_ok_and(Parsed::holds_secret);
             if secret {
-                access.private(&path).map_err(unsafe_file)?;
+                access.private(&path, "a password").map_err(unsafe_file)?;
             }
             access.trusted(&path, environment.user()).map_err(unsafe_file)?;
             (Some(path), text, parsed?)

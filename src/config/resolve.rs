@@ -13,7 +13,7 @@ use super::schema::PREFIX;
 use super::settings::{LogTo, Place, Roots, Set, Settings};
 use super::url::{Url, scheme_name};
 use super::value::{Auth, quoted};
-use super::{Config, Layers};
+use super::{Config, Layers, dkim};
 use crate::envelope::Dsn;
 
 /// Resolves the settings of one account. `log` is where the log goes when no layer says it.
@@ -56,11 +56,12 @@ pub(super) fn account(config: &Config, layers: Layers<'_>, log: Log) -> Result<A
             envelope_id: None,
         },
         chunking: resolver.pick(|s| s.chunking.as_ref()).copied().unwrap_or(Chunking::Auto),
+        dkim: dkim::dkim(&resolver)?,
         log: resolver.log(log)?,
     })
 }
 
-struct Resolver<'a> {
+pub(super) struct Resolver<'a> {
     config: &'a Config,
     layers: Layers<'a>,
 }
@@ -71,15 +72,15 @@ impl<'a> Resolver<'a> {
         self.layers.stack.iter().enumerate().find_map(|(rank, layer)| Some((rank, get(layer)?)))
     }
 
-    fn pick<T>(&self, get: impl Fn(&'a Settings) -> Option<&'a Set<T>>) -> Option<&'a T> {
+    pub(super) fn pick<T>(&self, get: impl Fn(&'a Settings) -> Option<&'a Set<T>>) -> Option<&'a T> {
         self.find(get).map(|(_, set)| &set.value)
     }
 
-    fn pick_set<T>(&self, get: impl Fn(&'a Settings) -> Option<&'a Set<T>>) -> Option<&'a Set<T>> {
+    pub(super) fn pick_set<T>(&self, get: impl Fn(&'a Settings) -> Option<&'a Set<T>>) -> Option<&'a Set<T>> {
         self.find(get).map(|(_, set)| set)
     }
 
-    fn error(&self, message: impl Into<String>, place: Place) -> ConfigError {
+    pub(super) fn error(&self, message: impl Into<String>, place: Place) -> ConfigError {
         self.config.error(message, place)
     }
 
@@ -353,7 +354,7 @@ impl<'a> Resolver<'a> {
 
     /// A path as [`Resolver::path`] has it; but a bare name that systemd has put into the directory of credentials
     /// is found there.
-    fn credential(&self, set: &Set<String>) -> PathBuf {
+    pub(super) fn credential(&self, set: &Set<String>) -> PathBuf {
         let directory = self.config.environment.absolute("CREDENTIALS_DIRECTORY").filter(|_| !set.value.contains('/'));
         match directory.map(|directory| directory.join(&set.value)).filter(|path| path.exists()) {
             Some(path) => path,

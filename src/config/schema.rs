@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use secrecy::SecretString;
 
-use super::account::{Chunking, EightBit, Family, LongLines, Partial, TlsPolicy, TlsVersion};
+use super::account::{Chunking, EightBit, Family, LongLines, Partial, TlsPolicy, TlsVersion, Unsigned};
 use super::settings::{Input, LogTo, Mistake, Roots, Settings, put, put_auth, put_list, put_number, put_size};
 use super::value::{self, Fault};
 use crate::envelope::{NoSuchWish, Returned};
@@ -34,6 +34,8 @@ pub enum Form {
     Texts,
     /// A path; `~/` is the home directory, and a relative path begins at the directory of the file.
     Path,
+    /// A path, or a list of paths, which have no commas or blanks in the environment.
+    Paths,
     /// A whole number with `ms`, `s`, `m` or `h`.
     Duration,
     /// A whole number, alone or with `K`, `M` or `G`.
@@ -67,6 +69,7 @@ impl fmt::Display for Form {
             Form::Text => "a text in quotes",
             Form::Texts => "a text in quotes, or a list of such",
             Form::Path => "a path in quotes",
+            Form::Paths => "a path in quotes, or a list of such",
             Form::Duration => "a duration in quotes",
             Form::Size => "a size",
             Form::Number => "a whole number without quotes",
@@ -114,6 +117,7 @@ const CHUNKING: &[(&str, Chunking)] = &[
     ("always", Chunking::Always),
     ("same-flight", Chunking::SameFlight),
 ];
+const UNSIGNED: &[(&str, Unsigned)] = &[("send", Unsigned::Send), ("refuse", Unsigned::Refuse)];
 const LOG: &[(&str, LogTo)] =
     &[("none", LogTo::None), ("syslog", LogTo::Syslog), ("journal", LogTo::Journal), ("file", LogTo::File)];
 
@@ -393,6 +397,38 @@ pub const SCHEMA: &[Key] = &[
         meaning: "whether messages go out by BDAT instead of DATA to a server with CHUNKING; auto: only where they need it",
         example: "\"always\"",
         store: |s, i| put(&mut s.chunking, i, |text| value::word(text, CHUNKING)),
+    },
+    Key {
+        name: "dkim-selector",
+        form: Form::Texts,
+        default: "none: messages are not signed",
+        meaning: "the selector of the key for DKIM signatures, or one for each key",
+        example: "\"2026a\"",
+        store: |s, i| put_list(&mut s.dkim_selector, i, super::dkim::selector),
+    },
+    Key {
+        name: "dkim-key",
+        form: Form::Paths,
+        default: "none: messages are not signed",
+        meaning: "a PEM file with the private key for DKIM signatures, RSA or Ed25519, or several; or none",
+        example: "\"/etc/posthaste/2026a.pem\"",
+        store: |s, i| put_list(&mut s.dkim_key, i, value::text),
+    },
+    Key {
+        name: "dkim-domain",
+        form: Form::Texts,
+        default: "the domain in From, whichever it is",
+        meaning: "the domains that are signed for, with all below them",
+        example: "\"example.org\"",
+        store: |s, i| put_list(&mut s.dkim_domain, i, value::domain),
+    },
+    Key {
+        name: "dkim-unsigned",
+        form: Form::Word(&["send", "refuse"]),
+        default: "send",
+        meaning: "what happens to a message from a domain that is not signed for",
+        example: "\"refuse\"",
+        store: |s, i| put(&mut s.dkim_unsigned, i, |text| value::word(text, UNSIGNED)),
     },
     Key {
         name: "log",

@@ -18,16 +18,20 @@ pub enum SecretError {
     #[error("the password {0}")]
     Unusable(&'static str),
     /// The file cannot be read.
-    #[error("password-file {path} cannot be read: {reason}")]
+    #[error("{key} {path} cannot be read: {reason}")]
     Unreadable {
+        /// The setting that names it.
+        key: &'static str,
         /// The file.
         path: String,
         /// The words of the system.
         reason: String,
     },
     /// The wrong people can read or write the file, or own it.
-    #[error("password-file {path} is not safe: {reason} ({cure})")]
+    #[error("{key} {path} is not safe: {reason} ({cure})")]
     Exposed {
+        /// The setting that names it.
+        key: &'static str,
         /// The file.
         path: String,
         /// What is wrong with it.
@@ -97,23 +101,40 @@ pub(super) fn check(password: &str) -> Result<(), SecretError> {
 pub(super) const VARIABLE: &str = "POSTHASTE_PASSWORD";
 const PROXY_VARIABLE: &str = "POSTHASTE_PROXY";
 
+/// Reads a file with a private key, if nobody else can read it.
+///
+/// # Errors
+/// [`SecretError::Unreadable`] and [`SecretError::Exposed`].
+pub fn key_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    private_file(path, "dkim-key", "a private key")
+}
+
 fn from_file(path: &Path) -> Result<Zeroizing<String>, SecretError> {
+    first_line(&private_file(path, "password-file", "a password")?)
+}
+
+/// The content of a file that a setting names, and that holds `what`.
+fn private_file(path: &Path, key: &'static str, what: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let name = || path.display().to_string();
-    let (octets, access) =
-        file::read(path).map_err(|error| SecretError::Unreadable { path: name(), reason: system::words(&error) })?;
+    let (octets, access) = file::read(path).map_err(|error| SecretError::Unreadable {
+        key,
+        path: name(),
+        reason: system::words(&error),
+    })?;
     let private = match is_mounted(path) {
         true => Ok(()),
-        false => access.private(path),
+        false => access.private(path, what),
     };
     private.and_then(|()| access.trusted(path, system::effective_user())).map_err(|exposure| SecretError::Exposed {
+        key,
         path: name(),
         reason: exposure.message,
         cure: exposure.help,
     })?;
     if octets.is_empty() {
-        return Err(SecretError::Unreadable { path: name(), reason: "it is empty".to_owned() });
+        return Err(SecretError::Unreadable { key, path: name(), reason: "it is empty".to_owned() });
     }
-    first_line(&octets)
+    Ok(octets)
 }
 
 /// Whether a container's manager has put the secret there. Its mode (0444 in Docker) cannot be changed, and whoever

@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::account::{
-    Chunking, EightBit, Family, LongLines, Mechanisms, Partial, Pattern, Proxy, TlsPolicy, TlsVersion,
+    Chunking, EightBit, Family, LongLines, Mechanisms, Partial, Pattern, Proxy, TlsPolicy, TlsVersion, Unsigned,
 };
 use super::url::Url;
 use super::value::{self, Auth, Fault};
@@ -49,6 +49,10 @@ pub(super) struct Settings {
     pub dsn_notify: Option<Set<Notify>>,
     pub dsn_return: Option<Set<Returned>>,
     pub chunking: Option<Set<Chunking>>,
+    pub dkim_selector: Option<Set<Vec<String>>>,
+    pub dkim_key: Option<Set<Vec<String>>>,
+    pub dkim_domain: Option<Set<Vec<String>>>,
+    pub dkim_unsigned: Option<Set<Unsigned>>,
     pub log: Option<Set<LogTo>>,
     pub log_file: Option<Set<String>>,
 }

@@ -9,6 +9,7 @@ mod base64;
 mod body;
 mod charset;
 pub mod compose;
+pub mod dkim;
 pub mod downgrade;
 mod edit;
 pub mod header;
@@ -80,6 +81,14 @@ pub trait Source {
     /// # Errors
     /// When reading fails, or when the file has changed since it was scanned.
     fn read_block(&mut self, out: &mut Vec<u8>) -> io::Result<More>;
+
+    /// Goes back to the first octet behind the signatures that were made here. They do not fit what is made of the rest.
+    ///
+    /// # Errors
+    /// As [`Source::rewind`].
+    fn rewind_unsigned(&mut self) -> io::Result<()> {
+        self.rewind()
+    }
 }
 
 /// Whether a [`Source`] has more to give.
@@ -96,7 +105,9 @@ pub enum More {
 pub struct Message {
     /// The header with the empty line at its end.
     head: Vec<u8>,
-    /// What was read of it.
+    /// Octets of the signatures that the head begins with.
+    signatures: usize,
+    /// What was read of the head.
     at: usize,
     body: Body,
     facts: Facts,
@@ -115,7 +126,7 @@ impl Message {
             part_headers: body_facts.part_headers,
             longest_line: head_facts.longest_line.max(body_facts.longest_line),
         };
-        Message { head, at: 0, body, facts }
+        Message { head, signatures: 0, at: 0, body, facts }
     }
 
     /// What was learnt when the message was scanned.
@@ -127,12 +138,30 @@ impl Message {
     pub fn head(&self) -> &[u8] {
         &self.head
     }
+
+    /// Puts signatures above the header: whole fields with CRLF line ends, of ASCII.
+    pub fn add_signatures(&mut self, fields: &[u8]) {
+        let mut tally = tally::Tally::default();
+        tally.push(fields);
+        let added = tally.finish();
+        self.facts.size += added.size;
+        self.facts.longest_line = self.facts.longest_line.max(added.longest_line);
+        self.head.splice(0..0, fields.iter().copied());
+        self.signatures += fields.len();
+        self.at = 0;
+    }
 }
 
 impl Source for Message {
     fn rewind(&mut self) -> io::Result<()> {
         self.at = 0;
         self.body.rewind();
+        Ok(())
+    }
+
+    fn rewind_unsigned(&mut self) -> io::Result<()> {
+        self.rewind()?;
+        self.at = self.signatures;
         Ok(())
     }
 

@@ -19,6 +19,7 @@ use super::stream::Stream;
 use super::tls::Connector;
 use super::transport::Transport;
 use crate::config::account::{Secret, Timeouts};
+use crate::message::dkim::Signer;
 use crate::message::{Message, Source};
 use crate::smtp::outcome::Verdict;
 use crate::smtp::session::{Action, Closing, Event, Purpose, Session};
@@ -35,6 +36,8 @@ pub struct Means<'a> {
     pub source: Option<&'a mut (dyn Source + 'a)>,
     /// Other messages behind the first, and then the octets of all of them in place of `source`.
     pub more: Option<&'a mut (dyn Messages + 'a)>,
+    /// Who signs what was re-encoded, where messages are signed.
+    pub signer: Option<&'a Signer>,
     /// Octets of the message on the wire, for the deadline of the body.
     pub size: u64,
     /// Deadlines.

@@ -3,19 +3,22 @@
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
+use super::dkim::Signing;
 use super::drive::Driver;
 use super::notice::Notice;
-use crate::message::Source;
+use crate::message::dkim::{Signer, Unsigned};
 use crate::message::downgrade::{DowngradeError, Goal, Reencoded, Reencoder};
+use crate::message::{Message, More, Source};
 
 impl Driver<'_, '_> {
     /// Makes a message of ASCII, or one with a header of it. The server waits as for a sender that thinks; our own time
     /// for the session does not run.
     pub(super) async fn reencode(&mut self, goal: Goal) {
         let begun = Instant::now();
+        let signer = self.means.signer;
         let done = match (&mut self.means.more, &mut self.means.source) {
-            (Some(more), _) => run(more.source(), goal).await,
-            (None, Some(source)) => run(&mut **source, goal).await,
+            (Some(more), _) => run(more.source(), goal, signer).await,
+            (None, Some(source)) => run(&mut **source, goal, signer).await,
             (None, None) => return self.session.reencoding_failed("there is no message".to_owned()),
         };
         self.end += begun.elapsed();
@@ -33,12 +36,28 @@ impl Driver<'_, '_> {
     }
 }
 
-async fn run(source: &mut dyn Source, goal: Goal) -> Result<Reencoded, DowngradeError> {
+async fn run(source: &mut dyn Source, goal: Goal, signer: Option<&Signer>) -> Result<Reencoded, DowngradeError> {
     let mut reencoder = Reencoder::new(source, goal)?;
     loop {
-        if let Some(done) = reencoder.step()? {
+        if let Some(mut done) = reencoder.step()? {
+            if let Some(signer) = signer {
+                sign(&mut done.message, signer).await?;
+            }
             return Ok(done);
         }
         yield_now().await;
+    }
+}
+
+/// The signatures that the message had do not fit what was made of it. One that had none because nobody signs for its
+/// author stays without.
+async fn sign(message: &mut Message, signer: &Signer) -> Result<(), DowngradeError> {
+    let mut signing = Signing::new(message)?;
+    while signing.step()? == More::Yes {
+        yield_now().await;
+    }
+    match signing.finish(signer) {
+        Ok(_) | Err(Unsigned::NoAuthor | Unsigned::Foreign(..)) => Ok(()),
+        Err(error @ Unsigned::Failed(_)) => Err(std::io::Error::other(error.to_string()).into()),
     }
 }

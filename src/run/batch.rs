@@ -4,6 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::recipients::expanded;
+use super::sign::Signatures;
 use super::submit::{Told, caller, check_size, dsn, long_lines, prepared, read_failure, reverse_path, who};
 use super::{Done, Transcript, account, block_on, configuration, tls_failure};
 use crate::cli::submission::Aliases;
@@ -39,9 +40,11 @@ pub(super) fn batch(global: &Global, call: Batch) -> Done {
         None => ReversePath::Address(caller(&identity)?),
     };
     let wishes = Wishes { dsn: dsn(&call.dsn, &account), way: call.way, ..Wishes::default() };
+    let signatures = Signatures::of(&account, global, Style::Person)?;
     let mut waiting = Waiting {
         mailboxes: Mailboxes::new(call.files),
         account: &account,
+        signatures: &signatures,
         identity: &identity,
         named: named.as_ref(),
         sender: &sender,
@@ -63,6 +66,7 @@ pub(super) fn batch(global: &Global, call: Batch) -> Done {
             envelope: &letter.envelope,
             facts: *letter.message.facts(),
             source: &mut letter.message,
+            signer: signatures.signer(),
             letters: Some(&mut waiting),
             connectors: &mut connectors,
             detail,
@@ -114,6 +118,7 @@ impl Progress {
 struct Waiting<'a> {
     mailboxes: Mailboxes,
     account: &'a Account,
+    signatures: &'a Signatures<'a>,
     identity: &'a Identity,
     named: Option<&'a ReversePath>,
     sender: &'a ReversePath,
@@ -140,10 +145,15 @@ impl Waiting<'_> {
             long_lines: long_lines(self.account),
             clock: local_time,
         };
-        let Prepared { message, recipients } = prepared(incoming, &rules)?;
+        let Prepared { mut message, recipients } = prepared(incoming, &rules)?;
         if recipients.is_empty() {
             return Err(vec![Failure::new(Exit::Data, "no recipients: To, Cc and Bcc name nobody")]);
         }
+        if self.signatures.signer().is_some() {
+            // It may have something to tell.
+            self.progress.clear();
+        }
+        self.signatures.sign(&mut message)?;
         check_size(message.facts(), self.account)?;
         let recipients = expanded(recipients, self.account, Aliases::Expand)?;
         let envelope = Envelope::new(self.sender.clone(), recipients).ok();

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::IsTerminal as _;
 
 use super::recipients::expanded;
+use super::sign::Signatures;
 use super::submit::{caller, dsn, envelope, long_lines, prepared, read_failure, reverse_path, stdin, submit, who};
 use super::{Done, account, configuration, fail, unwritable};
 use crate::address::{AddressError, Fault, Mailbox, parse_typed_list};
@@ -103,6 +104,7 @@ pub(super) fn send(global: &Global, call: &Send) -> Done {
         };
         return submit(global, &account, &envelope, message, style);
     }
+    Signatures::of(&account, global, Style::Person)?.sign(&mut message)?;
     let unreadable = |error: std::io::Error| fail(Exit::Io, format!("cannot read the message again: {error}"));
     let mut head = format!("MAIL FROM:<{}>\n", envelope.sender().as_str());
     envelope.recipients().iter().for_each(|recipient| head.push_str(&format!("RCPT TO:<{}>\n", recipient.as_str())));

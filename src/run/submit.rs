@@ -5,6 +5,7 @@ use std::fs::File;
 use std::os::fd::AsFd as _;
 
 use super::recipients::expanded;
+use super::sign::Signatures;
 use super::{Done, Transcript, account, block_on, configuration, fail, tls_failure, unwritable};
 use crate::address::{Address, parse_list};
 use crate::cli::Global;
@@ -122,6 +123,8 @@ pub(super) fn hand_over(
     mut message: Message,
     style: Style,
 ) -> Result<Vec<Outcome>, Vec<Failure>> {
+    let signatures = Signatures::of(account, global, style)?;
+    signatures.sign(&mut message)?;
     let facts = *message.facts();
     check_size(&facts, account)?;
     let transcript = Transcript::of(global);
@@ -129,7 +132,8 @@ pub(super) fn hand_over(
     let submission = log::Submission { account: &account.name, sender: envelope.sender(), size: facts.size };
     let mut told = Told::new(transcript, account, submission, style);
     let connectors = &mut Connectors::default();
-    let job = Job { account, envelope, facts, detail, source: &mut message, letters: None, connectors };
+    let signer = signatures.signer();
+    let job = Job { account, envelope, facts, detail, source: &mut message, signer, letters: None, connectors };
     block_on(deliver(job, &mut told))?.map_err(tls_failure)
 }
 

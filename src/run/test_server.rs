@@ -110,6 +110,7 @@ pub(super) fn demo() -> Done {
             facts,
             detail: Detail::Full,
             source: &mut message,
+            signer: None,
             letters: None,
             connectors: &mut Connectors::default(),
         };

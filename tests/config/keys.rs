@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use posthaste::config::account::{
     Account, Chunking, EightBit, Endpoint, Family, Host, Log, LongLines, Mechanisms, NamedFile, Partial, Scheme,
-    Secret, TlsPolicy, TlsRoots, TlsVersion, Via,
+    Secret, TlsPolicy, TlsRoots, TlsVersion, Unsigned, Via,
 };
 use posthaste::config::{Form, Key, SCHEMA, secret};
 use posthaste::envelope::{Notify, Occasion, Returned};
@@ -17,7 +17,9 @@ type Row = (&'static str, &'static str, &'static str, &'static str, fn(&Account)
 const SERVER: &str = "server = \"submissions://smtp.example.org\"\n";
 const PIN: &str = "\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"";
 
-const TABLE: [Row; 36] = [
+const DKIM: &str = "dkim-selector = \"s\"\ndkim-key = \"/k.pem\"";
+
+const TABLE: [Row; 40] = [
     (
         "server",
         "[\"smtp://a.example\", \"submission://b.example:26\"]",
@@ -116,6 +118,18 @@ const TABLE: [Row; 36] = [
     }),
     ("dsn-return", "\"hdrs\"", "hdrs", "", |a| a.dsn.returned == Some(Returned::Headers)),
     ("chunking", "\"same-flight\"", "same-flight", "", |a| a.chunking == Chunking::SameFlight),
+    ("dkim-selector", "[\"2026a\", \"mail._b\"]", "2026a mail._b", "dkim-key = [\"/a.pem\", \"/b.pem\"]", |a| {
+        a.dkim.as_ref().is_some_and(|dkim| dkim.keys[1].selector == "mail._b" && dkim.domains.is_empty())
+    }),
+    ("dkim-key", "\"/etc/k.pem\"", "/etc/k.pem", "dkim-selector = \"s\"", |a| {
+        a.dkim.as_ref().is_some_and(|dkim| dkim.keys.len() == 1 && dkim.keys[0].file.as_os_str() == "/etc/k.pem")
+    }),
+    ("dkim-domain", "[\"Example.org\", \"b\u{fc}cher.example\"]", "example.org b\u{fc}cher.example", DKIM, |a| {
+        a.dkim.as_ref().is_some_and(|dkim| dkim.domains == ["example.org", "xn--bcher-kva.example"])
+    }),
+    ("dkim-unsigned", "\"refuse\"", "refuse", DKIM, |a| {
+        a.dkim.as_ref().is_some_and(|dkim| dkim.unsigned == Unsigned::Refuse)
+    }),
     ("log", "\"journal\"", "journal", "", |a| a.log == Log::Journal),
     ("log-file", "\"/var/log/posthaste\"", "/var/log/posthaste", "", |a| {
         a.log == Log::File("/var/log/posthaste".into())
@@ -174,6 +188,26 @@ fn aliases_can_be_done_without() {
     let account = |line: &str| Place::new().account(&format!("{SERVER}{line}"), &[]).unwrap();
     assert_eq!(account("aliases = \"none\"\n").aliases, None);
     assert_eq!(account("").aliases.as_deref(), Some("/etc/aliases".as_ref()));
+}
+
+#[test]
+fn keys_for_dkim_are_told_apart_and_can_be_turned_off() {
+    let place = Place::new();
+    let resolve = |lines: &str| place.account(&format!("{SERVER}{lines}"), &[]);
+    for (lines, words) in [
+        ("dkim-key = \"k\"\n", "there is a key for DKIM, and no selector for it"),
+        ("dkim-selector = \"s\"\n", "there is a selector for DKIM, and no key for it"),
+        ("dkim-selector = [\"s\", \"t\"]\ndkim-key = \"k\"\n", "selectors and keys for DKIM are not as many: 2 and 1"),
+        ("dkim-selector = \"s;t\"\ndkim-key = \"k\"\n", "is not a selector such as"),
+        ("dkim-selector = \"s.\"\ndkim-key = \"k\"\n", "is not a selector such as"),
+    ] {
+        let error = resolve(lines).unwrap_err().to_string();
+        assert!(error.contains(words), "{lines}: {error}");
+    }
+    let account = resolve("dkim-selector = \"s\"\ndkim-key = \"k.pem\"\n").unwrap();
+    assert_eq!(account.dkim.unwrap().keys[0].file, place.path("k.pem"));
+    assert_eq!(resolve("dkim-selector = \"s\"\ndkim-key = \"none\"\n").unwrap().dkim, None);
+    assert_eq!(resolve("dkim-domain = \"example.org\"\ndkim-unsigned = \"refuse\"\n").unwrap().dkim, None);
 }
 
 #[test]

@@ -126,6 +126,7 @@ async fn play_messages(
             connector: None,
             secret: None,
             source: None,
+            signer: None,
             more: Some(&mut messages),
             size: facts.size,
             timeouts: &timeouts,

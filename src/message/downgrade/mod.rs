@@ -176,7 +176,7 @@ impl<'a> Reencoder<'a> {
     /// # Errors
     /// When the message cannot be read again.
     pub fn new(source: &'a mut dyn Source, goal: Goal) -> io::Result<Self> {
-        source.rewind()?;
+        source.rewind_unsigned()?;
         let pass = Pass::Survey(Lines::default(), Walker::new(Survey::new(goal), goal.reach()));
         Ok(Reencoder { source, goal, pass, block: Vec::new() })
     }
@@ -224,7 +224,7 @@ impl<'a> Reencoder<'a> {
                 lines.push(&self.block, &mut walker)?;
                 lines.finish(&mut walker)?;
                 let survey = walker.finish()?;
-                self.source.rewind()?;
+                self.source.rewind_unsigned()?;
                 self.pass = Pass::Write(
                     Lines::default(),
                     Walker::new(Writer::new(self.goal, survey.finish()), self.goal.reach()),
