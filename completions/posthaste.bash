@@ -25,6 +25,9 @@ _posthaste() {
             posthaste,demo)
                 cmd="posthaste__subcmd__demo"
                 ;;
+            posthaste,dkim)
+                cmd="posthaste__subcmd__dkim"
+                ;;
             posthaste,etrn)
                 cmd="posthaste__subcmd__etrn"
                 ;;
@@ -64,6 +67,9 @@ _posthaste() {
             posthaste__subcmd__help,demo)
                 cmd="posthaste__subcmd__help__subcmd__demo"
                 ;;
+            posthaste__subcmd__help,dkim)
+                cmd="posthaste__subcmd__help__subcmd__dkim"
+                ;;
             posthaste__subcmd__help,etrn)
                 cmd="posthaste__subcmd__help__subcmd__etrn"
                 ;;
@@ -101,7 +107,7 @@ _posthaste() {
 
     case "${cmd}" in
         posthaste)
-            opts="-a -v -h -V --config --account --verbose --help --version send check vrfy expn etrn server-help sink demo completions sendmail mailq newaliases help"
+            opts="-a -v -h -V --config --account --verbose --help --version send check vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -248,6 +254,59 @@ _posthaste() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        posthaste__subcmd__dkim)
+            opts="-a -v -h --selector --domain --type --bits --config --account --verbose --help keygen record"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --selector)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --domain)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --type)
+                    COMPREPLY=($(compgen -W "rsa ed25519" -- "${cur}"))
+                    return 0
+                    ;;
+                --bits)
+                    COMPREPLY=($(compgen -W "2048 3072 4096" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         posthaste__subcmd__etrn)
             opts="-a -v -h --config --account --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -323,7 +382,7 @@ _posthaste() {
             return 0
             ;;
         posthaste__subcmd__help)
-            opts="send check vrfy expn etrn server-help sink demo completions sendmail mailq newaliases help"
+            opts="send check vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -365,6 +424,20 @@ _posthaste() {
             return 0
             ;;
         posthaste__subcmd__help__subcmd__demo)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        posthaste__subcmd__help__subcmd__dkim)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

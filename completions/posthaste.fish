@@ -35,6 +35,7 @@ complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "vrfy" -d 'Ask t
 complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "expn" -d 'Ask the server who is on a list (EXPN)'
 complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "etrn" -d 'Ask the server to send what it keeps for a host (ETRN)'
 complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "server-help" -d 'Ask the server what it says of itself, or of a command (HELP)'
+complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "dkim" -d 'Make a key for DKIM signatures, or print its DNS record'
 complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "sink" -d 'Catch mail with a small SMTP server on this machine'
 complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "demo" -d 'Send a message to a sink of our own and show what happens'
 complete -c posthaste -n "__fish_posthaste_needs_command" -f -a "completions" -d 'Print a completion script'
@@ -92,6 +93,17 @@ complete -c posthaste -n "__fish_posthaste_using_subcommand server-help" -l conf
 complete -c posthaste -n "__fish_posthaste_using_subcommand server-help" -s a -l account -d 'Use this account of the configuration' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand server-help" -s v -l verbose -d 'Show the SMTP dialogue on stderr, with secrets masked'
 complete -c posthaste -n "__fish_posthaste_using_subcommand server-help" -s h -l help -d 'Print help'
+complete -c posthaste -n "__fish_posthaste_using_subcommand dkim" -l selector -d 'The name of the key\'s record below _domainkey' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand dkim" -l domain -d 'The domain whose mail is signed' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand dkim" -l type -d 'What kind of key is made' -r -f -a "rsa\t'RSA, which all verifiers know'
+ed25519\t'Ed25519, which many do not know yet'"
+complete -c posthaste -n "__fish_posthaste_using_subcommand dkim" -l bits -d 'How long a key of RSA is' -r -f -a "2048\t''
+3072\t''
+4096\t''"
+complete -c posthaste -n "__fish_posthaste_using_subcommand dkim" -l config -d 'Read this configuration file and no other' -r -F
+complete -c posthaste -n "__fish_posthaste_using_subcommand dkim" -s a -l account -d 'Use this account of the configuration' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand dkim" -s v -l verbose -d 'Show the SMTP dialogue on stderr, with secrets masked'
+complete -c posthaste -n "__fish_posthaste_using_subcommand dkim" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l listen -d 'Listen here; a port alone is on loopback' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l tls-listen -d 'Listen here too, with TLS from the first octet' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand sink" -l maildir -d 'Store messages in this Maildir, which is made; without it, print them' -r -f -a "(__fish_complete_directories)"
@@ -125,16 +137,17 @@ complete -c posthaste -n "__fish_posthaste_using_subcommand mailq" -s v -l verbo
 complete -c posthaste -n "__fish_posthaste_using_subcommand newaliases" -l config -d 'Read this configuration file and no other' -r -F
 complete -c posthaste -n "__fish_posthaste_using_subcommand newaliases" -s a -l account -d 'Use this account of the configuration' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand newaliases" -s v -l verbose -d 'Show the SMTP dialogue on stderr, with secrets masked'
-complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help sink demo completions sendmail mailq newaliases help" -f -a "send" -d 'Write a message and send it'
-complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help sink demo completions sendmail mailq newaliases help" -f -a "check" -d 'Connect and log in, report each step, send nothing'
-complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help sink demo completions sendmail mailq newaliases help" -f -a "vrfy" -d 'Ask the server who somebody is (VRFY)'
-complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help sink demo completions sendmail mailq newaliases help" -f -a "expn" -d 'Ask the server who is on a list (EXPN)'
-complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help sink demo completions sendmail mailq newaliases help" -f -a "etrn" -d 'Ask the server to send what it keeps for a host (ETRN)'
-complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help sink demo completions sendmail mailq newaliases help" -f -a "server-help" -d 'Ask the server what it says of itself, or of a command (HELP)'
-complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help sink demo completions sendmail mailq newaliases help" -f -a "sink" -d 'Catch mail with a small SMTP server on this machine'
-complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help sink demo completions sendmail mailq newaliases help" -f -a "demo" -d 'Send a message to a sink of our own and show what happens'
-complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help sink demo completions sendmail mailq newaliases help" -f -a "completions" -d 'Print a completion script'
-complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help sink demo completions sendmail mailq newaliases help" -f -a "sendmail" -d 'Submit the message on standard input, as sendmail does'
-complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help sink demo completions sendmail mailq newaliases help" -f -a "mailq" -d 'List the queue, as sendmail\'s mailq does (there is none yet)'
-complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help sink demo completions sendmail mailq newaliases help" -f -a "newaliases" -d 'Check the alias file, as sendmail\'s newaliases does'
-complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help sink demo completions sendmail mailq newaliases help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help" -f -a "send" -d 'Write a message and send it'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help" -f -a "check" -d 'Connect and log in, report each step, send nothing'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help" -f -a "vrfy" -d 'Ask the server who somebody is (VRFY)'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help" -f -a "expn" -d 'Ask the server who is on a list (EXPN)'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help" -f -a "etrn" -d 'Ask the server to send what it keeps for a host (ETRN)'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help" -f -a "server-help" -d 'Ask the server what it says of itself, or of a command (HELP)'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help" -f -a "dkim" -d 'Make a key for DKIM signatures, or print its DNS record'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help" -f -a "sink" -d 'Catch mail with a small SMTP server on this machine'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help" -f -a "demo" -d 'Send a message to a sink of our own and show what happens'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help" -f -a "completions" -d 'Print a completion script'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help" -f -a "sendmail" -d 'Submit the message on standard input, as sendmail does'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help" -f -a "mailq" -d 'List the queue, as sendmail\'s mailq does (there is none yet)'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help" -f -a "newaliases" -d 'Check the alias file, as sendmail\'s newaliases does'
+complete -c posthaste -n "__fish_posthaste_using_subcommand help; and not __fish_seen_subcommand_from send check vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -73,7 +73,7 @@ impl Exit {
             Exit::Unavailable => "refused for good",
             Exit::Software => "a fault in posthaste",
             Exit::System => "the operating system refused what always works",
-            Exit::CannotCreate => "a temporary file or a Maildir cannot be made",
+            Exit::CannotCreate => "a temporary file, a Maildir or a key cannot be made",
             Exit::Io => "the message cannot be read, or output cannot be written",
             Exit::TemporaryFailure => "not now: try again later (all trouble with TLS too)",
             Exit::NoPermission => "login refused, or the configuration may not be read",

@@ -2,6 +2,7 @@
 
 mod ask;
 mod batch;
+mod dkim;
 mod recipients;
 mod send;
 mod sign;
@@ -53,6 +54,7 @@ pub fn run(argv: Vec<OsString>) -> u8 {
         Invocation::Batch(call) => batch::batch(&global, *call),
         Invocation::Check(call) => check_servers(&global, call),
         Invocation::Ask(call) => ask::ask(&global, &call),
+        Invocation::Dkim(call) => dkim::dkim(&global, &call),
         #[cfg(feature = "sink")]
         Invocation::Sink(call) => test_server::sink(&call),
         #[cfg(feature = "sink")]

@@ -11,6 +11,8 @@ mod bad_input;
 mod batch;
 #[path = "sendmail/cases.rs"]
 mod cases;
+#[path = "sendmail/dkim.rs"]
+mod dkim;
 #[path = "sendmail/duties.rs"]
 mod duties;
 #[path = "sendmail/exits.rs"]
@@ -35,5 +37,7 @@ mod signals;
 mod stdio;
 #[path = "sendmail/streams.rs"]
 mod streams;
+#[path = "sendmail/verifier.rs"]
+mod verifier;
 #[path = "sendmail/wire.rs"]
 mod wire;

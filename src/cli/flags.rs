@@ -1,5 +1,7 @@
 //! Posthaste's own command line, by clap: the subcommands for people and for tests.
 
+mod dkim;
+
 use std::ffi::OsString;
 #[cfg(feature = "sink")]
 use std::num::NonZeroU64;
@@ -123,6 +125,8 @@ enum Subcommands {
         /// The command
         topic: Option<String>,
     },
+    /// Make a key for DKIM signatures, or print its DNS record
+    Dkim(dkim::DkimFlags),
     /// Catch mail with a small SMTP server on this machine
     #[cfg(feature = "sink")]
     Sink(SinkFlags),
@@ -339,6 +343,7 @@ impl Cli {
             Subcommands::ServerHelp { topic } => {
                 Invocation::Ask(Ask { verb: Verb::Help, about: vec![topic.unwrap_or_default()] })
             }
+            Subcommands::Dkim(flags) => Invocation::Dkim(flags.dkim()?),
             #[cfg(feature = "sink")]
             Subcommands::Sink(flags) => Invocation::Sink(flags.sink()),
             #[cfg(feature = "sink")]

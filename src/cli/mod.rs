@@ -18,7 +18,7 @@ use letters::ModeKind;
 use submission::{Flush, RecipientsFrom, Submission};
 #[cfg(feature = "sink")]
 use values::Sink;
-use values::{Ask, Batch, Check, Send, Shell};
+use values::{Ask, Batch, Check, Dkim, Send, Shell};
 
 /// What applies to every call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,6 +76,8 @@ pub enum Invocation {
     Check(Check),
     /// Ask the server something.
     Ask(Ask),
+    /// Keys for DKIM and their records.
+    Dkim(Dkim),
     /// Catch mail.
     #[cfg(feature = "sink")]
     Sink(Sink),

@@ -140,6 +140,50 @@ pub struct Ask {
     pub about: Vec<String>,
 }
 
+/// `posthaste dkim`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dkim {
+    /// Make a key.
+    KeyGen {
+        /// Where it is stored. The file must not be there.
+        file: PathBuf,
+        /// What it is called.
+        name: KeyName,
+        /// Of what kind it is.
+        kind: KeyType,
+    },
+    /// Print the record of a key.
+    Record {
+        /// The private key.
+        file: PathBuf,
+        /// What it is called.
+        name: KeyName,
+    },
+    /// Print the records of the account's keys.
+    AccountRecords,
+}
+
+/// Where the record of a key is; unparsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyName {
+    /// `--selector`.
+    pub selector: String,
+    /// `--domain`.
+    pub domain: String,
+}
+
+/// `--type` and `--bits`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyType {
+    /// RSA.
+    Rsa {
+        /// 2048, 3072 or 4096.
+        bits: u32,
+    },
+    /// Ed25519.
+    Ed25519,
+}
+
 /// `posthaste sink`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sink {
