@@ -110,13 +110,33 @@ fn examples_of_the_schema_can_be_read() {
 }
 
 #[test]
-fn examples_of_the_readme_are_whole_configurations() {
-    let readme = file("README.md");
-    let blocks: Vec<&str> = readme.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert!(!blocks.is_empty());
-    for block in blocks {
-        resolve(block);
+fn examples_in_markdown_are_whole_configurations() {
+    for (name, least) in [("README.md", 2), ("docs/coming-from.md", 4)] {
+        let text = file(name);
+        let blocks: Vec<&str> = text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+        assert!(blocks.len() >= least, "{name}: {blocks:?}");
+        for block in blocks {
+            resolve(block);
+        }
     }
+}
+
+/// The right column of its tables says what a setting of another sendmail is called here.
+#[test]
+fn keys_that_settings_of_others_are_translated_to_exist() {
+    let keys: BTreeSet<&str> = SCHEMA.iter().map(|key| key.name).chain(["default"]).collect();
+    let text = file("docs/coming-from.md");
+    let mut count = 0;
+    for right in text.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |")?.rsplit(" | ").next()) {
+        for code in right.split('`').skip(1).step_by(2) {
+            let key = code.split(" = ").next().unwrap();
+            if key.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'-') {
+                assert!(keys.contains(key), "there is no key {key}: {right}");
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 60, "only {count} keys were found");
 }
 
 /// The four lines are the same wherever a newcomer meets them.
