@@ -11,6 +11,8 @@ from rig import PASSWORD, PATIENCE, USER
 
 # Those that log in with an access token.
 TOKENS = ("oauthbearer", "xoauth2")
+# Those that log in with the client's certificate.
+CERTIFICATES = ("external",)
 
 
 @dataclass(frozen=True)
@@ -25,23 +27,27 @@ class Account:
     host: str = "localhost"
     password: str = PASSWORD
     user: str = USER
+    #: The beginning of the names of the files with the client's certificate and its key, where it shows one.
+    certificate: Path | None = None
     #: A Unix socket instead of host and port.
     socket: Path | None = None
     extra: tuple[str, ...] = field(default=())
 
     def toml(self, password_file: Path) -> str:
         """The configuration."""
-        user = f"{quote(self.user, safe='')}@" if self.auth else ""
+        user = f"{quote(self.user, safe='')}@" if self.auth not in (None, *CERTIFICATES) else ""
         place = self.socket or f"{user}{self.host}:{self.port}"
         lines = [f'server = "{self.scheme}://{place}"', f'from = "{SENDER}"']
         if self.auth in TOKENS:
-            lines.append(f'password-command = "base64 --wrap=0 {password_file}"')
-        elif self.auth:
+            lines.append(f'password-command = "cat {password_file}"')
+        elif self.auth not in (None, *CERTIFICATES):
             lines.append(f'password-file = "{password_file}"')
         if self.auth and self.auth != "auto":
             lines.append(f'auth = "{self.auth}"')
         if self.tls:
             lines.append(f'tls = "{self.tls}"')
+        if self.certificate:
+            lines += [f'tls-cert = "{self.certificate}.pem"', f'tls-key = "{self.certificate}.key"']
         if self.ca:
             lines.append(f'tls-ca-file = "{self.ca}"')
         return "\n".join([*lines, *self.extra]) + "\n"

@@ -2,6 +2,7 @@
 
 import re
 
+from oauth2 import configure_dovecot, signed_token
 from postfix_rig import Postfix
 from rig import PASSWORD, USER, Rig, give
 
@@ -13,8 +14,11 @@ class Dovecot(Rig):
     packages = ["dovecot-submissiond", "dovecot-lmtpd"]
     listeners = ("starttls", "implicit", "clear")
     mechanisms = ("plain", "login", "cram-md5", "scram-sha-1", "scram-sha-256")
+    token_mechanisms = ("oauthbearer", "xoauth2")
+    certificate_mechanisms = ("external",)
     has_chunking = True
-    refused_login = "Password mismatch"
+    # A second attempt would be another number.
+    refused_login = "(auth failed, 1 attempts"
 
     def __init__(self, cache):
         self.relay = Postfix(cache)
@@ -33,11 +37,16 @@ class Dovecot(Rig):
         self.relay.__exit__()
 
     def configure(self) -> None:
-        self.write("etc/dovecot/dovecot.conf", "dovecot/dovecot.conf", relay=self.relay.ports["open"],
-                   mechanisms=self.offered.lower())
+        self.write("etc/dovecot/dovecot.conf", "dovecot/dovecot.conf", relay=self.relay.ports["open"], passwords=self.offered.lower(),
+                   mechanisms=" ".join((*self.mechanisms, *self.token_mechanisms, *self.certificate_mechanisms)))
+        configure_dovecot(self)
         (self.dir / "etc/dovecot/users").write_text(f"{USER}:{{PLAIN}}{PASSWORD}::::::\n")
         (self.dir / "home").mkdir()
         give(self.dir / "home", "vmail")
+
+    @property
+    def token(self) -> str:
+        return signed_token()
 
     def command(self) -> list[str]:
         return ["/usr/sbin/dovecot", "-F", "-c", "/etc/dovecot/dovecot.conf"]

@@ -30,6 +30,9 @@ def of(rig: Rig) -> list[Fault]:
         for mechanism in ("auto", *rig.mechanisms, *rig.token_mechanisms):
             account = replace(best.account, auth=mechanism, password="wrong")
             faults.append(Fault(best.tls, mechanism, "wrong password", _refused_login(account)))
+        for mechanism in rig.certificate_mechanisms:
+            account = replace(best.account, auth=mechanism, certificate=rig.dir / "tls/stranger")
+            faults.append(Fault(best.tls, mechanism, "certificate of a stranger", _stranger(account)))
         for tls, listener, scheme in (("STARTTLS", "starttls", "submission"), ("implicit", "implicit", "submissions")):
             account = Account(scheme, rig.ports[listener], "auto", ca=rig.dir / "tls/ca.pem", user=rig.user)
             untrusted = replace(account, ca=rig.dir / "tls/other-ca.pem")
@@ -71,6 +74,12 @@ def _refused_login(account: Account) -> Callable[[Rig, Client], None]:
             raise AssertionError(f"{attempts} attempts to log in")
         if "hint" not in words.lower():
             raise AssertionError(f"no hint: {words!r}")
+    return check
+
+
+def _stranger(account: Account) -> Callable[[Rig, Client], None]:
+    def check(rig: Rig, client: Client) -> None:
+        _send_nothing(rig, client, account, NO_PERMISSION)
     return check
 
 

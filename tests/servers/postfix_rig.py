@@ -18,14 +18,21 @@ class Postfix(Rig):
     has_chunking = True
     without_starttls = "clear"
     refused_login = "authentication failed"
+    #: What checks the logins, the place where it does, and what Postfix calls the user then.
+    sasl_type, sasl_path, login_name = "cyrus", "smtpd", f"{USER}@mail.example.net"
 
     def configure(self) -> None:
-        self.write("etc/postfix/main.cf", "postfix/main.cf", uid=account_id("vmail"))
+        self.write("etc/postfix/main.cf", "postfix/main.cf", uid=account_id("vmail"), sasl_type=self.sasl_type,
+                   sasl_path=self.sasl_path)
         self.write("etc/postfix/master.cf", "postfix/master.cf")
-        self.write("etc/postfix/sasl/smtpd.conf", "postfix/sasl.conf", mechanisms=self.offered)
         mailboxes = "".join(f"{name}@{DOMAIN} {name}/\n" for name in MAILBOXES)
         (self.dir / "etc/postfix/mailboxes").write_text(mailboxes)
         self._make_queue()
+        self.configure_logins()
+
+    def configure_logins(self) -> None:
+        """Writes what checks the logins."""
+        self.write("etc/postfix/sasl/smtpd.conf", "postfix/sasl.conf", mechanisms=self.offered)
         database = str(self.dir / "sasldb2")
         self.run(["saslpasswd2", "-p", "-c", "-u", "mail.example.net", "-f", database, USER], PASSWORD)
         give(self.dir / "sasldb2", "postfix")
@@ -35,7 +42,7 @@ class Postfix(Rig):
         return ["/usr/lib/postfix/sbin/master", "-s", "-c", "/etc/postfix"]
 
     def strip_trace(self, stored: bytes, recipient: str, sender: str, protocol: str) -> bytes:
-        login = rf"\t\(Authenticated sender: {USER}@mail\.example\.net\)\n" if protocol.endswith("A") else ""
+        login = rf"\t\(Authenticated sender: {re.escape(self.login_name)}\)\n" if protocol.endswith("A") else ""
         # With several recipients in one transaction the clause `for` is left out.
         trace = re.compile(
             rf"Return-Path: <{re.escape(sender)}>\n"

@@ -1,5 +1,6 @@
 """What the rigs of all servers share: a directory, certificates, ports, start and stop, and the mailboxes."""
 
+import base64
 import random
 import shutil
 import signal
@@ -48,8 +49,10 @@ class Rig:
     #: The mechanisms that it offers, as `auth` names them, and the name by which it knows the one who logs in.
     mechanisms: tuple[str, ...] = ("plain", "login", "cram-md5")
     user = USER
-    #: Mechanisms for an access token, under TLS only: the password in base64 is one.
+    #: Mechanisms for an access token, under TLS only.
     token_mechanisms: tuple[str, ...] = ()
+    #: Those for a certificate, under TLS only.
+    certificate_mechanisms: tuple[str, ...] = ()
     #: Whether it lists CHUNKING.
     has_chunking = False
     #: The first of its listeners that does not list STARTTLS, if there is one.
@@ -114,8 +117,13 @@ class Rig:
                 self._wait(lambda: not answers(port), f"port {port} to close")
 
     @property
+    def token(self) -> str:
+        """The access token that it takes."""
+        return base64.b64encode(PASSWORD.encode()).decode()
+
+    @property
     def offered(self) -> str:
-        """The mechanisms as a server's configuration lists them."""
+        """The mechanisms for a password as a server's configuration lists them."""
         return " ".join(self.mechanisms).upper()
 
     def run(self, command: list[str], text: str = "") -> str:
@@ -215,7 +223,8 @@ def answers(port: int) -> bool:
 
 
 def make_certificates(directory: Path) -> None:
-    """A CA (`ca.pem`), another that nobody uses (`other-ca.pem`), and a server's certificate for `localhost`."""
+    """A CA (`ca.pem`), another that no server is by (`other-ca.pem`), a server's certificate for `localhost`, and that of a
+    client by each CA (`client.pem`, `stranger.pem`)."""
     def openssl(*arguments: str) -> None:
         subprocess.run(["openssl", *arguments], cwd=directory, stdin=subprocess.DEVNULL, check=True, capture_output=True)
 
@@ -223,10 +232,14 @@ def make_certificates(directory: Path) -> None:
     for ca in ("ca", "other-ca"):
         openssl("req", "-x509", *key, "-keyout", f"{ca}.key", "-out", f"{ca}.pem", "-days", "2", "-subj", f"/CN=test {ca}",
                 "-addext", "keyUsage=critical,keyCertSign")
-    openssl("req", *key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost")
-    (directory / "extensions").write_text(
-        "subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth\nbasicConstraints=critical,CA:false\n")
-    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-            "-out", "server.pem", "-days", "2", "-extfile", "extensions")
+    for name, ca, subject, extensions in (
+        ("server", "ca", "localhost", "subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth"),
+        ("client", "ca", USER, "extendedKeyUsage=clientAuth"),
+        ("stranger", "other-ca", USER, "extendedKeyUsage=clientAuth"),
+    ):
+        openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={subject}")
+        (directory / "extensions").write_text(f"{extensions}\nbasicConstraints=critical,CA:false\n")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", f"{ca}.pem", "-CAkey", f"{ca}.key", "-CAcreateserial",
+                "-out", f"{name}.pem", "-days", "2", "-extfile", "extensions")
     for path in directory.iterdir():
         path.chmod(0o640 if path.suffix == ".key" else 0o644)

@@ -28,12 +28,12 @@ def of(rig: Rig) -> list[Route]:
     """The routes that a server offers."""
     ca = rig.dir / "tls/ca.pem"
     routes = []
-    for auth in ("auto", *rig.mechanisms, *rig.token_mechanisms):
+    for auth in ("auto", *rig.mechanisms, *rig.token_mechanisms, *rig.certificate_mechanisms):
         if rig.has_tls:
             for listener, tls, scheme in (("starttls", "STARTTLS", "submission"), ("implicit", "implicit", "submissions")):
-                account = Account(scheme, rig.ports[listener], auth, ca=ca, user=rig.user)
+                account = login(rig, Account(scheme, rig.ports[listener], auth, ca=ca, user=rig.user))
                 routes.append(Route(listener, tls, auth, "ESMTPSA", account))
-        if "clear" in rig.ports and auth not in rig.token_mechanisms:
+        if "clear" in rig.ports and auth not in (*rig.token_mechanisms, *rig.certificate_mechanisms):
             account = Account("smtp", rig.ports["clear"], auth, tls="none", user=rig.user)
             routes.append(Route("clear", "none", auth, "ESMTPA", account))
     if "open" in rig.ports:
@@ -49,6 +49,15 @@ def of(rig: Rig) -> list[Route]:
         routes += [by_bdat(route, "same-flight") for route in routes if route.auth in ("auto", "-") and route.way == "DATA"
                    and route.listener != "poor"]
     return sorted(routes, key=lambda route: rig.listeners.index(route.listener))
+
+
+def login(rig: Rig, account: Account) -> Account:
+    """The account with what its mechanism needs beside a password."""
+    if account.auth in rig.token_mechanisms:
+        return replace(account, password=rig.token)
+    if account.auth in rig.certificate_mechanisms:
+        return replace(account, certificate=rig.dir / "tls/client")
+    return account
 
 
 def by_bdat(route: Route, chunking: str) -> Route:

@@ -31,6 +31,7 @@ from dovecot_lmtp_rig import DovecotLmtp  # noqa: E402
 from dovecot_rig import Dovecot  # noqa: E402
 from exim_rig import Exim  # noqa: E402
 from opensmtpd_rig import OpenSmtpd  # noqa: E402
+from postfix_dovecot_rig import PostfixDovecot  # noqa: E402
 from postfix_rig import Postfix  # noqa: E402
 from rig import Rig  # noqa: E402
 from sendmail_rig import Sendmail  # noqa: E402
@@ -38,7 +39,7 @@ from tally import Tally  # noqa: E402
 
 # Those that take longest first.
 TESTS = {server.name: (lambda server: lambda *about: test(server, *about))(server)
-         for server in (Sendmail, Postfix, Dovecot, Exim, Courier, Chasquid, Aiosmtpd, DovecotLmtp, OpenSmtpd)}
+         for server in (Sendmail, Postfix, PostfixDovecot, Dovecot, Exim, Courier, Chasquid, Aiosmtpd, DovecotLmtp, OpenSmtpd)}
 TESTS[sink_faults.NAME] = sink_faults.run
 TESTS[scram_plus.NAME] = scram_plus.run
 # Most of the time one waits for a server to deliver.
