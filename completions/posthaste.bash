@@ -144,12 +144,16 @@ _posthaste() {
             return 0
             ;;
         posthaste__subcmd__check)
-            opts="-a -v -h --json --config --account --verbose --help"
+            opts="-a -v -h --xclient --json --config --account --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --xclient)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -666,7 +670,7 @@ _posthaste() {
             return 0
             ;;
         posthaste__subcmd__send)
-            opts="-s -b -n -a -v -h --to --cc --bcc --from --reply-to --envelope-from --subject --body --body-file --html --html-file --attach --inline --header --batch --dsn-notify --dsn-return --dsn-envid --deliver-by --hold-for --hold-until --mt-priority --require-tls --dry-run --json --config --account --verbose --help"
+            opts="-s -b -n -a -v -h --to --cc --bcc --from --reply-to --envelope-from --subject --body --body-file --html --html-file --attach --inline --header --batch --dsn-notify --dsn-return --dsn-envid --deliver-by --hold-for --hold-until --mt-priority --require-tls --xclient --dry-run --json --config --account --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -809,6 +813,10 @@ _posthaste() {
                     return 0
                     ;;
                 --mt-priority)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --xclient)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -65,6 +65,7 @@ complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l deliver-by 
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l hold-for -d 'Let the server hold the message for this time, as 90, 15m, 2h or 1d' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l hold-until -d 'Let the server hold the message until then, as 2026-12-24T18:00:00+01:00' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l mt-priority -d 'How urgent the message is, from -9 to 9' -r
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l xclient -d 'Let the server take us for another client, as ADDR=192.0.2.7; for tests of its rules' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l config -d 'Read this configuration file and no other' -r -F
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s a -l account -d 'Use this account of the configuration' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l require-tls -d 'Send only where TLS is promised all the way to the recipient (REQUIRETLS)'
@@ -72,6 +73,7 @@ complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s n -l dry-ru
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l json -d 'Report in JSON, one object a line for each recipient'
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s v -l verbose -d 'Show the SMTP dialogue on stderr, with secrets masked'
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c posthaste -n "__fish_posthaste_using_subcommand check" -l xclient -d 'Let the server take us for another client, as ADDR=192.0.2.7' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand check" -l config -d 'Read this configuration file and no other' -r -F
 complete -c posthaste -n "__fish_posthaste_using_subcommand check" -s a -l account -d 'Use this account of the configuration' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand check" -l json -d 'Report in JSON, one object a line'

@@ -62,7 +62,7 @@ pub struct ServerReport {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Step {
-    /// `connect`, `greeting`, `ehlo`, `starttls`, `tls` or `login`.
+    /// `connect`, `greeting`, `ehlo`, `starttls`, `tls`, `xclient` or `login`.
     pub step: &'static str,
     /// How long it took.
     #[serde(serialize_with = "milliseconds", rename = "milliseconds")]
@@ -241,6 +241,7 @@ impl Steps {
                     Some("") | None => "greeting",
                     Some("EHLO" | "HELO" | "LHLO") => "ehlo",
                     Some("STARTTLS") => "starttls",
+                    Some("XCLIENT") => "xclient",
                     Some("QUIT") => return,
                     _ if line.starts_with("334") => return,
                     _ => "login",

@@ -170,6 +170,7 @@ pub fn settings(account: &Account, server: &Server, local: Option<IpAddr>, cauti
             account::Chunking::Always => Chunking::AfterRecipients,
             account::Chunking::SameFlight => Chunking::SameFlight,
         },
+        xclient: account.xclient.clone(),
         caution,
     }
 }
@@ -196,12 +197,12 @@ fn leaves_hope(verdict: &Verdict) -> bool {
 /// Whether nothing was tried that has to do with a message: another one would fare no better.
 pub fn is_before_message(verdict: &Verdict) -> bool {
     let (Verdict::Deferred(trouble) | Verdict::Failed(trouble)) = verdict else { return false };
-    use Stage::{Auth, Connect, Greeting, Handshake, Hello, StartTls};
-    matches!(trouble.stage, Connect | Greeting | Hello(_) | StartTls | Handshake | Auth)
+    use Stage::{Auth, Connect, Greeting, Handshake, Hello, StartTls, Xclient};
+    matches!(trouble.stage, Connect | Greeting | Hello(_) | StartTls | Handshake | Xclient | Auth)
 }
 
 fn is_about_host(trouble: &Trouble) -> bool {
-    matches!(trouble.stage, Stage::Greeting | Stage::Hello(_))
+    matches!(trouble.stage, Stage::Greeting | Stage::Hello(_) | Stage::Xclient)
         // What one server does not offer, another may.
         || matches!(
             trouble.cause,

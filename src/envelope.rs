@@ -2,9 +2,11 @@
 
 mod dsn;
 mod wishes;
+mod xclient;
 
 pub use dsn::{EnvelopeId, NoSuchWish, Notify, Occasion, OriginalRecipient, Returned, Utf8, xtext};
 pub use wishes::{DeliverBy, Dsn, Hold, Late, OwnDsn, Priority, Way, Wishes};
+pub use xclient::ClientAttribute;
 
 use crate::address::{Address, AddressError, Fault, parse_list};
 

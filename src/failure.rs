@@ -185,6 +185,8 @@ fn exit_of_trouble(trouble: &Trouble) -> Exit {
         | Cause::LineTooLong => Exit::Data,
         Cause::OthersRefused
         | Cause::NotOffered(_)
+        | Cause::NoAttribute(_)
+        | Cause::LongXclient
         | Cause::TlsOnTheWay
         | Cause::TooSoon { .. }
         | Cause::HeldTooLong { .. } => Exit::Unavailable,
@@ -356,6 +358,8 @@ pub fn what(trouble: &Trouble, server: &str) -> String {
             let code = if *extension == Extension::RequireTls { "5.7.30" } else { "5.3.3" };
             format!("{} is wished, and {server} does not offer {} ({code})", wished(*extension), extension.keyword())
         }
+        Cause::NoAttribute(name) => format!("{server} takes no {name} by XCLIENT (5.3.3)"),
+        Cause::LongXclient => "the attributes for XCLIENT are too long for a command line (5.5.4)".to_owned(),
         Cause::TlsOnTheWay => {
             format!("TLS all the way is wished, and there is none with a verified certificate to {server} (5.7.10)")
         }
@@ -385,6 +389,7 @@ fn wished(extension: Extension) -> &'static str {
         Extension::FutureRelease => "delivery at a later time",
         Extension::MtPriority => "a priority",
         Extension::RequireTls => "TLS all the way",
+        Extension::Xclient => "another client",
     }
 }
 

@@ -101,6 +101,9 @@ pub fn for_trouble(trouble: &Trouble, server: &str) -> Option<String> {
         Cause::NotOffered(Extension::FutureRelease) => {
             "Send it later, for instance with at(1); nothing was sent now.".into()
         }
+        Cause::NotOffered(Extension::Xclient) | Cause::NoAttribute(_) => {
+            "Postfix offers it to the hosts in smtpd_authorized_xclient_hosts.".into()
+        }
         Cause::NotOffered(Extension::DeliverBy) => "With ,notify it is sent all the same.".into(),
         Cause::NotOffered(Extension::RequireTls) | Cause::TlsOnTheWay => {
             "Without --require-tls it is sent to this server as any other message.".into()

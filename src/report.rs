@@ -198,7 +198,7 @@ fn unserved(extension: Extension) -> String {
         Extension::DeliverBy => "it does not know by when the message is to be there",
         Extension::MtPriority => "the message has no priority",
         // Whoever wishes these insists.
-        Extension::FutureRelease | Extension::RequireTls => "the message is not sent",
+        Extension::FutureRelease | Extension::RequireTls | Extension::Xclient => "the message is not sent",
     };
     format!("the server does not offer {}: {consequence}", extension.keyword())
 }

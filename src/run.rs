@@ -164,7 +164,8 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Vec<Failure>> {
 
 fn check_servers(global: &Global, call: Check) -> Done {
     let config = configuration(global, Style::Person)?;
-    let account = account(&config, global, None, Log::None, Style::Person)?;
+    let mut account = account(&config, global, None, Log::None, Style::Person)?;
+    account.xclient = call.xclient;
     let mut transcript = Transcript::of(global);
     let reports = block_on(check::check(&account, &mut transcript))?.map_err(tls_failure)?;
     let text = match call.format {

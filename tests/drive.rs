@@ -38,6 +38,7 @@ fn settings(chunking: Chunking) -> Settings {
         partial: Partial::Deliver,
         eight_bit: EightBit::Send,
         chunking,
+        xclient: Vec::new(),
         caution: Caution::None,
     }
 }

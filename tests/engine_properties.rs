@@ -47,6 +47,7 @@ fn settings() -> impl Strategy<Value = Settings> {
             partial,
             eight_bit,
             chunking,
+            xclient: Vec::new(),
             caution,
         })
 }
@@ -143,6 +144,7 @@ fn a_server_without_faults_accepts() {
         partial: Partial::Deliver,
         eight_bit: EightBit::Encode,
         chunking: Chunking::Needed,
+        xclient: Vec::new(),
         caution: Caution::None,
     };
     let fate = Fate {

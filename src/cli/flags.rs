@@ -16,7 +16,7 @@ use super::submission::{Dsn, Said};
 use super::values::{self, Sink, SinkFaults, SinkLogin, SinkProtocol, SinkTls};
 use super::values::{Ask, Batch, Body, Check, Format, HeaderField, NamedFile, Send, SendAction, Shell, Text};
 use super::{Global, Invocation, UsageError, Verbosity, sendmail};
-use crate::envelope::{DeliverBy, EnvelopeId, Hold, Notify, Priority, Returned, Way};
+use crate::envelope::{ClientAttribute, DeliverBy, EnvelopeId, Hold, Notify, Priority, Returned, Way};
 use crate::failure::Exit;
 use crate::smtp::question::Verb;
 
@@ -219,7 +219,8 @@ struct SendFlags {
         long, value_name = "FILE", num_args = 1.., value_hint = ValueHint::AnyPath,
         conflicts_with_all = [
             "to", "cc", "bcc", "from", "reply_to", "subject", "body", "body_file", "html", "html_file", "attach",
-            "inline", "header", "dsn_envid", "deliver_by", "hold_for", "hold_until", "mt_priority", "dry_run", "json",
+            "inline", "header", "dsn_envid", "deliver_by", "hold_for", "hold_until", "mt_priority", "xclient", "dry_run",
+            "json",
         ],
     )]
     batch: Vec<PathBuf>,
@@ -250,6 +251,9 @@ struct SendFlags {
     /// Send only where TLS is promised all the way to the recipient (REQUIRETLS)
     #[arg(long)]
     require_tls: bool,
+    /// Let the server take us for another client, as ADDR=192.0.2.7; for tests of its rules
+    #[arg(long, value_name = "NAME=VALUE")]
+    xclient: Vec<ClientAttribute>,
     /// Print envelope and message, and connect to nobody
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -264,6 +268,9 @@ struct CheckFlags {
     /// The account; without it, the default
     #[arg(value_name = "ACCOUNT")]
     name: Option<String>,
+    /// Let the server take us for another client, as ADDR=192.0.2.7
+    #[arg(long, value_name = "NAME=VALUE")]
+    xclient: Vec<ClientAttribute>,
     /// Report in JSON, one object a line
     #[arg(long)]
     json: bool,
@@ -335,7 +342,7 @@ impl Cli {
                     (_, Some(argument)) => global.account = Some(argument),
                     (_, None) => {}
                 }
-                Invocation::Check(Check { format: format(flags.json) })
+                Invocation::Check(Check { xclient: flags.xclient, format: format(flags.json) })
             }
             Subcommands::Vrfy(flags) => Invocation::Ask(Ask { verb: Verb::Verify, about: flags.about }),
             Subcommands::Expn(flags) => Invocation::Ask(Ask { verb: Verb::Expand, about: flags.about }),
@@ -408,6 +415,7 @@ impl SendFlags {
             hold: self.hold_for.or(self.hold_until),
             priority: self.mt_priority,
             way: if self.require_tls { Way::Tls } else { Way::Usual },
+            xclient: self.xclient,
             action: if self.dry_run { SendAction::Print } else { SendAction::Submit },
             format: format(self.json),
         })

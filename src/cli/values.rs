@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::submission::Dsn;
-use crate::envelope::{DeliverBy, Hold, Priority, Way};
+use crate::envelope::{ClientAttribute, DeliverBy, Hold, Priority, Way};
 use crate::smtp::question::Verb;
 
 /// A message in the making: `posthaste send`.
@@ -47,6 +47,8 @@ pub struct Send {
     pub priority: Option<Priority>,
     /// `--require-tls`.
     pub way: Way,
+    /// `--xclient`.
+    pub xclient: Vec<ClientAttribute>,
     /// `--dry-run`.
     pub action: SendAction,
     /// `--json`.
@@ -125,8 +127,10 @@ pub struct HeaderField {
 }
 
 /// `posthaste check`; which account is in [`super::Global`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
+    /// `--xclient`.
+    pub xclient: Vec<ClientAttribute>,
     /// `--json`.
     pub format: Format,
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::envelope::Dsn;
+use crate::envelope::{ClientAttribute, Dsn};
 
 pub use super::reach::{Family, Proxy, ProxyKind, ProxyLogin, Reach, Via, command_for};
 
@@ -50,6 +50,8 @@ pub struct Account {
     pub dkim: Option<Dkim>,
     /// Where the line for each recipient and attempt goes.
     pub log: Log,
+    /// What the servers shall take for their client. No key sets it, an option does.
+    pub xclient: Vec<ClientAttribute>,
 }
 
 /// The usual file of aliases, which need not be there.

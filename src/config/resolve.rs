@@ -58,6 +58,7 @@ pub(super) fn account(config: &Config, layers: Layers<'_>, log: Log) -> Result<A
         chunking: resolver.pick(|s| s.chunking.as_ref()).copied().unwrap_or(Chunking::Auto),
         dkim: dkim::dkim(&resolver)?,
         log: resolver.log(log)?,
+        xclient: Vec::new(),
     })
 }
 

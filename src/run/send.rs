@@ -29,7 +29,8 @@ pub(super) fn send(global: &Global, call: &Send) -> Done {
         None => None,
     };
     let chosen_by = from.as_ref().map(|mailbox| mailbox.address.as_str());
-    let account = account(&config, global, chosen_by, Log::None, Style::Person)?;
+    let mut account = account(&config, global, chosen_by, Log::None, Style::Person)?;
+    account.xclient.clone_from(&call.xclient);
     let domain = account.mail_domain.clone();
     let identity = who(&domain);
     let from = match (from, account.default_sender()) {

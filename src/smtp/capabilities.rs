@@ -31,6 +31,8 @@ pub struct Capabilities {
     pub mt_priority: bool,
     /// REQUIRETLS (RFC 8689).
     pub require_tls: bool,
+    /// Attributes after XCLIENT, in upper case; empty where it is not listed.
+    pub xclient: Vec<String>,
     /// LIMITS (RFC 9422).
     pub limits: Limits,
     /// Mechanisms after AUTH (RFC 4954), in upper case, without duplicates, in the server's order.
@@ -81,6 +83,8 @@ pub enum Extension {
     MtPriority,
     /// TLS all the way (RFC 8689).
     RequireTls,
+    /// Another client than the one there is (XCLIENT of Postfix).
+    Xclient,
 }
 
 impl Extension {
@@ -92,6 +96,7 @@ impl Extension {
             Extension::FutureRelease => "FUTURERELEASE",
             Extension::MtPriority => "MT-PRIORITY",
             Extension::RequireTls => "REQUIRETLS",
+            Extension::Xclient => "XCLIENT",
         }
     }
 }
@@ -111,6 +116,9 @@ pub enum Size {
 /// The name of a mechanism is no longer (RFC 4422 section 3.1), and no server has so many of them.
 const NAME_LIMIT: usize = 20;
 const AUTH_LIMIT: usize = 64;
+
+/// Nine attributes have a name.
+const XCLIENT_LIMIT: usize = 16;
 
 impl Capabilities {
     /// Reads the reply to EHLO. The first line is the server's name and greeting, never a keyword. Unknown keywords
@@ -138,6 +146,7 @@ impl Capabilities {
                 "FUTURERELEASE" => found.future_release = Some(FutureReleaseOffer::parse(words)),
                 "MT-PRIORITY" => found.mt_priority = true,
                 "REQUIRETLS" => found.require_tls = true,
+                "XCLIENT" => found.xclient = words.take(XCLIENT_LIMIT).map(str::to_ascii_uppercase).collect(),
                 "LIMITS" => found.limits = Limits::parse(line),
                 "SIZE" => found.size = Size::parse(words.next()),
                 "AUTH" => words.filter(|name| name.len() <= NAME_LIMIT).map(str::to_ascii_uppercase).for_each(|name| {

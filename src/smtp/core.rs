@@ -26,6 +26,7 @@ pub(super) enum Awaited {
     Greeting,
     Hello(Hello),
     StartTls,
+    Xclient,
     Auth,
     Reset,
     /// A question of [`Purpose::Ask`].
@@ -107,6 +108,7 @@ impl Awaited {
             Awaited::Greeting => Stage::Greeting,
             Awaited::Hello(hello) => Stage::Hello(hello),
             Awaited::StartTls => Stage::StartTls,
+            Awaited::Xclient => Stage::Xclient,
             Awaited::Auth => Stage::Auth,
             Awaited::Reset => Stage::Reset,
             Awaited::Answer => Stage::Question,

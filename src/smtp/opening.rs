@@ -1,13 +1,17 @@
 //! The opening of a session: greeting, EHLO with HELO as the way back, STARTTLS (RFC 5321 section 3.1 and 3.2,
-//! RFC 3207).
+//! RFC 3207), and XCLIENT behind it.
 
-use super::capabilities::Capabilities;
+use super::capabilities::{Capabilities, Extension};
 use super::core::{Awaited, Core, Firewall};
 use super::login;
 use super::outcome::{Cause, Trouble};
 use super::reply::{Class, Reply};
 use super::session::{Caution, LoginMode, Protection, Protocol, State, TlsMode};
 use super::stage::{Hello, Stage};
+use crate::envelope::ClientAttribute;
+
+/// A command line with its CRLF, in octets (RFC 5321 section 4.5.3.1.4).
+const LINE_LIMIT: usize = 512;
 
 /// What the opening waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +19,7 @@ pub(super) enum Opening {
     Greeting,
     Hello(Hello),
     StartTls,
+    Xclient,
 }
 
 /// Nothing is said before the greeting is complete: many filters drop whoever talks first (RFC 5321 section 4.3.1).
@@ -60,21 +65,48 @@ pub(super) fn on_reply(opening: Opening, reply: Reply, core: &mut Core) -> State
         }
         (Opening::StartTls, Class::Success) => State::Handshake,
         (Opening::StartTls, Class::Temporary | Class::Permanent) if core.settings.tls == TlsMode::Opportunistic => {
-            login::enter(core)
+            introduce(core)
         }
         (Opening::StartTls, _) => core.give_up(Trouble { stage: Stage::StartTls, cause: Cause::Replied(reply) }),
+        // The session begins anew, but for its TLS; the greeting is this reply.
+        (Opening::Xclient, Class::Success) => {
+            core.capabilities = Capabilities::default();
+            hello(core)
+        }
+        (Opening::Xclient, _) => core.give_up(Trouble { stage: Stage::Xclient, cause: Cause::Replied(reply) }),
     }
+}
+
+/// Says once for whom the server shall take us, where the account wants another than us.
+fn introduce(core: &mut Core) -> State {
+    let attributes = std::mem::take(&mut core.settings.xclient);
+    if attributes.is_empty() {
+        return login::enter(core);
+    }
+    let offered = &core.capabilities.xclient;
+    let lacking = attributes.iter().map(ClientAttribute::name).find(|name| !offered.iter().any(|other| other == name));
+    let line = attributes.iter().fold("XCLIENT".to_owned(), |line, attribute| line + " " + &attribute.argument());
+    let cause = match lacking {
+        Some(_) if offered.is_empty() => Cause::NotOffered(Extension::Xclient),
+        Some(name) => Cause::NoAttribute(name),
+        None if line.len() + 2 > LINE_LIMIT => Cause::LongXclient,
+        None => {
+            core.send(&line, Awaited::Xclient);
+            return State::Opening(Opening::Xclient);
+        }
+    };
+    core.give_up(Trouble { stage: Stage::Xclient, cause })
 }
 
 /// The server is known; now TLS, if it is not there yet.
 fn secure(hello: Hello, core: &mut Core) -> State {
     if core.protection != Protection::None {
-        return login::enter(core);
+        return introduce(core);
     }
     let offered = core.capabilities.starttls;
     match core.settings.tls {
-        TlsMode::None => login::enter(core),
-        TlsMode::Opportunistic if !offered || core.settings.caution == Caution::ClearText => login::enter(core),
+        TlsMode::None => introduce(core),
+        TlsMode::Opportunistic if !offered || core.settings.caution == Caution::ClearText => introduce(core),
         TlsMode::Required | TlsMode::Opportunistic if offered => {
             core.send("STARTTLS", Awaited::StartTls);
             State::Opening(Opening::StartTls)

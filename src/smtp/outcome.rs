@@ -89,6 +89,10 @@ pub enum Cause {
     Utf8Address,
     /// The sender insists on something that the server does not offer.
     NotOffered(Extension),
+    /// The server takes no such attribute of a client (XCLIENT).
+    NoAttribute(&'static str),
+    /// The attributes of a client do not fit in one command (XCLIENT).
+    LongXclient,
     /// The sender wants TLS all the way (REQUIRETLS), and this connection has none with a verified server.
     TlsOnTheWay,
     /// The message is to be delivered sooner, or returned, than the server promises to see to.
@@ -164,6 +168,8 @@ impl Trouble {
             | Cause::CannotReencode(_)
             | Cause::Utf8Address
             | Cause::NotOffered(_)
+            | Cause::NoAttribute(_)
+            | Cause::LongXclient
             | Cause::TlsOnTheWay
             | Cause::TooSoon { .. }
             | Cause::HeldTooLong { .. }

@@ -2,7 +2,7 @@
 
 use super::question::Question;
 use super::sasl::{Mechanism, Nonce};
-use crate::envelope::Envelope;
+use crate::envelope::{ClientAttribute, Envelope};
 use crate::message::Facts;
 
 /// What a session needs to know of the account and the host.
@@ -25,6 +25,8 @@ pub struct Settings {
     pub eight_bit: EightBit,
     /// Whether the message goes out in chunks.
     pub chunking: Chunking,
+    /// What the server shall take for its client, before the login; most servers refuse it.
+    pub xclient: Vec<ClientAttribute>,
     /// What an earlier connection to this host has taught.
     pub caution: Caution,
 }

@@ -13,6 +13,8 @@ pub enum Stage {
     StartTls,
     /// The TLS handshake.
     Handshake,
+    /// XCLIENT.
+    Xclient,
     /// AUTH and its steps.
     Auth,
     /// MAIL.
@@ -68,6 +70,7 @@ impl Stage {
             Stage::Hello(Hello::Lhlo) => "in reply to LHLO",
             Stage::StartTls => "in reply to STARTTLS",
             Stage::Handshake => "during the TLS handshake",
+            Stage::Xclient => "in reply to XCLIENT",
             Stage::Auth => "in reply to AUTH",
             Stage::Mail => "in reply to MAIL FROM",
             Stage::Rcpt => "in reply to RCPT TO",
@@ -91,6 +94,7 @@ impl Stage {
             Stage::Hello(Hello::Lhlo) => "lhlo",
             Stage::StartTls => "starttls",
             Stage::Handshake => "handshake",
+            Stage::Xclient => "xclient",
             Stage::Auth => "auth",
             Stage::Mail => "mail",
             Stage::Rcpt => "rcpt",

@@ -130,7 +130,7 @@ fn tell(extension: Extension, core: &mut Core) {
         }
         Extension::DeliverBy => wishes.deliver_by.is_some_and(|by| by.late() == Late::Notify),
         Extension::MtPriority => wishes.priority.is_some(),
-        Extension::FutureRelease | Extension::RequireTls => false,
+        Extension::FutureRelease | Extension::RequireTls | Extension::Xclient => false,
     };
     if wished {
         core.events.push_back(Event::Unserved(extension));

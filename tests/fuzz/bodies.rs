@@ -126,6 +126,7 @@ pub fn session(octets: &[u8]) {
         max_recipients: 1 + of(choice[1], 3),
         partial: if choice[1] & 0x80 == 0 { Partial::Deliver } else { Partial::AllOrNone },
         eight_bit: if choice[0] & 0x20 == 0 { EightBit::Refuse } else { EightBit::Encode },
+        xclient: Vec::new(),
         caution: [Caution::None, Caution::Helo, Caution::ClearText, Caution::Serial][of(choice[1] >> 2, 4)],
         chunking: [Chunking::Needed, Chunking::AfterRecipients, Chunking::SameFlight][of(choice[1] >> 4 & 3, 3)],
         ..settings()
@@ -199,6 +200,7 @@ fn settings() -> Settings {
         partial: Partial::Deliver,
         eight_bit: EightBit::Refuse,
         chunking: Chunking::Needed,
+        xclient: Vec::new(),
         caution: Caution::None,
     }
 }

@@ -70,7 +70,7 @@ class Result:
 
 
 class Client:
-    """Calls the program under test as `sendmail`."""
+    """Calls the program under test."""
 
     def __init__(self, binary: Path, directory: Path):
         self.command = [str(binary)]
@@ -78,6 +78,10 @@ class Client:
 
     def send(self, account: Account, message: bytes, *recipients: str) -> Result:
         """Sends one message."""
+        return self.call(account, message, "sendmail", "-i", *recipients)
+
+    def call(self, account: Account, message: bytes, *arguments: str) -> Result:
+        """Calls the program with these arguments."""
         secret = self.directory / "secret"
         # A token is the password and no line.
         secret.write_text(account.password + ("" if account.auth in TOKENS else "\n"))
@@ -87,6 +91,6 @@ class Client:
         config.chmod(0o600)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("POSTHASTE_")}
         environment |= {"POSTHASTE_CONFIG": str(config), "HOME": str(self.directory)}
-        done = subprocess.run([*self.command, "sendmail", "-i", *recipients], input=message, capture_output=True,
+        done = subprocess.run([*self.command, *arguments], input=message, capture_output=True,
                               env=environment, cwd=self.directory, timeout=PATIENCE)
         return Result(done.returncode, done.stdout.decode(), done.stderr.decode())

@@ -8,7 +8,7 @@ from messages import SENDER, messages
 from rig import DOMAIN, PASSWORD, Rig
 from routes import Route, deliver, plain
 
-OK, NO_USER, TEMPORARY, NO_PERMISSION = 0, 67, 75, 77
+OK, NO_USER, UNAVAILABLE, TEMPORARY, NO_PERMISSION = 0, 67, 69, 75, 77
 BARE = messages()[0]
 
 
@@ -52,6 +52,7 @@ def of(rig: Rig) -> list[Fault]:
         Fault(best.tls, best.auth, "unknown recipient among others", _unknown_recipient(best)),
         Fault(best.tls, best.auth, "unknown recipient alone", _only_unknown(best)),
         *([Fault(best.tls, best.auth, "broken mailbox among others", _broken(best))] if rig.broken else []),
+        *([Fault("none", "-", "XCLIENT", _xclient)] if "xclient" in rig.ports else []),
         Fault(best.tls, best.auth, "server stopped, then back", _stopped(best)),
     ]
     return faults
@@ -135,6 +136,25 @@ def _broken(route: Route) -> Callable[[Rig, Client], None]:
             stored = rig.await_message(user, count)
             BARE.check(rig.strip_trace(stored, f"{user}@{DOMAIN}", SENDER, route.protocol))
     return check
+
+
+def _xclient(rig: Rig, client: Client) -> None:
+    """P-306: only whoever asks for it is taken for another client, whose rules are those of that client."""
+    account = Account("smtp", rig.ports["xclient"], tls="none")
+    arguments = ("send", "--to", f"bob@{DOMAIN}", "--subject", "s", "--body", "b")
+    another = ("--xclient", "NAME=spike.example", "--xclient", "ADDR=192.0.2.7")
+    for options, named in (((), "[127.0.0.1]"), (another, "(spike.example [192.0.2.7])")):
+        before = rig.count("bob")
+        client.call(account, b"", *arguments, *options).expect(OK)
+        trace = rig.await_message("bob", before).partition(b"\n\n")[0].decode()
+        if named not in trace:
+            raise AssertionError(f"{named} is not in {trace!r}")
+    refused = client.call(account, b"", *arguments, "--xclient", "ADDR=192.0.2.66")
+    if refused.code == OK or "Client host rejected" not in refused.stderr:
+        raise AssertionError(f"exit {refused.code}, {refused.stderr!r}")
+    without = client.call(replace(account, port=rig.ports["open"]), b"", *arguments, *another)
+    if without.code != UNAVAILABLE or "smtpd_authorized_xclient_hosts" not in without.stderr:
+        raise AssertionError(f"exit {without.code}, {without.stderr!r}")
 
 
 def _stopped(route: Route) -> Callable[[Rig, Client], None]:

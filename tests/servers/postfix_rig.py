@@ -13,7 +13,7 @@ class Postfix(Rig):
 
     name = "postfix"
     packages = ["postfix", "sasl2-bin", "libsasl2-modules", "libsasl2-modules-db", "libsasl2-2"]
-    listeners = ("starttls", "implicit", "clear", "open", "poor")
+    listeners = ("starttls", "implicit", "clear", "open", "poor", "xclient")
     mechanisms = ("plain", "login", "cram-md5", "scram-sha-1", "scram-sha-256")
     has_chunking = True
     without_starttls = "clear"

@@ -22,6 +22,7 @@
 //! ! chunking never | needed | after-recipients | same-flight
 //! ! long-line                                     a line of 1500 octets is in the body
 //! ! caution none | helo | clear-text | data | serial
+//! ! xclient NAME=spike.example                  what the server shall take for its client; not through the binary
 //! ! lmtp                                          what is spoken is LMTP
 //! ! dsn notify failure,delay                      what the sender wishes of notifications; also return and envid
 //! ! wish deliver-by 2h                             and hold-for, hold-until, priority, require-tls; not through the binary
@@ -102,6 +103,7 @@ impl Default for Setup {
                 partial: Partial::Deliver,
                 eight_bit: EightBit::Refuse,
                 chunking: Chunking::Needed,
+                xclient: Vec::new(),
                 caution: Caution::None,
             },
             secret: String::new(),
@@ -174,6 +176,11 @@ impl Setup {
             "caution" => {
                 let all = [Caution::None, Caution::Helo, Caution::ClearText, Caution::Data, Caution::Serial];
                 self.settings.caution = all[word(&["none", "helo", "clear-text", "data", "serial"])?];
+            }
+            "xclient" => {
+                let wrong = |error: NoSuchWish| error.to_string();
+                self.settings.xclient.push(value.parse().map_err(wrong)?);
+                self.only_engine = Some("sendmail has no option for it".to_owned());
             }
             "lmtp" => self.settings.protocol = Protocol::Lmtp,
             "dsn" => self.dsn(value)?,
