@@ -33,11 +33,21 @@ mod secrets;
 mod send;
 #[path = "sendmail/signals.rs"]
 mod signals;
+#[path = "sendmail/sixty.rs"]
+mod sixty;
+#[path = "sendmail/starts.rs"]
+mod starts;
 #[path = "sendmail/stdio.rs"]
 mod stdio;
 #[path = "sendmail/streams.rs"]
 mod streams;
+#[path = "support/tally.rs"]
+mod tally;
+#[path = "sendmail/trials.rs"]
+mod trials;
 #[path = "sendmail/verifier.rs"]
 mod verifier;
 #[path = "sendmail/wire.rs"]
 mod wire;
+
+use tally::tally;

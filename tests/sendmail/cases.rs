@@ -3,14 +3,14 @@
 use posthaste::server::transaction::{Body, Return};
 use posthaste::system::User;
 
-use super::program::{Program, WAYS, Way, me};
+use super::program::{Program, WAYS, me};
 use super::relay::{Mail, Relay, plain};
 
 /// A call, and what the relay must get of it.
-struct Case {
-    number: u32,
-    args: &'static [&'static str],
-    input: &'static [u8],
+pub struct Case {
+    pub number: u32,
+    pub args: &'static [&'static str],
+    pub input: &'static [u8],
     /// The reverse-path; [`ME`] for the caller's own address.
     sender: &'static str,
     recipients: &'static [&'static str],
@@ -48,7 +48,7 @@ const CASE: Case = Case {
 /// The same with another body.
 const OTHER: Case = Case { check: |_| {}, ..CASE };
 
-const CASES: &[Case] = &[
+pub const CASES: &[Case] = &[
     Case { number: 1, ..CASE },
     Case { number: 2, args: &["-i", "bob@x.test"], input: DOT, check: whole_body, ..CASE },
     Case { number: 3, input: DOT, check: up_to_the_dot, ..CASE },
@@ -354,22 +354,8 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// P-048 P-058 P-060 P-061 P-133 P-347 P-348 P-349 P-402
-#[test]
-fn every_caller_gets_what_it_asks_for() {
-    let relay = Relay::start(plain());
-    let program = Program::to(relay.wire.address);
-    for case in CASES {
-        for way in WAYS {
-            println!("case {} by {way:?}", case.number);
-            program.run(way, case.args, case.input).assert_silent_success();
-            case.verify(&relay.take().mail());
-        }
-    }
-}
-
 impl Case {
-    fn verify(&self, mail: &Mail) {
+    pub fn verify(&self, mail: &Mail) {
         mail.assert_clean();
         let sender = if self.sender == ME { me() } else { self.sender.to_owned() };
         assert_eq!(mail.sender, sender);
@@ -419,64 +405,4 @@ fn what_follows_the_dot_is_read_and_dropped() {
         program.run(way, &["bob@x.test"], &input).assert_silent_success();
         up_to_the_dot(&relay.take().mail());
     }
-}
-
-/// Case 39.
-#[test]
-fn the_name_in_the_environment_is_the_authors() {
-    let relay = Relay::start(plain());
-    let program = Program::to(relay.wire.address);
-    let ended = super::program::run(program.named("sendmail").env("NAME", "Env Name").arg("bob@x.test"), S);
-    ended.assert_silent_success();
-    assert_eq!(relay.take().mail().field("From"), format!("Env Name <{}>", me()));
-}
-
-/// P-052 P-276
-/// Case 43: mutt's call, where the relay offers neither DSN nor 8BITMIME.
-#[test]
-fn parameters_that_are_not_offered_are_not_sent() {
-    use posthaste::server::options::{Extension, Options};
-    let relay = Relay::start(Options { extensions: vec![Extension::Pipelining], ..plain() });
-    let program = Program::to(relay.wire.address);
-    for way in WAYS {
-        let args = ["-B8BITMIME", "-f", "me@o.test", "-N", "failure", "-R", "hdrs", "-V", "id1", "--", "a@x.test"];
-        program.run(way, &args, S).assert_silent_success();
-        let seen = relay.take();
-        assert!(
-            seen.wire.has(b"MAIL FROM:<me@o.test>\r\nRCPT TO:<a@x.test>\r\n"),
-            "{}",
-            seen.wire.octets.escape_ascii()
-        );
-    }
-}
-
-/// P-082 P-401
-/// Case 51.
-#[test]
-fn long_lines_arrive_with_every_octet() {
-    let relay = Relay::start(plain());
-    let program = Program::to(relay.wire.address);
-    let body = format!("{}=\n", "long ".repeat(600));
-    let references: Vec<String> = (0..200).map(|n| format!("<{n:020}@x.test>")).collect();
-    let input = format!("Subject: s\nReferences: {}\n\n{body}", references.join(" "));
-    for way in WAYS {
-        program.run(way, &["bob@x.test"], input.as_bytes()).assert_silent_success();
-        let mail = relay.take().mail();
-        mail.assert_clean();
-        assert_eq!(mail.decoded(), body);
-        let found = mail.field("References");
-        assert!(found.contains("\r\n "));
-        assert_eq!(found.split_ascii_whitespace().collect::<Vec<_>>(), references);
-    }
-}
-
-/// Case 56.
-#[test]
-fn the_queue_is_empty() {
-    let program = Program::with("");
-    for (name, args) in [("sendmail", &["-bp"][..]), ("mailq", &[]), ("mailq", &["-v"]), ("mailq", &["-Ac"])] {
-        let ended = super::program::run(program.named(name).args(args), b"");
-        assert_eq!((ended.code(), ended.stdout.as_str(), ended.stderr.as_str()), (0, "Mail queue is empty\n", ""));
-    }
-    assert_eq!(program.run(Way::Bare, &["-bp"], b"").code(), 0);
 }

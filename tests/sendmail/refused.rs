@@ -3,15 +3,15 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use super::program::{Program, WAYS, Way};
+use super::program::Program;
 use super::relay::{Relay, plain};
 
 const S: &[u8] = b"Subject: s\n\nb\n";
 
 /// Number, arguments, input, exit code, and what the one line must say.
-type Case = (u32, &'static [&'static str], &'static [u8], i32, &'static [&'static str]);
+pub type Case = (u32, &'static [&'static str], &'static [u8], i32, &'static [&'static str]);
 
-const CASES: &[Case] = &[
+pub const CASES: &[Case] = &[
     (15, &["-t"], S, 64, &["no recipients"]),
     (16, &[], S, 64, &["no recipients"]),
     (20, &["-t"], b"To: a@@x.test, b@x.test\n\nb\n", 65, &["a@@x.test", "To"]),
@@ -30,24 +30,6 @@ const CASES: &[Case] = &[
     (53, &["bob@x.test", ""], S, 64, &["empty"]),
     (53, &["-f"], S, 64, &["-f", "value"]),
 ];
-
-/// P-055
-#[test]
-fn what_cannot_be_followed_is_refused_and_nothing_is_sent() {
-    let relay = Relay::start(plain());
-    let program = Program::to(relay.wire.address);
-    for (number, args, input, code, words) in CASES {
-        for way in WAYS {
-            println!("case {number} {args:?} by {way:?}");
-            let ended = program.run(way, args, input);
-            match way {
-                Way::Pipe | Way::File => ended.assert_failure(*code, words),
-                Way::Bare => assert_eq!(ended.code(), *code),
-            }
-            assert_eq!(relay.take().wire.connections, 0);
-        }
-    }
-}
 
 /// Case 53: somebody sits at the other end of standard input, and never types a word.
 #[test]

@@ -61,7 +61,7 @@ fn start(program: &Program) -> (Child, ChildStdin) {
 }
 
 /// Waits until the pipe is empty.
-fn until_read(pipe: &ChildStdin) {
+pub fn until_read(pipe: &ChildStdin) {
     while rustix::io::ioctl_fionread(pipe).unwrap() > 0 {
         thread::yield_now();
     }

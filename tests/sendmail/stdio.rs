@@ -10,7 +10,7 @@ use super::program::{Program, run};
 use super::relay::{Relay, guarded, plain};
 
 /// The client of case 54.
-const DIALOGUE: &[(&str, u16)] = &[
+pub const DIALOGUE: &[(&str, u16)] = &[
     ("HELO [127.0.0.1]", 250),
     ("MAIL FROM:<a@o.test>", 250),
     ("RCPT TO:<b@x.test>", 250),
@@ -21,12 +21,12 @@ const DIALOGUE: &[(&str, u16)] = &[
 ];
 
 /// The codes of the replies, the first line of each.
-fn codes(replies: &str) -> Vec<u16> {
+pub fn codes(replies: &str) -> Vec<u16> {
     let last = |line: &&str| line.as_bytes().get(3) == Some(&b' ');
     replies.lines().filter(last).map(|line| line[..3].parse().unwrap()).collect()
 }
 
-fn all(dialogue: &[(&str, u16)], ends: &str) -> String {
+pub fn all(dialogue: &[(&str, u16)], ends: &str) -> String {
     let lines = dialogue.iter().map(|(line, _)| format!("{}{ends}", line.replace("\r\n", ends)));
     lines.collect()
 }
