@@ -49,23 +49,27 @@ def main() -> int:
     # No exec: the kernel forgets to kill a process with its parent once that process changes its user.
     again = [sys.executable, __file__, str(options.binary), "--cache", str(options.cache.resolve()), "--inside"]
     return subprocess.run([*enter, "sh", "-c", '"$@"; exit', "sh", *again, *(["--only", options.only] if options.only else [])],
-                          env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "TMPDIR": os.environ.get("TMPDIR", "/tmp")},
+                          env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
+                               "TESTS_TALLY": os.environ.get("TESTS_TALLY", os.devnull)},
                           stdin=subprocess.DEVNULL).returncode
 
 
 def test(callers: list[Caller], machine: Machine) -> int:
     """Each caller in turn; a caller's first failure is its verdict."""
-    failed = 0
+    failed = []
     with machine:
         for caller in callers:
             begin = time.monotonic()
             try:
                 verdict = "ok: " + caller.test(machine)
             except (AssertionError, OSError, RuntimeError, subprocess.SubprocessError) as trouble:
-                failed += 1
+                failed.append(caller.name)
                 verdict = f"FAILED: {trouble}"
             print(f"{caller.name:<26} {time.monotonic() - begin:4.1f} s  {verdict}", flush=True)
-    print(f"{len(callers) - failed} callers passed, {failed} failed")
+    count = f"{len(callers) - len(failed)} callers passed, {len(failed)} failed" + "".join(f"\n  FAILED: {name}" for name in failed)
+    print(count)
+    with open(os.environ.get("TESTS_TALLY", os.devnull), "a") as tally:
+        print(count, file=tally)
     return 1 if failed or not callers else 0
 
 

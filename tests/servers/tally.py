@@ -1,6 +1,7 @@
 """The table of results."""
 
 import json
+import os
 from pathlib import Path
 from typing import Callable
 
@@ -16,6 +17,8 @@ class Tally:
         self.passed = 0
         self.failed = 0
         self.given_up = 0
+        #: The rows that failed, for `tests/run`.
+        self.failures: list[str] = []
         self.pairs: list[Pair] = []
 
     def row(self, server: str, tls: str, auth: str, checks: list[Check], what: str = "", run_all=map) -> bool:
@@ -26,6 +29,8 @@ class Tally:
         self.failed += len(failures)
         verdict = f"{len(failures)} of {len(checks)} FAILED" if failures else f"{len(checks)} ok" if len(checks) > 1 else "ok"
         print(f"{place} {verdict:<12} {what}".rstrip(), flush=True)
+        if failures:
+            self.failures.append(f"{server} {tls} {auth} {what}".rstrip())
         for failure in failures:
             print(f"    {place.strip()} {what}".rstrip() + f": {failure}", flush=True)
         return not failures
@@ -38,17 +43,19 @@ class Tally:
     def give_up(self, server: str, reason: Exception) -> None:
         """A server that cannot be had, or no longer answers, is a failure: whoever calls decides whether to call at all."""
         self.given_up += 1
+        self.failures.append(f"{server}: {reason}")
         print(f"{server:<10} GIVEN UP: {type(reason).__name__}: {reason}", flush=True)
 
     def save(self, path: Path) -> None:
         """Writes the counts and the pairs for `add`."""
-        path.write_text(json.dumps([self.passed, self.failed + self.given_up, self.pairs]))
+        path.write_text(json.dumps([self.passed, self.failed + self.given_up, self.failures, self.pairs]))
 
     def add(self, path: Path) -> None:
         """Adds what another process has saved."""
-        passed, failed, pairs = json.loads(path.read_text())
+        passed, failed, failures, pairs = json.loads(path.read_text())
         self.passed += passed
         self.failed += failed
+        self.failures += failures
         self.pairs += [tuple(pair) for pair in pairs]
 
     def print_pairs(self) -> None:
@@ -72,6 +79,8 @@ class Tally:
         """Prints the closing line; returns the exit code."""
         failed = self.failed + self.given_up
         print(f"{self.passed} passed, {failed} failed")
+        with open(os.environ.get("TESTS_TALLY", os.devnull), "a") as tally:
+            print(f"mail servers: {self.passed} checks passed, {failed} failed", *self.failures, sep="\n  FAILED: ", file=tally)
         return 1 if failed or not self.passed else 0
 
 
