@@ -18,6 +18,7 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod deliver;
+pub mod dns;
 pub mod envelope;
 pub mod failure;
 pub mod hints;

@@ -122,7 +122,8 @@ fn check(file: &str, text: &str, layers: &Layers) -> Vec<String> {
             "rustls" | "tokio_rustls" | "webpki" | "webpki_roots" | "rustls_native_certs" => "net server",
             "rcgen" => "server",
             "clap" | "clap_complete" => "cli",
-            "tokio" => "net server deliver check run",
+            "tokio" => "net server dns deliver check run",
+            "hickory_resolver" => "dns",
             _ if word.starts_with("EX_") => "failure",
             _ => continue,
         };
@@ -235,7 +236,12 @@ fn planted_breach_is_found() {
         ("net/a.rs", "use rcgen;", "rcgen belongs to server"),
         ("run/a.rs", "use clap::Parser;", "clap belongs to cli"),
         ("config/a.rs", "#[derive(clap::Args)] struct S;", "clap belongs to cli"),
-        ("report.rs", "async fn f() { tokio::time::sleep(d).await }", "tokio belongs to net server deliver check run"),
+        (
+            "report.rs",
+            "async fn f() { tokio::time::sleep(d).await }",
+            "tokio belongs to net server dns deliver check run",
+        ),
+        ("deliver.rs", "use hickory_resolver::Resolver;", "hickory_resolver belongs to dns"),
         ("run/a.rs", "fn f() { println!(\"x\") }", "only report.rs and main.rs print (println!)"),
         ("run/a.rs", "fn f() { dbg![x]; }", "only report.rs and main.rs print (dbg!)"),
         ("run/a.rs", "fn f() { std::io::stderr().write_all(b\"x\"); }", "only report.rs and main.rs print (stderr)"),

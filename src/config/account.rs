@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::envelope::{ClientAttribute, Dsn};
 
+pub use super::dns::{Dns, DnsServer, DnsTrust};
 pub use super::reach::{Family, Proxy, ProxyKind, ProxyLogin, Reach, Via, command_for};
 
 /// Settings as resolved: nothing is missing, and nothing needs to be looked up again but the secret itself.
@@ -22,6 +23,8 @@ pub struct Account {
     pub tls: Tls,
     /// The way to the servers.
     pub reach: Reach,
+    /// Whom to ask for mail exchangers and services.
+    pub dns: Dns,
     /// Patterns of sender addresses that choose this account.
     pub from: Vec<Pattern>,
     /// The name given with EHLO; `None` takes the machine's, or an address literal.

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 pub mod account;
 mod dkim;
+mod dns;
 mod environment;
 mod error;
 mod excerpt;

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::account::{ALIASES, Chunking, EightBit, Family, LongLines, Partial, Reach, Via};
+use super::account::{ALIASES, Chunking, Dns, DnsTrust, EightBit, Family, LongLines, Partial, Reach, Via};
 use super::account::{
     Account, Log, Login, Mechanisms, NamedFile, Scheme, Secret, Server, Timeouts, Tls, TlsPolicy, TlsRoots, TlsVersion,
 };
@@ -29,6 +29,11 @@ pub(super) fn account(config: &Config, layers: Layers<'_>, log: Log) -> Result<A
         login,
         tls,
         reach,
+        dns: Dns {
+            servers: resolver.pick(|s| s.dns.as_ref()).cloned().unwrap_or_default(),
+            trust: resolver.pick(|s| s.dns_trust.as_ref()).copied().unwrap_or(DnsTrust::Auto),
+            timeout: resolver.pick(|s| s.dns_timeout.as_ref()).copied().unwrap_or(LOOK_UP),
+        },
         from: resolver.pick(|s| s.from.as_ref()).cloned().unwrap_or_default(),
         hostname: resolver.pick(|s| s.hostname.as_ref()).cloned(),
         mail_domain: match resolver.pick(|s| s.mail_domain.as_ref()) {
@@ -393,6 +398,8 @@ const EXTERNAL: &str = "EXTERNAL";
 const TOKENS: [&str; 2] = ["OAUTHBEARER", "XOAUTH2"];
 /// The race of all addresses of a server.
 const CONNECT: Duration = Duration::from_secs(30);
+/// One look-up over all servers: two rounds over two silent ones, and a rest for the third.
+const LOOK_UP: Duration = Duration::from_secs(15);
 /// Octets a second.
 const MIN_RATE: u64 = 1024;
 /// A server must take a hundred (RFC 5321 section 4.5.3.1.8), and many take no more.

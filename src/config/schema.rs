@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use secrecy::SecretString;
 
-use super::account::{Chunking, EightBit, Family, LongLines, Partial, TlsPolicy, TlsVersion, Unsigned};
+use super::account::{Chunking, DnsTrust, EightBit, Family, LongLines, Partial, TlsPolicy, TlsVersion, Unsigned};
 use super::settings::{Input, LogTo, Mistake, Roots, Settings, put, put_auth, put_list, put_number, put_size};
 use super::value::{self, Fault};
 use crate::envelope::{NoSuchWish, Returned};
@@ -105,6 +105,8 @@ const TLS: &[(&str, TlsPolicy)] =
     &[("required", TlsPolicy::Required), ("opportunistic", TlsPolicy::Opportunistic), ("none", TlsPolicy::None)];
 const ROOTS: &[(&str, Roots)] = &[("both", Roots::Both), ("system", Roots::System), ("built-in", Roots::BuiltIn)];
 const IP: &[(&str, Family)] = &[("any", Family::Any), ("4", Family::V4), ("6", Family::V6)];
+const DNS_TRUST: &[(&str, DnsTrust)] =
+    &[("auto", DnsTrust::Auto), ("always", DnsTrust::Always), ("never", DnsTrust::Never)];
 const PARTIAL: &[(&str, Partial)] = &[("deliver", Partial::Deliver), ("all-or-none", Partial::AllOrNone)];
 const EIGHT_BIT: &[(&str, EightBit)] =
     &[("encode", EightBit::Encode), ("send", EightBit::Send), ("refuse", EightBit::Refuse)];
@@ -277,6 +279,30 @@ pub const SCHEMA: &[Key] = &[
         meaning: "which version of IP is used",
         example: "\"4\"",
         store: |s, i| put(&mut s.ip, i, |text| value::word(text, IP)),
+    },
+    Key {
+        name: "dns",
+        form: Form::Texts,
+        default: "those of /etc/resolv.conf, after /etc/hosts",
+        meaning: "the DNS servers that are asked for mail exchangers and services",
+        example: "[\"127.0.0.1\", \"tls://9.9.9.9#dns.quad9.net\"]",
+        store: |s, i| put_list(&mut s.dns, i, super::dns::server),
+    },
+    Key {
+        name: "dns-trust",
+        form: Form::Word(&["auto", "always", "never"]),
+        default: "auto: those of this machine, over TLS, or with trust-ad in /etc/resolv.conf",
+        meaning: "which DNS servers are believed when they say that an answer was validated by DNSSEC",
+        example: "\"always\"",
+        store: |s, i| put(&mut s.dns_trust, i, |text| value::word(text, DNS_TRUST)),
+    },
+    Key {
+        name: "dns-timeout",
+        form: Form::Duration,
+        default: "15s",
+        meaning: "how long one look-up may take, over all DNS servers",
+        example: "\"5s\"",
+        store: |s, i| put(&mut s.dns_timeout, i, value::duration),
     },
     Key {
         name: "from",

@@ -6,7 +6,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::account::{
-    Chunking, EightBit, Family, LongLines, Mechanisms, Partial, Pattern, Proxy, TlsPolicy, TlsVersion, Unsigned,
+    Chunking, DnsServer, DnsTrust, EightBit, Family, LongLines, Mechanisms, Partial, Pattern, Proxy, TlsPolicy,
+    TlsVersion, Unsigned,
 };
 use super::url::Url;
 use super::value::{self, Auth, Fault};
@@ -34,6 +35,9 @@ pub(super) struct Settings {
     pub proxy_command: Option<Set<String>>,
     pub source_address: Option<Set<Vec<IpAddr>>>,
     pub ip: Option<Set<Family>>,
+    pub dns: Option<Set<Vec<DnsServer>>>,
+    pub dns_trust: Option<Set<DnsTrust>>,
+    pub dns_timeout: Option<Set<Duration>>,
     pub from: Option<Set<Vec<Pattern>>>,
     pub hostname: Option<Set<String>>,
     pub mail_domain: Option<Set<String>>,

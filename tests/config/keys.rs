@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use posthaste::config::account::{
-    Account, Chunking, EightBit, Endpoint, Family, Host, Log, LongLines, Mechanisms, NamedFile, Partial, Scheme,
-    Secret, TlsPolicy, TlsRoots, TlsVersion, Unsigned, Via,
+    Account, Chunking, DnsTrust, EightBit, Endpoint, Family, Host, Log, LongLines, Mechanisms, NamedFile, Partial,
+    Scheme, Secret, TlsPolicy, TlsRoots, TlsVersion, Unsigned, Via,
 };
 use posthaste::config::{Form, Key, SCHEMA, secret};
 use posthaste::envelope::{Notify, Occasion, Returned};
@@ -19,7 +19,7 @@ const PIN: &str = "\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"";
 
 const DKIM: &str = "dkim-selector = \"s\"\ndkim-key = \"/k.pem\"";
 
-const TABLE: [Row; 40] = [
+const TABLE: [Row; 43] = [
     (
         "server",
         "[\"smtp://a.example\", \"submission://b.example:26\"]",
@@ -95,6 +95,18 @@ const TABLE: [Row; 40] = [
         a.reach.sources.len() == 2 && a.reach.source([192, 0, 2, 9].into()) == Some([192, 0, 2, 7].into())
     }),
     ("ip", "\"6\"", "6", "", |a| a.reach.family == Family::V6),
+    (
+        "dns",
+        "[\"127.0.0.1\", \"tls://[2620:fe::fe]#dns.quad9.net\"]",
+        "127.0.0.1 tls://[2620:fe::fe]#dns.quad9.net",
+        "",
+        |a| {
+            let servers: Vec<_> = a.dns.servers.iter().map(ToString::to_string).collect();
+            servers == ["127.0.0.1:53", "tls://[2620:fe::fe]:853#dns.quad9.net"]
+        },
+    ),
+    ("dns-trust", "\"always\"", "always", "", |a| a.dns.trust == DnsTrust::Always),
+    ("dns-timeout", "\"5s\"", "5s", "", |a| a.dns.timeout == Duration::from_secs(5)),
     ("from", "[\"alice@example.org\", \"*@example.net\"]", "alice@example.org *@example.net", "", |a| {
         a.default_sender() == Some("alice@example.org") && a.from[1].matches("bob@example.net")
     }),

@@ -1,0 +1,197 @@
+//! Who is asked: the servers of the account, or the system's.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_resolver::config::{
+    ConnectionConfig, NameServerConfig, ProtocolConfig, ResolverOpts, ServerOrderingStrategy,
+};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::op::Query;
+use hickory_resolver::proto::rr::{Name, RecordType};
+use hickory_resolver::system_conf::parse_resolv_conf;
+use hickory_resolver::{Hosts, NameServerPool, PoolContext, TlsConfig};
+
+use super::MOST;
+use super::answer::{Answer, Found, Security, address};
+use crate::config::account::{Dns, DnsServer, DnsTrust, Tls};
+use crate::net::tls;
+use crate::system;
+
+/// Those that are asked, and what the hosts file says.
+pub(super) struct Servers {
+    pub(super) list: Vec<Server>,
+    /// How long one of them is waited for.
+    pub(super) patience: Duration,
+    hosts: Hosts,
+}
+
+pub(super) struct Server {
+    /// What it is called in an error.
+    pub(super) label: String,
+    /// Whether its word on DNSSEC counts.
+    pub(super) trust: Security,
+    pub(super) pool: NameServerPool<TokioRuntimeProvider>,
+}
+
+/// A server is waited for at most so long before the next one is asked (resolv.conf(5)).
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often the servers are gone through. One that has said no is not asked twice.
+pub(super) const ROUNDS: u32 = 2;
+/// Servers of the system that are asked; libc takes as many (resolv.conf(5)).
+const MOST_SERVERS: usize = 3;
+/// MiB that resolv.conf and the hosts file may have.
+const LARGEST: u64 = 4;
+
+impl Servers {
+    /// Makes ready to ask. Nothing is sent.
+    pub(super) fn new(dns: &Dns, tls: &Tls) -> Result<Self, String> {
+        let (servers, trusts_ad, hosts) = match dns.servers.as_slice() {
+            [] => {
+                let (servers, trusts_ad) = of_system(Path::new("/etc/resolv.conf"))?;
+                (servers, trusts_ad, hosts_file(Path::new("/etc/hosts")))
+            }
+            named => (named.to_vec(), false, Hosts::default()),
+        };
+        let turns = ROUNDS * u32::try_from(servers.len()).unwrap_or(u32::MAX).max(1);
+        let patience = PATIENCE.min(dns.timeout / turns);
+        let list = servers
+            .iter()
+            .map(|server| {
+                let auto = trusts_ad || server.tls.is_some() || server.address.ip().to_canonical().is_loopback();
+                let trust = match dns.trust {
+                    DnsTrust::Always => Security::Secure,
+                    DnsTrust::Auto if auto => Security::Secure,
+                    DnsTrust::Auto | DnsTrust::Never => Security::Insecure,
+                };
+                Ok(Server { label: server.to_string(), trust, pool: pool(server, patience, tls)? })
+            })
+            .collect::<Result<_, String>>()?;
+        Ok(Servers { list, patience, hosts })
+    }
+
+    /// What the hosts file says of a host; nothing where it is silent.
+    pub(super) fn in_hosts_file(&self, host: &str) -> Option<Answer<IpAddr>> {
+        let name = Name::from_ascii(host).ok()?;
+        let mut records = Vec::new();
+        for record in [RecordType::AAAA, RecordType::A] {
+            let found = self.hosts.lookup_static_host(&Query::query(name.clone(), record));
+            let found = found.iter().flat_map(|lookup| lookup.answers()).filter_map(|record| address(&record.data));
+            records.extend(found);
+        }
+        let found = Found { records, ttl: MOST, security: Security::Insecure, name: host.to_ascii_lowercase() };
+        (!found.records.is_empty()).then_some(Answer::Found(found))
+    }
+}
+
+/// Each server is a pool of its own, so that what goes wrong is told of the one with which it did.
+fn pool(server: &DnsServer, patience: Duration, tls: &Tls) -> Result<NameServerPool<TokioRuntimeProvider>, String> {
+    let protocols = match &server.tls {
+        Some(name) => vec![ProtocolConfig::Tls { server_name: name.as_str().into() }],
+        None => vec![ProtocolConfig::Udp, ProtocolConfig::Tcp],
+    };
+    let connections = protocols
+        .into_iter()
+        .map(|protocol| {
+            let mut connection = ConnectionConfig::new(protocol);
+            connection.port = server.address.port();
+            connection
+        })
+        .collect();
+    let mut options = ResolverOpts::default();
+    options.timeout = patience;
+    options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
+    let config = match &server.tls {
+        Some(_) => TlsConfig { config: tls::for_resolver(tls).map_err(|error| error.to_string())? },
+        None => TlsConfig { config: tls::with_nobody().map_err(|error| error.to_string())? },
+    };
+    let config = NameServerPool::from_config(
+        [NameServerConfig::new(server.address.ip(), true, connections)],
+        Arc::new(PoolContext::new(options, config)),
+        TokioRuntimeProvider::default(),
+    );
+    Ok(config)
+}
+
+/// The servers of resolv.conf, and whether it trusts them with DNSSEC. Without the file, or a server in it, libc asks
+/// this machine.
+fn of_system(path: &Path) -> Result<(Vec<DnsServer>, bool), String> {
+    let text = match system::read_file(path, LARGEST) {
+        Ok(content) => content.octets,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Default::default(),
+        Err(error) => return Err(format!("{}: {}", path.display(), system::words(&error))),
+    };
+    let mut servers: Vec<DnsServer> = match parse_resolv_conf(&text[..]) {
+        Ok((config, _)) => config
+            .name_servers()
+            .iter()
+            .take(MOST_SERVERS)
+            .map(|server| DnsServer { address: SocketAddr::new(server.ip, 53), tls: None })
+            .collect(),
+        Err(_) => Vec::new(),
+    };
+    if servers.is_empty() {
+        servers.push(DnsServer { address: (Ipv4Addr::LOCALHOST, 53).into(), tls: None });
+    }
+    Ok((servers, trusts_ad(&String::from_utf8_lossy(&text))))
+}
+
+/// `options trust-ad` (resolv.conf(5)), which the library does not know.
+fn trusts_ad(text: &str) -> bool {
+    text.lines().any(|line| {
+        let mut words = line.split_ascii_whitespace();
+        words.next() == Some("options") && words.any(|word| word == "trust-ad")
+    })
+}
+
+/// Who has no hosts file, or an unreadable one, has no names in it.
+fn hosts_file(path: &Path) -> Hosts {
+    let mut hosts = Hosts::default();
+    if let Ok(content) = system::read_file(path, LARGEST) {
+        let _ = hosts.read_hosts_conf(&content.octets[..]);
+    }
+    hosts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        use std::io::Write as _;
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    #[test]
+    fn resolv_conf_names_servers_and_trust() {
+        for (text, servers, trust) in [
+            ("nameserver 192.0.2.1\n# options trust-ad\n", "192.0.2.1:53", false),
+            ("search x\nnameserver ::1\nnameserver 192.0.2.1\noptions edns0 trust-ad\n", "[::1]:53 192.0.2.1:53", true),
+            (
+                "nameserver 1.1.1.1\nnameserver 1.1.1.2\nnameserver 1.1.1.3\nnameserver 1.1.1.4\n",
+                "1.1.1.1:53 1.1.1.2:53 1.1.1.3:53",
+                false,
+            ),
+            ("", "127.0.0.1:53", false),
+            ("\u{0}\u{1}nonsense \u{fffd}\n", "127.0.0.1:53", false),
+        ] {
+            let (found, trusts) = of_system(file(text).path()).unwrap();
+            let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+            assert_eq!((found.join(" ").as_str(), trusts), (servers, trust), "{text}");
+        }
+        assert_eq!(of_system(Path::new("/nowhere/resolv.conf")).unwrap().0[0].to_string(), "127.0.0.1:53");
+    }
+
+    #[test]
+    fn hosts_file_comes_before_dns() {
+        let hosts = hosts_file(file("127.0.0.9 mx.test Other.test\n::9 mx.test\nnonsense\n").path());
+        let servers = Servers { list: Vec::new(), patience: PATIENCE, hosts };
+        let Some(Answer::Found(found)) = servers.in_hosts_file("MX.test") else { panic!() };
+        assert_eq!(found.records, ["::9".parse::<IpAddr>().unwrap(), "127.0.0.9".parse().unwrap()]);
+        assert!(servers.in_hosts_file("third.test").is_none());
+    }
+}
