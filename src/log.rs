@@ -4,6 +4,8 @@
 //! id=… uid=… account=… host=… peer=… sender=… recipient=… size=… result=… stage=… seconds=… reply="…"
 //! ```
 //!
+//! A submission that ended before a server was asked has `id`, `uid`, `result`, `exit` (the exit code) and `reason`.
+//!
 //! `result` is `accepted`, `deferred` or `failed`. Where no reply tells why, `reason` does. In a file the line begins
 //! with `time`; syslog and the journal stamp it themselves. What came from outside cannot forge a line or a field:
 //! a value with anything but printable ASCII, or with a blank, quote, backslash or `=`, stands in quotes, and there
@@ -27,7 +29,7 @@ use rustix::net::{SendFlags, SocketAddrUnix, sendto};
 use crate::config::account;
 use crate::deliver::Attempt;
 use crate::envelope::ReversePath;
-use crate::failure;
+use crate::failure::{self, Exit, Failure};
 use crate::smtp::outcome::Verdict;
 use crate::smtp::stage::Stage;
 use crate::system;
@@ -122,10 +124,29 @@ impl Log {
             return Ok(());
         }
         let entry = Entry::new(&self.id, submission, attempt);
+        self.write(&entry)
+    }
+
+    /// Writes the line for a submission that ended before a server was asked.
+    ///
+    /// # Errors
+    /// As [`Log::record`].
+    pub fn unsent(&mut self, failure: &Failure) -> Result<(), Unlogged> {
+        let mut entry = Entry { fields: Vec::with_capacity(5), room: LINE_LIMIT - STAMP, urgency: Urgency::Warning };
+        let result = if failure.exit == Exit::TemporaryFailure { "deferred" } else { "failed" };
+        entry.add("id", &self.id, ADDRESS);
+        entry.add("uid", &system::real_user().to_string(), ADDRESS);
+        entry.add("result", result, ADDRESS);
+        entry.add("exit", &failure.exit.code().to_string(), ADDRESS);
+        entry.add("reason", failure.message.trim_end(), LINE_LIMIT);
+        self.write(&entry)
+    }
+
+    fn write(&mut self, entry: &Entry) -> Result<(), Unlogged> {
         match &mut self.to {
             To::Nobody => Ok(()),
-            To::Syslog(socket, path) => send(socket, syslog_line(&entry).as_bytes(), path).map_err(unlogged(path)),
-            To::Journal(socket, path) => send(socket, journal_fields(&entry).as_bytes(), path).map_err(unlogged(path)),
+            To::Syslog(socket, path) => send(socket, syslog_line(entry).as_bytes(), path).map_err(unlogged(path)),
+            To::Journal(socket, path) => send(socket, journal_fields(entry).as_bytes(), path).map_err(unlogged(path)),
             To::File(file, path) => {
                 let line = format!("time={} {}\n", Local::now().format("%Y-%m-%dT%H:%M:%S%:z"), entry.text());
                 // One write: with O_APPEND, lines of several processes cannot mix.

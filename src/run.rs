@@ -10,6 +10,7 @@ mod stdio;
 mod submit;
 #[cfg(feature = "sink")]
 mod test_server;
+mod unsent;
 
 use std::cell::OnceCell;
 use std::ffi::OsString;
@@ -36,7 +37,10 @@ pub fn run(argv: Vec<OsString>) -> u8 {
         Err(error) => {
             let failure = Failure { exit: Exit::Usage, message: error.message, hint: error.hint };
             let style = match face {
-                Face::Sendmail => Style::OneLine,
+                Face::Sendmail => {
+                    unsent::record(&Global::default(), std::slice::from_ref(&failure));
+                    Style::OneLine
+                }
                 Face::Posthaste => Style::Person,
             };
             report::failures(std::slice::from_ref(&failure), style);
@@ -48,6 +52,7 @@ pub fn run(argv: Vec<OsString>) -> u8 {
         Invocation::Sendmail(_) => Style::OneLine,
         _ => Style::Person,
     };
+    let submits = matches!(invocation, Invocation::Sendmail(_) | Invocation::SmtpOnStdio);
     let done = match invocation {
         Invocation::Sendmail(call) => submit::sendmail(&global, &call),
         Invocation::Send(call) => send::send(&global, &call),
@@ -76,6 +81,9 @@ pub fn run(argv: Vec<OsString>) -> u8 {
         Ok(exit) => exit.code(),
         Err(failures) => {
             report::failures(&failures, style);
+            if submits {
+                unsent::record(&global, &failures);
+            }
             failures.first().map_or(Exit::Software, |failure| failure.exit).code()
         }
     }

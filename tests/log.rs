@@ -466,6 +466,40 @@ fn lines_of_concurrent_runs_do_not_mix() {
 }
 
 #[test]
+fn calls_that_end_before_a_server_is_asked_have_a_line_too() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("log");
+    let table: [(&[&str], &str, &str); 4] = [
+        (&["sendmail", "-t"], "64", "no recipients"),
+        (&["sendmail", "bob@@example.net"], "65", "'bob@@example.net': more than one @"),
+        (&["sendmail", "-f", "a,b", "bob@example.net"], "64", "the sender cannot be used: "),
+        (&["--account", "none", "sendmail", "bob@example.net"], "78", "none"),
+    ];
+    for (arguments, exit, reason) in table {
+        let _ = fs::remove_file(&path);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_posthaste"));
+        command.args(arguments).env_clear().env("HOME", "/nonexistent").env("POSTHASTE_LOG_FILE", &path);
+        // Nobody listens there, and nobody is asked.
+        command.env("POSTHASTE_SERVER", "smtp://127.0.0.1:1").env("POSTHASTE_TLS", "none");
+        command.env("POSTHASTE_MAIL_DOMAIN", "example.org");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let output = run(&mut command);
+        assert_eq!(output.status.code().unwrap().to_string(), exit, "{output:?}");
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        if arguments[0] == "--account" {
+            // The account that has the log is not there, so it went to syslog.
+            assert_eq!(text, "");
+            continue;
+        }
+        let names: Vec<String> = fields(text.trim_end()).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["time", "id", "uid", "result", "exit", "reason"], "{text}");
+        assert_eq!(field(text.trim_end(), "exit").as_deref(), Some(exit));
+        assert_eq!(field(text.trim_end(), "result").as_deref(), Some("failed"));
+        assert!(field(text.trim_end(), "reason").unwrap().starts_with(reason), "{text}");
+    }
+}
+
+#[test]
 fn log_that_cannot_be_opened_is_told_to_a_person_and_fails_nothing() {
     let server = Server::start(2, b"250 taken\r\n");
     let variables = [("POSTHASTE_LOG_FILE", "/nonexistent/log")];

@@ -99,9 +99,12 @@ def everybody_sends(machine: Debian) -> None:
     expect(len(lines) == 4 and all("result=accepted" in line for line in lines), f"the log has {lines}")
 
     # Who is not in the group is told so, and the mail is not lost without a word.
+    told = len(machine.syslog)
     denied = machine.sh("echo by mallory | /usr/sbin/sendmail root", user="mallory")
     expect(denied.code == 77 and "/etc/posthaste/config.toml" in denied.output and "ermission denied" in denied.output,
            f"one who is not in the group is told {denied}")
+    wait_until(lambda: len(machine.syslog) > told, "the line in the log of one who is not in the group")
+    expect("exit=77" in machine.syslog[told] and "permission denied" in machine.syslog[told], f"the log has {machine.syslog[told:]}")
     expect(machine.sh("cat /etc/posthaste/config.toml", user="mallory").code != 0, "everybody can read the password")
 
 
