@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::config::account::Account;
+use crate::config::account::{Account, Timeouts};
 use crate::deliver::{Witness, settings};
 use crate::failure::{self, Failure};
 use crate::net::Notice;
@@ -123,7 +123,8 @@ pub async fn check(account: &Account, witness: &mut dyn Witness) -> Result<Vec<S
                 witness.notice(connected);
                 let local = local.map(|local| local.ip());
                 let mut session = Session::new(settings(account, server, local, Caution::None), Purpose::Probe);
-                let means = means(account, connector.as_ref());
+                let timeouts = account.timeouts_with(server);
+                let means = means(account, connector.as_ref(), &timeouts);
                 let mut tell = |notice: Notice| {
                     steps.notice(&notice);
                     witness.notice(notice);
@@ -163,7 +164,8 @@ pub async fn ask(account: &Account, questions: &[Question], witness: &mut dyn Wi
                 witness.notice(Notice::Connected { peer, local });
                 let settings = settings(account, server, local.map(|local| local.ip()), Caution::None);
                 let mut session = Session::new(settings, Purpose::Ask(questions.to_vec()));
-                let means = means(account, connector.as_ref());
+                let timeouts = account.timeouts_with(server);
+                let means = means(account, connector.as_ref(), &timeouts);
                 drive(stream, &mut session, means, &mut |notice| witness.notice(notice)).await;
                 last.answers = session.answers().to_vec();
                 session.trouble().cloned()
@@ -178,7 +180,7 @@ pub async fn ask(account: &Account, questions: &[Question], witness: &mut dyn Wi
 }
 
 /// What a session without a message needs.
-fn means<'a>(account: &'a Account, connector: Option<&'a Connector>) -> Means<'a> {
+fn means<'a>(account: &'a Account, connector: Option<&'a Connector>, timeouts: &'a Timeouts) -> Means<'a> {
     Means {
         connector,
         secret: account.login.as_ref().and_then(|login| login.secret.as_ref()),
@@ -186,7 +188,7 @@ fn means<'a>(account: &'a Account, connector: Option<&'a Connector>) -> Means<'a
         signer: None,
         more: None,
         size: 0,
-        timeouts: &account.timeouts,
+        timeouts,
         detail: Detail::Full,
     }
 }

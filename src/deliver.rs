@@ -275,6 +275,7 @@ async fn one_session(
             if series.is_some() {
                 session.expect_more();
             }
+            let timeouts = job.account.timeouts_with(server);
             let means = Means {
                 connector,
                 secret: job.account.login.as_ref().and_then(|login| login.secret.as_ref()),
@@ -282,7 +283,7 @@ async fn one_session(
                 signer: job.signer,
                 more: series.as_mut().map(|series| series as &mut dyn Messages),
                 size: job.facts.size,
-                timeouts: &job.account.timeouts,
+                timeouts: &timeouts,
                 detail: job.detail,
             };
             drive(stream, &mut session, means, &mut |notice| witness.notice(notice)).await;

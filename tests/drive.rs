@@ -143,7 +143,7 @@ fn text(size: usize) -> Text {
 }
 
 fn timeouts() -> Timeouts {
-    Timeouts { connect: Duration::from_secs(30), command: None, min_rate: 1024 }
+    Timeouts { connect: Duration::from_secs(30), command: None, greeting: None, min_rate: 1024 }
 }
 
 fn deferred(ended: &Ended) -> (Stage, Cause) {
@@ -469,6 +469,14 @@ async fn silence_at_each_stage_has_its_own_limit() {
             assert_eq!((deferred(&ended), ended.after.as_secs()), ((stage, Cause::TimedOut), *limit));
         }
     }
+}
+
+/// The greeting of a port where none may come has a time of its own.
+#[tokio::test(start_paused = true)]
+async fn silence_instead_of_a_greeting_can_have_another_limit() {
+    let timeouts = Timeouts { greeting: Some(Duration::from_secs(20)), ..timeouts() };
+    let ended = play(text(10), timeouts, |_stream| std::future::pending()).await;
+    assert_eq!((deferred(&ended), ended.after.as_secs()), ((Stage::Greeting, Cause::TimedOut), 20));
 }
 
 /// P-398: a server that takes its time for each reply gets the message.

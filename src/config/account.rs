@@ -66,7 +66,21 @@ impl Account {
     pub fn default_sender(&self) -> Option<&str> {
         self.from.iter().find(|pattern| pattern.is_address()).map(Pattern::as_str)
     }
+
+    /// The deadlines with one of its servers. At port 465 the server waits for our TLS (RFC 8314 section 3.3): who
+    /// wrote a scheme with STARTTLS there would wait minutes for a greeting, and without a word.
+    pub fn timeouts_with(&self, server: &Server) -> Timeouts {
+        let mute = server.scheme != Scheme::Submissions
+            && matches!(server.endpoint, Endpoint::Tcp { port: SUBMISSIONS_PORT, .. });
+        let greeting = if mute { MUTE } else { None };
+        Timeouts { greeting: self.timeouts.command.or(greeting), ..self.timeouts.clone() }
+    }
 }
+
+/// The port of submission with TLS from the first octet (RFC 8314 section 3.3).
+const SUBMISSIONS_PORT: u16 = 465;
+/// A server that greets in clear text there does it at once.
+const MUTE: Option<Duration> = Some(Duration::from_secs(20));
 
 /// A sender address, or a pattern with `*` for any run of characters: `alice@example.org`, `*@example.org`,
 /// `@example.org` (the same), `alice+*@example.org`, `*@*.example.org`.
@@ -327,6 +341,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// When given, instead of each command's own time-out (the reply to the end of data keeps its 10 minutes).
     pub command: Option<Duration>,
+    /// When given, for the greeting.
+    pub greeting: Option<Duration>,
     /// The body has 10 minutes plus its size divided by this many octets a second; 1024 by default.
     pub min_rate: u64,
 }

@@ -48,6 +48,7 @@ pub(super) fn account(config: &Config, layers: Layers<'_>, log: Log) -> Result<A
         timeouts: Timeouts {
             connect: resolver.pick(|s| s.connect_timeout.as_ref()).copied().unwrap_or(CONNECT),
             command: resolver.pick(|s| s.timeout.as_ref()).copied(),
+            greeting: None,
             min_rate: resolver.pick(|s| s.min_rate.as_ref()).copied().unwrap_or(MIN_RATE),
         },
         max_recipients: resolver.pick(|s| s.max_recipients.as_ref()).copied().unwrap_or(MAX_RECIPIENTS),

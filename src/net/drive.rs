@@ -416,10 +416,11 @@ impl Driver<'_, '_> {
 /// How long the answer in a stage may take (RFC 5321 section 4.5.3.2; those without a minimum there as Postfix has
 /// them). A `timeout` of the account replaces all but the last, which would make duplicates if it were short.
 fn limit(stage: Stage, timeouts: &Timeouts) -> Duration {
-    let minutes = match stage {
+    let (own, minutes) = match stage {
         Stage::EndOfData => return Duration::from_secs(10 * 60).max(timeouts.command.unwrap_or_default()),
-        Stage::Data => 2,
-        _ => 5,
+        Stage::Greeting => (timeouts.greeting, 5),
+        Stage::Data => (None, 2),
+        _ => (None, 5),
     };
-    timeouts.command.unwrap_or(Duration::from_secs(minutes * 60))
+    own.or(timeouts.command).unwrap_or(Duration::from_secs(minutes * 60))
 }

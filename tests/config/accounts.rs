@@ -49,6 +49,26 @@ fn first_file_that_is_there_is_read_and_no_other() {
     assert_eq!(server_of(&place.environment(&all), None).unwrap_err().kind(), Kind::Missing);
 }
 
+/// Where TLS begins at once, a greeting in clear text never comes; nobody shall wait five minutes to hear so.
+#[test]
+fn greeting_in_clear_text_is_not_awaited_for_long_at_the_port_of_implicit_tls() {
+    let place = Place::new();
+    for (server, timeout, greeting) in [
+        ("submission://h.example:465", "", Some(20)),
+        ("smtp://h.example:465", "", Some(20)),
+        ("smtp://h.example:465", "3s", Some(3)),
+        ("submissions://h.example:465", "", None),
+        ("submission://h.example:587", "", None),
+        ("smtp:///run/465", "", None),
+    ] {
+        let environment = place.environment(&[("POSTHASTE_SERVER", server), ("POSTHASTE_TIMEOUT", timeout)]);
+        let account = load(&environment, None).unwrap().account(ANY).unwrap();
+        let timeouts = account.timeouts_with(&account.servers[0]);
+        assert_eq!(timeouts.greeting, greeting.map(std::time::Duration::from_secs), "{server}");
+        assert_eq!(timeouts.command, account.timeouts.command, "{server}");
+    }
+}
+
 #[test]
 fn environment_alone_suffices() {
     let place = Place::new();
