@@ -69,8 +69,14 @@ pub fn for_trouble(trouble: &Trouble, server: &str) -> Option<String> {
         Cause::NoSuchHost(reason) | Cause::Unreachable(reason) if reason.starts_with("the proxy ") => {
             "Check the key proxy, and what the proxy allows.".into()
         }
+        Cause::Unreachable(reason) if reason.contains("cannot be looked up") => {
+            "The name server does not answer: check the network, and /etc/resolv.conf.".into()
+        }
         Cause::NoSuchHost(_) => "Check how the host is spelt in the key server.".into(),
-        Cause::Unreachable(_) | Cause::TimedOut
+        Cause::Unreachable(reason) if reason.contains("connection refused") && !server.starts_with('/') => {
+            "Nothing listens there, or a firewall says so: check host and port, and that the server runs.".into()
+        }
+        Cause::Unreachable(_) | Cause::TimedOut | Cause::Lost(_)
             if server.ends_with(":25") && matches!(trouble.stage, Stage::Connect | Stage::Greeting) =>
         {
             "Many providers block port 25: use a smarthost on port 587 (submission://) or 465 (submissions://).".into()
@@ -85,6 +91,19 @@ pub fn for_trouble(trouble: &Trouble, server: &str) -> Option<String> {
         Cause::TimedOut if trouble.stage == Stage::Greeting => {
             "If the port speaks TLS from the first octet, it waits for the client: write the server as submissions:// \
              (usually port 465)."
+                .into()
+        }
+        Cause::Lost(_) if trouble.stage == Stage::Greeting => {
+            "The server, or a firewall before it, takes nothing from this machine, or has too much to do: check host and \
+             port, and ask the server's owner whether this machine's address is blocked."
+                .into()
+        }
+        Cause::NoPassword(reason) if reason.contains("permission denied") => {
+            "Let the user who sends read it, for instance by a group.".into()
+        }
+        Cause::NoPassword(reason) if reason.starts_with("password-command") => {
+            "Run it by hand as the user who sends: cron jobs and web servers have a short PATH, and neither terminal nor \
+             keyring."
                 .into()
         }
         Cause::EightBit => {
@@ -129,15 +148,36 @@ const TEXTS: &[(&str, &str)] = &[
     ("5.7.139", "An administrator must enable authenticated SMTP for this mailbox in Microsoft 365."),
     ("must issue a starttls", "The server wants TLS: set tls = \"required\" and use submission:// or submissions://."),
     ("starttls", "The server wants TLS: set tls = \"required\" and use submission:// or submissions://."),
-    ("sendasdenied", "This account may not send as that address: name one that it owns (from, --from, sendmail -f)."),
+    // What the address lacks comes before whose it is: servers begin all of these in the same way.
+    ("sender address rejected: domain not found", SENDERS_DOMAIN),
+    ("sender verify failed", SENDERS_DOMAIN),
+    ("sender address rejected: need fully", NO_DOMAIN),
+    ("recipient address rejected: need fully", NO_DOMAIN),
     (
-        "not owned by user",
-        "This account may not send as that address: name one that it owns (from, --from, sendmail -f).",
+        "sender address rejected: not logged in",
+        "The server wants a login first: set user and password-command in the account.",
     ),
-    (
-        "sender address rejected",
-        "This account may not send as that address: name one that it owns (from, --from, sendmail -f).",
-    ),
+    ("sendasdenied", NOT_YOURS),
+    ("not owned by user", NOT_YOURS),
+    ("sender address rejected", NOT_YOURS),
+    ("send as this sender", NOT_YOURS),
+    ("not allowed to send", NOT_YOURS),
+    ("does not belong to", NOT_YOURS),
+    ("verified sender", "The provider sends only from addresses that were verified there: name such a one (from)."),
+    ("is not verified", "The provider sends only from addresses that were verified there: name such a one (from)."),
+    ("spamhaus", LISTED),
+    ("blocked using", LISTED),
+    ("blacklist", LISTED),
+    ("blocklist", LISTED),
+    ("rate limit", TOO_FAST),
+    ("ratelimit", TOO_FAST),
+    ("sending limit", TOO_FAST),
+    ("too many messages", TOO_FAST),
+    ("too many emails", TOO_FAST),
+    ("too many mails", TOO_FAST),
+    ("too many connections", TOO_FAST),
+    ("too quickly", TOO_FAST),
+    ("throttl", TOO_FAST),
     ("greylist", "The server wants the message again in a few minutes."),
     ("graylist", "The server wants the message again in a few minutes."),
     ("fully-qualified", "Set hostname to a full name that DNS knows."),
@@ -145,6 +185,14 @@ const TEXTS: &[(&str, &str)] = &[
     ("helo", "Set hostname to a full name that DNS knows."),
     ("relay", "The server passes on mail for its own users only: a login (user, password-command) may be missing."),
 ];
+
+const NOT_YOURS: &str = "This account may not send as that address: name one that it owns (from, --from, sendmail -f).";
+const SENDERS_DOMAIN: &str =
+    "DNS does not know the domain of the sender, or no mail can go back there: set mail-domain, or from.";
+const NO_DOMAIN: &str = "The address has no full domain: set mail-domain, or from.";
+const LISTED: &str = "This machine's address is on a list of those that send spam: use a smarthost with a login.";
+const TOO_FAST: &str =
+    "The server wants fewer messages in this time: send the rest later, or ask its owner for a higher limit.";
 
 fn for_reply(stage: Stage, reply: &Reply) -> Option<&'static str> {
     let text = reply.to_string().to_lowercase();
@@ -172,6 +220,8 @@ fn for_reply(stage: Stage, reply: &Reply) -> Option<&'static str> {
         (_, (1, 3)) => "The server cannot read this address.",
         (_, (1, 8 | 7)) => "The server does not like the sender's address or its domain.",
         (_, (1, 10)) => "The domain says that it takes no mail (null MX).",
+        (4, (2, 1)) => "The mailbox takes nothing at the moment.",
+        (4, (7, 28)) | (5, (4, 5)) => TOO_FAST,
         (_, (2, 1)) => "The mailbox is switched off.",
         (_, (2, 2)) => "The mailbox is full.",
         (_, (2, 3) | (3, 4)) => "The message is too large for this server.",
@@ -269,6 +319,64 @@ mod tests {
         assert!(hint(Stage::Connect, Cause::TimedOut, "h:25").contains("block port 25"));
         assert!(hint(Stage::Hello(Hello::Ehlo), Cause::TlsNotOffered { masked: true }, "h:587").contains("firewall"));
     }
+
+    #[test]
+    fn trouble_on_the_way_is_told_apart() {
+        let hint = |stage, cause, server: &str| for_trouble(&Trouble { stage, cause }, server).unwrap();
+        let unreachable = |reason: &str| Cause::Unreachable(reason.to_owned());
+        let no_dns = unreachable("the name h cannot be looked up: Temporary failure in name resolution");
+        assert!(hint(Stage::Connect, no_dns, "h:25").contains("name server"));
+        assert!(hint(Stage::Connect, unreachable("127.0.0.1:25: connection refused"), "h:25").contains("listens"));
+        assert!(hint(Stage::Connect, unreachable("no route to host"), "h:25").contains("block port 25"));
+        assert!(hint(Stage::Connect, unreachable("connection refused"), "/run/s").contains("socket"));
+        assert!(hint(Stage::Greeting, Cause::Lost("reset".to_owned()), "h:25").contains("block port 25"));
+        assert!(hint(Stage::Greeting, Cause::Lost("reset".to_owned()), "h:587").contains("blocked"));
+    }
+
+    #[test]
+    fn passwords_that_cannot_be_had_have_a_cure() {
+        for (reason, word) in [
+            ("password-file /x cannot be read: permission denied", "group"),
+            ("password-command was not found (exit status 127)", "PATH"),
+            ("password-command failed with exit status 2", "keyring"),
+        ] {
+            let trouble = Trouble { stage: Stage::Auth, cause: Cause::NoPassword(reason.to_owned()) };
+            assert!(for_trouble(&trouble, "h:587").unwrap().contains(word), "{reason}");
+        }
+    }
+
+    /// What Postfix, Exim, Exchange and providers say of a sender, a machine, and too many messages.
+    #[test]
+    fn refusals_of_a_sender_are_told_apart() {
+        for (stage, text, word) in [
+            (Stage::Mail, "450 4.1.8 <root@laptop.lan>: Sender address rejected: Domain not found", "DNS"),
+            (Stage::Rcpt, "550 Sender verify failed", "DNS"),
+            (Stage::Mail, "504 5.5.2 <root@pi>: Sender address rejected: need fully-qualified address", "mail-domain"),
+            (Stage::Rcpt, "504 5.5.2 <root>: Recipient address rejected: need fully-qualified address", "mail-domain"),
+            (Stage::Mail, "504 5.5.2 <pi>: Helo command rejected: need fully-qualified hostname", "hostname"),
+            (Stage::Mail, "553 5.7.1 <a@b>: Sender address rejected: not logged in", "login"),
+            (Stage::Mail, "553 5.7.1 <a@b>: Sender address rejected: not owned by user alice", "may not send as"),
+            (
+                Stage::EndOfData,
+                "550 5.7.60 SMTP; Client does not have permissions to send as this sender",
+                "may not send",
+            ),
+            (Stage::EndOfData, "554 Message rejected: Email address is not verified.", "verified"),
+            (
+                Stage::Rcpt,
+                "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org",
+                "list",
+            ),
+            (Stage::Mail, "450 4.7.1 Error: too many messages from 192.0.2.1", "fewer"),
+            (Stage::EndOfData, "550 5.4.5 Daily user sending quota exceeded.", "fewer"),
+            (Stage::EndOfData, "421 4.7.28 Gmail has detected an unusual rate of mail.", "fewer"),
+            (Stage::Rcpt, "450 4.2.1 try again", "at the moment"),
+            (Stage::Rcpt, "550 5.2.1 disabled", "switched off"),
+        ] {
+            assert!(hint(stage, text).unwrap().contains(word), "{text}: {:?}", hint(stage, text));
+        }
+    }
+
     #[test]
     fn certificates_that_are_refused_have_a_cure() {
         for (reason, word) in [

@@ -178,7 +178,7 @@ fn nothing_is_told_of_a_server_that_does_not_answer() {
         .unwrap();
     let expected = format!(
         "127.0.0.1:{port} (account default)\n  FAILED: 127.0.0.1:{port} cannot be reached: connection refused\n  \
-         hint: Check that the server runs, its port, and the firewall between.\n"
+         hint: Nothing listens there, or a firewall says so: check host and port, and that the server runs.\n"
     );
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(75), expected.as_str()));
 }

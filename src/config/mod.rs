@@ -261,8 +261,13 @@ fn unreadable(path: &Path, error: &io::Error, otherwise: Kind) -> ConfigError {
             .in_file(path);
     }
     let help = match path.metadata() {
-        Ok(facts) if facts.mode() & 0o040 != 0 => {
-            format!("Only members of the group {} may read it.", crate::system::group_name(facts.gid()))
+        // To be in root's group is too high a price.
+        Ok(facts) if facts.mode() & 0o040 != 0 && facts.gid() != 0 => {
+            let (group, user) = (crate::system::group_name(facts.gid()), crate::system::User::current().login);
+            format!("Only members of the group {group} may read it. To make {user} one: usermod -a -G {group} {user}")
+        }
+        Ok(facts) if facts.uid() == 0 => {
+            "Only root may read it. Let a group of those who send read it, too (chgrp, chmod 640).".to_owned()
         }
         Ok(facts) => format!("Only {} may read it.", crate::system::User::of(facts.uid()).login),
         Err(_) => "A directory on the way to it may not be entered.".to_owned(),
@@ -275,11 +280,16 @@ fn missing(environment: &Environment) -> ConfigError {
     let places: Vec<String> =
         personal.iter().chain([environment.system_file()]).map(|path| path.display().to_string()).collect();
     let write = personal.as_ref().unwrap_or(environment.system_file()).display().to_string();
+    // A home may be that of a web server, where such a file has no business.
+    let or_for_all = match personal {
+        Some(_) => format!(", or for all users to {}", environment.system_file().display()),
+        None => String::new(),
+    };
     ConfigError::new(
         Kind::Missing,
         format!("no account is configured: there is neither {} nor POSTHASTE_SERVER", places.join(" nor ")),
     )
-    .help(format!("Write these lines to {write}, with your own names:\n{EXAMPLE}"))
+    .help(format!("Write these lines to {write}{or_for_all}, with your own names:\n{EXAMPLE}"))
 }
 
 /// The account that the top of a file makes.
