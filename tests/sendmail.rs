@@ -19,6 +19,8 @@ mod duties;
 mod exits;
 #[path = "sendmail/hostile.rs"]
 mod hostile;
+#[path = "sendmail/memory.rs"]
+mod memory;
 #[path = "sendmail/program.rs"]
 mod program;
 #[path = "sendmail/reencode.rs"]

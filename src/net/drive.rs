@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, timeout_at};
+use zeroize::Zeroize as _;
 
 use self::sending::Sending;
 use super::credential::password;
@@ -71,6 +72,9 @@ const READ: usize = 8 * 1024;
 const HEARD: usize = 64 * 1024;
 /// How long a QUIT or close_notify may take to leave this machine. Nobody waits for its answer.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// A flight with a secret in it has no more octets: the response to a challenge is the longest (RFC 4954 section 4).
+const LONGEST_SECRET: usize = 12_288;
 
 /// A session has this much time, and more for each of its recipients; the message's own time does not count. A server
 /// that gives each reply just in time could hold us for days otherwise.
@@ -159,8 +163,10 @@ impl Driver<'_, '_> {
                 notices.into_iter().for_each(&mut *self.tell);
             }
             match action {
-                Action::Write(octets) => {
+                Action::Write(mut octets) => {
+                    self.flight.reserve(octets.len());
                     self.flight.extend_from_slice(&octets);
+                    octets.zeroize();
                 }
                 Action::Read(stage) => {
                     let begun = !self.flight.is_empty() || self.session.replies() != replies;
@@ -344,7 +350,12 @@ impl Driver<'_, '_> {
         }
         match done {
             Ok(Ok(())) => {
-                self.flight.drain(..written.min(self.flight.len()));
+                let written = written.min(self.flight.len());
+                // Longer ones are of a message.
+                if written <= LONGEST_SECRET {
+                    self.flight[..written].zeroize();
+                }
+                self.flight.drain(..written);
                 Ok(received)
             }
             Err(_) => {

@@ -216,6 +216,8 @@ impl Core {
     }
 
     fn send_masked(&mut self, line: &str, shown: String, awaited: Awaited) {
+        // A secret must not stay behind in octets that grew out of their place.
+        self.outgoing.reserve(line.len() + 2);
         self.outgoing.extend_from_slice(line.as_bytes());
         self.outgoing.extend_from_slice(b"\r\n");
         self.events.push_back(Event::Client(shown));
