@@ -114,9 +114,25 @@ pub fn output_octets(octets: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Draws the last line of a terminal anew: so many messages. `None` takes it away.
-pub fn progress(messages: Option<u64>) {
-    let text = messages.map(|count| format!("{count} {} done", if count == 1 { "message" } else { "messages" }));
+/// What is known of how much a part is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// There are so many in all.
+    Of(u64),
+    /// So many of a hundred are done.
+    Percent(u64),
+    /// Nothing.
+    Unknown,
+}
+
+/// Draws the last line of a terminal anew: so many messages, and how much of all that is. `None` takes it away.
+pub fn progress(messages: Option<(u64, Share)>) {
+    let noun = |count: u64| if count == 1 { "message" } else { "messages" };
+    let text = messages.map(|(count, share)| match share {
+        Share::Of(all) => format!("{count} of {all} {} done", noun(all)),
+        Share::Percent(percent) => format!("{count} {} done, {percent} %", noun(count)),
+        Share::Unknown => format!("{count} {} done", noun(count)),
+    });
     let _ = io::stderr().lock().write_all(format!("\r\x1b[K{}", text.unwrap_or_default()).as_bytes());
 }
 

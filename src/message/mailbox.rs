@@ -15,6 +15,19 @@ pub struct Mailboxes {
     places: VecDeque<Place>,
     /// An mbox of which messages are left.
     open: Option<Mbox>,
+    /// Octets of the files that were read to their end.
+    read: u64,
+}
+
+/// How much there is to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Total {
+    /// So many messages, those that cannot be read among them.
+    Messages(u64),
+    /// So many octets: how many messages are in an mbox is known at its end.
+    Octets(u64),
+    /// It cannot be known: something is read from a pipe.
+    Unknown,
 }
 
 /// A message, or why there is none.
@@ -51,7 +64,38 @@ enum Place {
 impl Mailboxes {
     /// Nothing is opened yet.
     pub fn new(paths: impl IntoIterator<Item = PathBuf>) -> Self {
-        Mailboxes { places: paths.into_iter().map(Place::Named).collect(), open: None }
+        Mailboxes { places: paths.into_iter().map(Place::Named).collect(), open: None, read: 0 }
+    }
+
+    /// How much there is, before anything was read. Each file is looked at for it.
+    pub fn total(&self) -> Total {
+        let (mut messages, mut octets, mut any_mbox) = (0, 0, false);
+        for place in &self.places {
+            let (Place::Named(path) | Place::Single(path)) = place;
+            match fs::metadata(path) {
+                Ok(metadata) if metadata.is_dir() => {
+                    let files = maildir(path).unwrap_or_default();
+                    messages += files.len() as u64;
+                    octets +=
+                        files.iter().map(|file| fs::metadata(file).map_or(0, |metadata| metadata.len())).sum::<u64>();
+                }
+                Ok(metadata) if metadata.is_file() => {
+                    messages += 1;
+                    octets += metadata.len();
+                    let mut begin = [0; FROM.len()];
+                    let read = File::open(path).and_then(|mut file| file.read_exact(&mut begin));
+                    any_mbox |= read.is_ok() && begin == FROM;
+                }
+                Ok(_) => return Total::Unknown,
+                Err(_) => messages += 1,
+            }
+        }
+        if any_mbox { Total::Octets(octets) } else { Total::Messages(messages) }
+    }
+
+    /// Octets that were read of all that there are.
+    pub fn read(&self) -> u64 {
+        self.read + self.open.as_ref().map_or(0, |mbox| mbox.read)
     }
 
     /// What is in a place: a message, or others in place of it.
@@ -69,15 +113,25 @@ impl Mailboxes {
             let mut input = BufReader::new(Patient(file));
             let begins = input.fill_buf().map_err(MailboxError::Unreadable)?.starts_with(FROM);
             if begins || !metadata.is_file() {
-                let mut mbox = Mbox { name: path.display().to_string(), input, number: 0, kind: Kind::of(begins) };
+                let name = path.display().to_string();
+                let mut mbox = Mbox { name, input, number: 0, read: 0, kind: Kind::of(begins) };
                 let first = mbox.next_message();
-                self.open = Some(mbox).filter(|mbox| mbox.kind == Kind::Open);
+                self.keep_open(mbox);
                 return first.map(Some);
             }
             file = input.into_inner().0;
             file.seek(SeekFrom::Start(0)).map_err(MailboxError::Unreadable)?;
         }
+        self.read += metadata.len();
         Ok(Some(read(file, LoneDot::IsText)?))
+    }
+
+    /// Comes back to an mbox, unless it was read to its end.
+    fn keep_open(&mut self, mbox: Mbox) {
+        match mbox.kind {
+            Kind::Open => self.open = Some(mbox),
+            Kind::Ended | Kind::Single => self.read += mbox.read,
+        }
     }
 }
 
@@ -86,10 +140,10 @@ impl Iterator for Mailboxes {
 
     fn next(&mut self) -> Option<Found> {
         loop {
-            if let Some(mbox) = &mut self.open {
+            if let Some(mut mbox) = self.open.take() {
                 let message = mbox.next_message();
                 let name = mbox.label();
-                self.open = self.open.take().filter(|mbox| mbox.kind == Kind::Open);
+                self.keep_open(mbox);
                 return Some(Found { name, message });
             }
             let place = self.places.pop_front()?;
@@ -142,6 +196,8 @@ struct Mbox {
     input: BufReader<Patient<File>>,
     /// Of the message that was read last, from 1.
     number: usize,
+    /// Octets that were read.
+    read: u64,
     kind: Kind,
 }
 
@@ -207,6 +263,7 @@ impl Mbox {
                 }
                 return Ok(spool);
             }
+            self.read += piece.len() as u64;
             let begins_line = std::mem::replace(&mut at_start, piece.ends_with(b"\n"));
             if self.kind == Kind::Open && begins_line && (is_first || (blank.is_some() && is_separator(&piece))) {
                 if is_first {

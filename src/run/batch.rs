@@ -1,15 +1,17 @@
 //! Messages from files, one behind the other in one session: `posthaste send --batch`.
 
-use std::collections::{HashSet, VecDeque};
-use std::time::{Duration, Instant};
+mod progress;
 
+use std::collections::{HashSet, VecDeque};
+
+use self::progress::Progress;
 use super::recipients::expanded;
 use super::sign::Signatures;
 use super::submit::{Told, caller, check_size, dsn, long_lines, prepared, read_failure, reverse_path, who};
 use super::{Done, Transcript, account, block_on, configuration, tls_failure};
+use crate::cli::Global;
 use crate::cli::submission::Aliases;
 use crate::cli::values::Batch;
-use crate::cli::{Global, Verbosity};
 use crate::config::account::{Account, Log};
 use crate::deliver::{Job, Letter, Letters, Outcome, deliver, is_before_message};
 use crate::envelope::{Envelope, ReversePath, Wishes};
@@ -41,8 +43,10 @@ pub(super) fn batch(global: &Global, call: Batch) -> Done {
     };
     let wishes = Wishes { dsn: dsn(&call.dsn, &account), way: call.way, ..Wishes::default() };
     let signatures = Signatures::of(&account, global, Style::Person)?;
+    let mailboxes = Mailboxes::new(call.files);
     let mut waiting = Waiting {
-        mailboxes: Mailboxes::new(call.files),
+        progress: Progress::new(global.verbosity, &mailboxes),
+        mailboxes,
         account: &account,
         signatures: &signatures,
         identity: &identity,
@@ -52,7 +56,6 @@ pub(super) fn batch(global: &Global, call: Batch) -> Done {
         again: VecDeque::new(),
         exits: Vec::new(),
         hints: HashSet::new(),
-        progress: Progress::new(global.verbosity),
     };
     let transcript = Transcript::of(global);
     let detail = transcript.detail();
@@ -80,38 +83,6 @@ pub(super) fn batch(global: &Global, call: Batch) -> Done {
     }
     waiting.progress.clear();
     Ok(exit_of_all(&waiting.exits))
-}
-
-/// A line that counts the messages for a person at a terminal. It stands below what is told, and is gone in the end.
-struct Progress {
-    sent: u64,
-    /// When it was drawn last; `None` where nobody sees it.
-    drawn: Option<Instant>,
-}
-
-/// A person reads no faster, and a terminal may be slow.
-const REDRAWN: Duration = Duration::from_millis(100);
-
-impl Progress {
-    fn new(verbosity: Verbosity) -> Self {
-        let seen = verbosity == Verbosity::Errors && report::stderr_is_terminal();
-        Progress { sent: 0, drawn: seen.then(Instant::now) }
-    }
-
-    fn count(&mut self) {
-        self.sent += 1;
-        let Some(drawn) = self.drawn else { return };
-        if self.sent == 1 || drawn.elapsed() >= REDRAWN {
-            report::progress(Some(self.sent));
-            self.drawn = Some(Instant::now());
-        }
-    }
-
-    fn clear(&self) {
-        if self.drawn.is_some() {
-            report::progress(None);
-        }
-    }
 }
 
 /// The messages that are still to be sent.
@@ -194,7 +165,9 @@ impl Waiting<'_> {
 impl Letters for Waiting<'_> {
     fn next(&mut self) -> Option<Letter> {
         loop {
-            let Found { name, message } = self.mailboxes.next()?;
+            let found = self.mailboxes.next();
+            self.progress.next(&self.mailboxes);
+            let Found { name, message } = found?;
             match self.letter(&name, message) {
                 Ok(Some(letter)) => return Some(letter),
                 Ok(None) => {}
@@ -211,7 +184,6 @@ impl Letters for Waiting<'_> {
             self.exits.push(exit_of_verdict(&outcome.verdict));
             self.tell(name, failures(std::slice::from_ref(outcome)));
         }
-        self.progress.count();
     }
 
     fn again(&mut self, letter: Letter) {

@@ -1,7 +1,7 @@
 //! `posthaste send --batch`: many messages, and few sessions.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use posthaste::server::options::{Faults, Options};
@@ -185,12 +185,30 @@ fn options_that_write_a_message_do_not_go_with_it() {
     }
 }
 
-/// A person sees how far it is; whoever reads standard error by a pipe does not.
+/// A person sees how far it is, and how much that is of all; whoever reads standard error by a pipe does not.
 #[test]
 fn a_terminal_shows_how_many_are_done() {
     let relay = Relay::start(plain());
     let program = Program::to(relay.wire.address);
     let files = ["a@x.test", "refuse-550@x.test", "b@x.test"].map(|to| program.file(to, message(to)));
+    let Some(said) = at_a_terminal(&program, &files) else { return };
+    assert!(said.contains("\r\x1b[K1 of 3 messages done"), "{said:?}");
+    // It makes room for what is told, and is gone in the end.
+    assert!(said.contains("\r\x1b[Kposthaste: ") && said.ends_with("\r\x1b[K"), "{said:?}");
+    assert_eq!(relay.take().mails.len(), 2);
+    // How many messages are in an mbox is known at its end, and how long it is before.
+    let [first, second] =
+        ["a", "b"].map(|name| format!("From {name} Mon Jan  1 00:00:00 2026\n{}\n", message("a@x.test")));
+    let mbox = program.file("mbox", format!("{first}{second}"));
+    let single = program.file("single", "x".repeat(first.len() + second.len()));
+    let Some(said) = at_a_terminal(&program, &[mbox, single]) else { return };
+    // All of the mbox has been read by then, and nothing of what stands behind.
+    let read = 50;
+    assert!(said.contains(&format!("\r\x1b[K1 message done, {read} %")), "{read}: {said:?}");
+}
+
+/// What the program says there; nothing where there is no terminal to be had: tests/run installs bsdutils.
+fn at_a_terminal(program: &Program, files: &[PathBuf]) -> Option<String> {
     let names: Vec<&str> = files.iter().map(|file| file.to_str().unwrap()).collect();
     let command = format!("'{BINARY}' send --batch {}", names.join(" "));
     let spawned = Command::new("script")
@@ -200,11 +218,5 @@ fn a_terminal_shows_how_many_are_done() {
         .env("POSTHASTE_CONFIG", program.config())
         .stdin(Stdio::null())
         .output();
-    // Without bsdutils there is no terminal; tests/run installs it.
-    let Ok(output) = spawned else { return };
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(said.contains("\r\x1b[K1 message done"), "{said:?}");
-    // It makes room for what is told, and is gone in the end.
-    assert!(said.contains("\r\x1b[Kposthaste: ") && said.ends_with("\r\x1b[K"), "{said:?}");
-    assert_eq!(relay.take().mails.len(), 2);
+    Some(String::from_utf8(spawned.ok()?.stdout).unwrap())
 }
