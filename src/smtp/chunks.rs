@@ -18,8 +18,14 @@ use super::transaction::{
 };
 
 /// Octets of a chunk where the next one follows at once: a refusal is heard after so many.
+///
+/// Measured with 32 MiB to Postfix over TLS, from 64 KiB to 4 MiB: 43 to 85 MB/s on loopback, 51 to 66 with a round trip of
+/// 20 ms, 18 to 26 with 100 ms, without a trend in any of them, and 6.8 to 7.0 MiB resident. So it is a matter of manners alone.
 const CHUNK: u64 = 256 * 1024;
-/// Octets of a chunk where each costs a round trip.
+/// Octets of a chunk where each costs a round trip: the most that is usual (64 KiB to 1 MiB).
+///
+/// Measured likewise without pipelining, in MB/s, for 64 KiB, 256 KiB, 1 MiB and 4 MiB: 2.8, 9.2, 22 and 44 with 20 ms, 0.6,
+/// 2.4, 7.6 and 17 with 100 ms.
 const SERIAL_CHUNK: u64 = 1024 * 1024;
 /// A message of up to so many octets leaves with its commands in the first window of a connection (RFC 6928), so that
 /// a refusal of the envelope would not have come any sooner.
