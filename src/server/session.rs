@@ -9,6 +9,7 @@ mod chunks;
 mod data;
 mod lmtp;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use self::chunks::{Begun, Chunk};
@@ -44,6 +45,8 @@ pub struct Session {
     out: Vec<u8>,
     state: State,
     errors: u32,
+    /// Why the last message was not taken. alpine shows its person the reply to the RSET that follows, and no other.
+    complaint: Option<Cow<'static, str>>,
 }
 
 #[derive(Debug)]
@@ -96,6 +99,7 @@ impl Session {
             out: Vec::new(),
             state: State::Greeting,
             errors: 0,
+            complaint: None,
         }
     }
 
@@ -141,7 +145,9 @@ impl Session {
             return;
         }
         self.state = State::Command;
-        self.answer_message(verdict.answer());
+        let answer = verdict.answer();
+        self.complaint = (answer.code >= 400).then(|| answer.text.clone());
+        self.answer_message(answer);
     }
 
     /// Ends the session from this side, with 421 unless it is closed or waits for TLS. A message that has begun is
@@ -255,7 +261,11 @@ impl Session {
             Command::Bdat { size, position } => self.begin_chunk(size, position),
             Command::Rset => {
                 self.reset();
-                self.answer(Answer::new(250, 0, 0, "forgotten"))
+                let words = match self.complaint.take() {
+                    Some(complaint) => format!("not sent: {complaint}"),
+                    None => "forgotten".to_owned(),
+                };
+                self.answer(Answer::new(250, 0, 0, words))
             }
             Command::Noop => self.answer(Answer::new(250, 0, 0, "nothing done")),
             Command::Quit => self.close(Answer::new(221, 0, 0, "closing the connection")),

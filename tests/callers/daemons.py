@@ -11,6 +11,8 @@ from machine import ENVIRONMENT, PATIENCE, Ended, Machine, running, wait_until
 OUTPUT = "Grüße ☃\n.leading\nthe last line\n"
 ROOT = "root@example.org"
 NOBODY = 65534
+#: It conflicts with cron, and is unpacked alone.
+SYSTEMD_CRON = "systemd-cron"
 NO_SUDOER = "nobody is not in the sudoers file.\nThis incident has been reported to the administrator.\n"
 
 
@@ -93,6 +95,36 @@ def fail2ban(machine: Machine, mail: Mail) -> Ended:
     return Ended(1 if wrong else 0, "\n".join(wrong))
 
 
+def systemd_cron(machine: Machine, mail: Mail) -> Ended:
+    """Its unit for jobs that failed runs this, with what systemd says of the job."""
+    answers = f"""#!/bin/sh
+case "$*" in
+    *--property=User*) echo User=root ;;
+    *--property=Environment*) echo "Environment=SHELL=/bin/sh MAILTO={mail.to} MAILFROM=root" ;;
+    status*) cat {machine.file("output", mail.body)}; exit 3 ;;
+esac
+"""
+    directory = Path(machine.file("systemctl", answers)).parent
+    (directory / "systemctl").chmod(0o755)
+    path = {"PATH": f"{directory}:{ENVIRONMENT['PATH']}"}
+    return machine.run(str(machine.packages.parent / SYSTEMD_CRON / "usr/lib/systemd-cron/mail_on_failure"), "cron-job-1.service", environment=path)
+
+
+def smartd(machine: Machine, mail: Mail) -> Ended:
+    """The script that smartd_warning.sh calls in the same way, and that mails by mailx."""
+    return machine.run("/usr/share/smartmontools/smartd-runner", "-s", "SMART error (OfflineUncorrectableSector)", mail.to,
+                       text=mail.body.encode())
+
+
+def rkhunter(machine: Machine, mail: Mail) -> Ended:
+    """Its daily job, when it has found something."""
+    found = machine.file("rkhunter", f"#!/bin/sh\ncat {machine.file('output', mail.body)}\n")
+    Path(found).chmod(0o755)
+    Path("/etc/default/rkhunter").write_text(f"CRON_DAILY_RUN=yes\nRUN_CHECK_ON_BATTERY=yes\nREPORT_EMAIL={mail.to}\n")
+    job = Path("/etc/cron.daily/rkhunter").read_text().replace("RKHUNTER=/usr/bin/rkhunter", f"RKHUNTER={found}")
+    return machine.run("/bin/sh", "-c", job)
+
+
 def _complaint(machine: Machine, words: str) -> Ended | None:
     """What was told the system's logger of a mail that failed; it is told once."""
     # What this process sends comes behind all that was sent before.
@@ -127,8 +159,14 @@ CALLERS = (
            pieces=(OUTPUT, "Cron <root@", "cat /"), hides=False),
     Caller("anacron", ("anacron",), anacron, "status 67", "status 75", tells="told syslog", sender=ROOT, body=OUTPUT,
            pieces=(OUTPUT, "Anacron"), hides=False),
+    Caller("systemd-cron", ("python3",), systemd_cron, "^0 .*refuse-550@", "^0 .*defer-451@", tells="told the journal", sender=ROOT,
+           body=OUTPUT, pieces=(OUTPUT, "job cron-job-1.service failed"), hides=False),
     Caller("at", ("at",), at, None, None, sender=ROOT, body=OUTPUT, pieces=(OUTPUT, "Output from your job")),
     Caller("mdadm --monitor", ("mdadm",), mdadm, None, None, sender=ROOT, pieces=("TestMessage", "/dev/md127"), hides=False),
+    Caller("smartd", ("smartmontools", "bsd-mailx"), smartd, "refuse-550@", "defer-451@", tells="told its log", sender=ROOT,
+           pieces=("OfflineUncorrectableSector", ".leading\n", "the last line\n"), hides=False),
+    Caller("rkhunter", ("rkhunter",), rkhunter, "^0 .*refuse-550@", "^0 .*defer-451@", tells="told cron", sender=ROOT, body=OUTPUT,
+           pieces=(OUTPUT, "[rkhunter]"), hides=False),
     Caller("logwatch", ("logwatch",), logwatch, None, None, sender=ROOT, pieces=("alice => root", "Logwatch End"), hides=False),
     Caller("fail2ban", ("fail2ban",), fail2ban, tells="told its log", sender="fail2ban@example.org",
            pieces=("[Fail2Ban] test: banned 192.0.2.1",), hides=False),

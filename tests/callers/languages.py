@@ -4,7 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from caller import NO_DOT, SENDER, SUBJECT, Caller, Mail
+from caller import NO_DOT, SENDER, SUBJECT, TO, Caller, Mail
 from debian import Unavailable
 from mailers import DEFERRED, REFUSED
 from machine import Ended, Machine
@@ -95,6 +95,24 @@ if m["hidden"]: mail["Bcc"] = m["hidden"]
 mail.set_content(m["body"], cte="8bit")
 sys.exit(subprocess.run(["/usr/sbin/sendmail", "-t", "-oi"], input=bytes(mail)).returncode)
 """
+# The functions of the two programs, which are scripts.
+UNATTENDED_UPGRADES = """
+import importlib.machinery, importlib.util, json, sys
+m = json.load(sys.stdin)
+loader = importlib.machinery.SourceFileLoader("unattended_upgrade", "/usr/bin/unattended-upgrade")
+program = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+sys.dont_write_bytecode = True
+loader.exec_module(program)
+program.MAIL_BINARY = "/usr/bin/bsd-mailx"
+sys.exit(program.FUNCTION(m["from"], m["to"], m["subject"], m["body"]))
+"""
+APT_LISTCHANGES = """
+import json, sys, types
+sys.path.insert(0, "/usr/share/apt-listchanges"); sys.dont_write_bytecode = True
+import apt_listchanges
+m = json.load(sys.stdin)
+apt_listchanges.mail_changes(types.SimpleNamespace(email_address=m["to"], email_format="text"), m["body"], m["subject"])
+"""
 # What alpine does.
 SMTP_ON_PIPES = """
 import json, subprocess, sys
@@ -167,6 +185,13 @@ CALLERS = (
     Caller("nodemailer, LF", ("node-nodemailer",), script("/usr/bin/node", "-e", NODE.replace("NEWLINE", "unix"))),
     Caller("lettre", (), lettre, REFUSED, DEFERRED),
     Caller("Python subprocess", ("python3",), script("/usr/bin/python3", "-c", PYTHON), REFUSED, DEFERRED, sender="root@example.org"),
+    Caller("unattended-upgrades", ("unattended-upgrades", "python3"),
+           script("/usr/bin/python3", "-c", UNATTENDED_UPGRADES.replace("FUNCTION", "_send_mail_using_sendmail")), REFUSED, DEFERRED,
+           sender="root@example.org", hides=False),
+    Caller("unattended-upgrades, mailx", ("unattended-upgrades", "bsd-mailx", "python3"),
+           script("/usr/bin/python3", "-c", UNATTENDED_UPGRADES.replace("FUNCTION", "_send_mail_using_mailx")), REFUSED, DEFERRED, hides=False),
+    Caller("apt-listchanges", ("apt-listchanges", "python3"), script("/usr/bin/python3", "-c", APT_LISTCHANGES), r"^0 .*refuse-550@.*Failed to send",
+           r"^0 .*defer-451@.*Failed to send", sender="root@example.org", says=f"apt-listchanges: Mailing {TO}: {SUBJECT}\n", hides=False),
     Caller("alpine-like -bs", ("python3",), script("/usr/bin/python3", "-c", SMTP_ON_PIPES), r"^1 5\d\d .*refuse-550@", r"^1 4\d\d .*defer-451@"),
     Caller("debbugs-like -t and list", (), debbugs, REFUSED, DEFERRED),
 )

@@ -66,6 +66,8 @@ class Machine:
         shutil.copy(self.binary, layer / "bin/posthaste")
         (layer / "sbin/sendmail").symlink_to("../bin/posthaste")
         (layer / "lib/sendmail").symlink_to("../bin/posthaste")
+        # What Debian's alternatives would make.
+        (layer / "bin/mail").symlink_to("bsd-mailx")
         _mount("-t", "overlay", "overlay", "-o", f"ro,lowerdir={layer}:{self.packages}/usr:/usr", "/usr")
         for name in ("etc", "var"):
             (self.dir / name / "upper").mkdir(parents=True)

@@ -1,14 +1,18 @@
 """Mailers for people, and git."""
 
+import re
 import shutil
+import urllib.parse
 from email.header import Header
 
 from caller import SENDER, SUBJECT, TO, Caller, Mail
-from machine import Ended, Machine
+from machine import ENVIRONMENT, Ended, Machine
+from terminal import converse
 
 # What posthaste says must reach the person.
 REFUSED = r"^[1-9].*refuse-550@example\.net"
 DEFERRED = r"^[1-9].*defer-451@example\.net"
+CONTROL_C, CONTROL_X = b"\x03", b"\x18"
 IDENTITY = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "sender"), ("EMAIL", SENDER))}
 
 
@@ -91,6 +95,19 @@ def _hidden(mail: Mail) -> list[str]:
     return ["-b", mail.hidden] if mail.hidden else []
 
 
+def alpine(machine: Machine, mail: Mail) -> Ended:
+    """A person's keys in its composer; it speaks SMTP to `sendmail -bs` unless it is told otherwise."""
+    settings = machine.file("pinerc", "personal-name=sender\nuser-domain=example.org\nsmtp-server=\ndefault-fcc=\"\"\n"
+                            f"customized-hdrs=From: {SENDER}\nfeature-list=allow-changing-from\nlast-version-used=6.26\n")
+    asked = urllib.parse.urlencode({"subject": SUBJECT, "body": mail.body}, quote_via=urllib.parse.quote)
+    steps = [("Send", CONTROL_X), ("Send message", b"y"), ("not sent", CONTROL_C), ("Cancel message", b"c")]
+    ended = converse(["/usr/bin/alpine", "-p", settings, "-url", f"mailto:{mail.to}?{asked}"], steps,
+                     ENVIRONMENT | {"HOME": str(machine.dir / "home")}, machine.dir / "home")
+    # What it says of a success may be gone before it is drawn; without a complaint it ends.
+    complaint = re.search(r"\[Mail not sent[^\]]*\]", ended.output)
+    return Ended(1, complaint[0]) if complaint else Ended(ended.code, "" if "Alpine finished" in ended.output else ended.output)
+
+
 CALLERS = (
     Caller("git send-email", ("git", "git-email", "libmailtools-perl"), git, REFUSED, DEFERRED,
            says=f"Sent {Header(SUBJECT, 'utf-8').encode()}\n"),
@@ -102,6 +119,7 @@ CALLERS = (
     Caller("GNU mail", ("mailutils",), mailutils),
     Caller("mutt", ("mutt",), mutt("mutt"), REFUSED, DEFERRED),
     Caller("neomutt", ("neomutt",), mutt("neomutt"), REFUSED, DEFERRED),
+    Caller("alpine", ("alpine",), alpine, REFUSED, DEFERRED, hides=False),
     Caller("Emacs sendmail.el", ("emacs-nox",), emacs("sendmail", "(sendmail-send-it)"), REFUSED, DEFERRED),
     Caller("Emacs message.el", ("emacs-nox",), emacs("message", "(message-mode) (message-send-mail-with-sendmail)"), REFUSED, DEFERRED),
 )

@@ -40,6 +40,7 @@ def main() -> int:
         return test(wanted, Machine(options.cache / "callers", options.binary))
     try:
         unpack(options.cache.resolve(), "callers", PACKAGES)
+        unpack(options.cache.resolve(), daemons.SYSTEMD_CRON, [daemons.SYSTEMD_CRON])
         languages.build_lettre(options.cache.resolve())
     except Unavailable as reason:
         print(f"GIVEN UP: {reason}")

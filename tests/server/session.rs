@@ -398,6 +398,31 @@ fn the_verdict_is_the_reply_and_its_words_are_cleaned() {
     }
 }
 
+/// alpine sends RSET behind a message that was refused, and shows the reply to that.
+#[test]
+fn rset_behind_a_refused_message_says_why_once() {
+    let mut session = Session::new(Arc::new(Options::default()), Security::Clear, String::new());
+    let mut say = |octets: &str, verdict: Option<Verdict>| {
+        session.feed(octets.as_bytes());
+        let mut replies = Vec::new();
+        loop {
+            match session.next() {
+                Action::Write(octets) => replies.extend(octets),
+                Action::End => session.conclude(verdict.clone().unwrap()),
+                Action::NeedMore => break,
+                _ => {}
+            }
+        }
+        String::from_utf8(replies).unwrap()
+    };
+    let refused = say(&format!("{MAIL}.\r\nRSET\r\n"), Some(Verdict::Refused("no such user".into())));
+    assert!(refused.ends_with("554 5.0.0 no such user\r\n250 2.0.0 not sent: no such user\r\n"), "{refused}");
+    assert_eq!(say("RSET\r\n", None), "250 2.0.0 forgotten\r\n");
+    let message = MAIL.split_once("\r\n").unwrap().1;
+    let taken = say(&format!("{message}.\r\nRSET\r\n"), Some(Verdict::Accepted("as 1".into())));
+    assert!(taken.ends_with("250 2.0.0 as 1\r\n250 2.0.0 forgotten\r\n"), "{taken}");
+}
+
 #[test]
 fn the_end_of_input_tells_whether_a_message_is_cut_off() {
     let mut peer = Peer::new(Options::default(), Security::Clear);
