@@ -185,7 +185,15 @@ fn check_servers(global: &Global, call: Check) -> Done {
             .map_err(|error| fail(failure::Exit::Software, error.to_string()))?,
     };
     print(&text)?;
-    Ok(reports.iter().map(|report| report.exit).find(|exit| *exit != Exit::Success).unwrap_or(Exit::Success))
+    let trouble = reports.iter().map(|report| report.exit).find(|exit| *exit != Exit::Success);
+    match (trouble, recipients::usable_aliases(&account)) {
+        (None, done) => done.map(|()| Exit::Success),
+        (Some(exit), Ok(())) => Ok(exit),
+        (Some(exit), Err(failures)) => {
+            report::failures(&failures, Style::Person);
+            Ok(exit)
+        }
+    }
 }
 
 /// Shows the dialogue, if it is asked for.

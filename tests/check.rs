@@ -183,6 +183,29 @@ fn nothing_is_told_of_a_server_that_does_not_answer() {
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(75), expected.as_str()));
 }
 
+/// Mail to root needs the alias file; what is the first thing to run must tell of it.
+#[test]
+fn an_alias_file_that_cannot_be_used_is_told_beside_the_servers() {
+    let directory = tempfile::tempdir().unwrap();
+    let sink = sink(directory.path(), &[]);
+    let aliases = directory.path().join("aliases");
+    std::fs::write(&aliases, "root alice@example.org\n").unwrap();
+    let (aliases, pem) = (aliases.to_str().unwrap(), directory.path().join("ca.pem"));
+    let pem = pem.to_str().unwrap();
+    for (file, ca, code, words) in [
+        (aliases, pem, 78, "aliases:1: there is no colon behind the name"),
+        ("/nonexistent/aliases", pem, 78, "the alias file /nonexistent/aliases is not there"),
+        // The server's trouble comes first.
+        (aliases, "", 75, "aliases:1: there is no colon behind the name"),
+        ("none", pem, 0, ""),
+    ] {
+        let variables = [("POSTHASTE_ALIASES", file), ("POSTHASTE_TLS_CA_FILE", ca)];
+        let output = check(directory.path(), &sink, "", &variables, &[]);
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        assert!(text(&output.stderr).contains(words) && words.is_empty() == output.stderr.is_empty(), "{output:?}");
+    }
+}
+
 #[test]
 fn a_sink_fails_as_addresses_ask_where_it_was_told_to() {
     let directory = tempfile::tempdir().unwrap();

@@ -44,6 +44,16 @@ fn loaded(path: &Path) -> Result<Option<Aliases>, Vec<Failure>> {
     }
 }
 
+/// Whether the alias file of an account can be used: without it, mail to `root` goes nowhere.
+pub(super) fn usable_aliases(account: &Account) -> Result<(), Vec<Failure>> {
+    let Some(path) = &account.aliases else { return Ok(()) };
+    let mistakes = loaded(path)?.map(|aliases| aliases.mistakes()).unwrap_or_default();
+    match mistakes.is_empty() {
+        true => Ok(()),
+        false => Err(mistakes.iter().map(|mistake| Failure::new(Exit::Config, mistake.to_string())).collect()),
+    }
+}
+
 fn alias_failure(error: &AliasError) -> Vec<Failure> {
     let exit = match error {
         AliasError::File { failing: Failing::Now, .. } => Exit::TemporaryFailure,
