@@ -103,8 +103,9 @@ def everybody_sends(machine: Debian) -> None:
     denied = machine.sh("echo by mallory | /usr/sbin/sendmail root", user="mallory")
     expect(denied.code == 77 and "/etc/posthaste/config.toml" in denied.output and "ermission denied" in denied.output,
            f"one who is not in the group is told {denied}")
-    wait_until(lambda: len(machine.syslog) > told, "the line in the log of one who is not in the group")
-    expect("exit=77" in machine.syslog[told] and "permission denied" in machine.syslog[told], f"the log has {machine.syslog[told:]}")
+    wait_until(lambda: any("posthaste" in line for line in machine.syslog[told:]), "the line in the log of one who is not in the group")
+    lines = [line for line in machine.syslog[told:] if "posthaste:" in line]
+    expect(len(lines) == 1 and "exit=77" in lines[0] and "permission denied" in lines[0], f"the log has {lines}")
     expect(machine.sh("cat /etc/posthaste/config.toml", user="mallory").code != 0, "everybody can read the password")
 
 

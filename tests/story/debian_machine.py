@@ -60,7 +60,7 @@ class Debian:
         # The README is followed where it was unpacked and built.
         source = self.root / "root/posthaste/target/release"
         source.mkdir(parents=True)
-        shutil.copy(self.binary, source)
+        shutil.copy(self.binary, source / "posthaste")
         return self
 
     def __exit__(self, *_) -> None:
