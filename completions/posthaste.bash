@@ -43,6 +43,9 @@ _posthaste() {
             posthaste,newaliases)
                 cmd="posthaste__subcmd__newaliases"
                 ;;
+            posthaste,rewrite)
+                cmd="posthaste__subcmd__rewrite"
+                ;;
             posthaste,send)
                 cmd="posthaste__subcmd__send"
                 ;;
@@ -85,6 +88,9 @@ _posthaste() {
             posthaste__subcmd__help,newaliases)
                 cmd="posthaste__subcmd__help__subcmd__newaliases"
                 ;;
+            posthaste__subcmd__help,rewrite)
+                cmd="posthaste__subcmd__help__subcmd__rewrite"
+                ;;
             posthaste__subcmd__help,send)
                 cmd="posthaste__subcmd__help__subcmd__send"
                 ;;
@@ -107,7 +113,7 @@ _posthaste() {
 
     case "${cmd}" in
         posthaste)
-            opts="-a -v -h -V --config --account --verbose --help --version send check vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help"
+            opts="-a -v -h -V --config --account --verbose --help --version send rewrite check vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -386,7 +392,7 @@ _posthaste() {
             return 0
             ;;
         posthaste__subcmd__help)
-            opts="send check vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help"
+            opts="send rewrite check vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -525,6 +531,20 @@ _posthaste() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        posthaste__subcmd__help__subcmd__rewrite)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         posthaste__subcmd__help__subcmd__send)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -634,6 +654,43 @@ _posthaste() {
             ;;
         posthaste__subcmd__newaliases)
             opts="-a -v --config --account --verbose"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        posthaste__subcmd__rewrite)
+            opts="-a -v -h --explain --config --account --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

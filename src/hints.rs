@@ -186,7 +186,8 @@ const TEXTS: &[(&str, &str)] = &[
     ("relay", "The server passes on mail for its own users only: a login (user, password-command) may be missing."),
 ];
 
-const NOT_YOURS: &str = "This account may not send as that address: name one that it owns (from, --from, sendmail -f).";
+const NOT_YOURS: &str = "This account may not send as that address: name one that it owns (from, --from, sendmail -f), or \
+     have it written in all mail (rewrite-from).";
 const SENDERS_DOMAIN: &str =
     "DNS does not know the domain of the sender, or no mail can go back there: set mail-domain, or from.";
 const NO_DOMAIN: &str = "The address has no full domain: set mail-domain, or from.";

@@ -22,6 +22,7 @@ pub mod dns;
 pub mod envelope;
 pub mod failure;
 pub mod hints;
+pub mod identity;
 pub mod log;
 pub mod message;
 pub mod net;

@@ -9,6 +9,7 @@ use crate::check::{CertificateReport, ServerReport};
 use crate::deliver::{Attempt, Outcome};
 use crate::failure::{self, Failure};
 use crate::hints;
+use crate::identity::{self, Change};
 use crate::net::Notice;
 use crate::net::notice::{Dkim, Fields, Goal};
 use crate::smtp::capabilities::Extension;
@@ -62,6 +63,31 @@ fn outcome_json(outcome: &Outcome) -> String {
         "exit": failure::exit_of_verdict(&outcome.verdict).code(),
     });
     format!("{object}\n")
+}
+
+/// What rules have changed, as a diff for each of them; `head` is the header in the end.
+pub fn changes(changes: &[Change], head: &[u8]) -> String {
+    let mut text = String::new();
+    let mut sorted: Vec<&Change> = changes.iter().collect();
+    sorted.sort_by_key(|change| change.rule);
+    let mut last = None;
+    for change in sorted {
+        if last.replace(change.rule) != Some(change.rule) {
+            text.push_str(&format!("@@ {} @@\n", change.rule.name()));
+        }
+        for (sign, lines) in [('-', &change.before), ('+', &change.after)] {
+            for line in lines.iter().flat_map(|lines| lines.trim_ascii_end().split(|octet| *octet == b'\n')) {
+                text.push_str(&format!("{sign}{}\n", printable(line.trim_ascii_end()).replace("\\x09", "\t")));
+            }
+        }
+    }
+    if changes.is_empty() {
+        text.push_str("# nothing is changed\n");
+    }
+    if identity::is_signed(head) {
+        text.push_str("# no address in the header is changed, for it bears a DKIM signature\n");
+    }
+    text
 }
 
 /// Shows what went wrong.

@@ -3,7 +3,9 @@
 mod ask;
 mod batch;
 mod dkim;
+mod identity;
 mod recipients;
+mod rewrite;
 mod send;
 mod sign;
 mod stdio;
@@ -57,6 +59,7 @@ pub fn run(argv: Vec<OsString>) -> u8 {
         Invocation::Sendmail(call) => submit::sendmail(&global, &call),
         Invocation::Send(call) => send::send(&global, &call),
         Invocation::Batch(call) => batch::batch(&global, *call),
+        Invocation::Rewrite(call) => rewrite::rewrite(&global, &call),
         Invocation::Check(call) => check_servers(&global, call),
         Invocation::Ask(call) => ask::ask(&global, &call),
         Invocation::Dkim(call) => dkim::dkim(&global, &call),

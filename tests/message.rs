@@ -15,7 +15,9 @@ mod tally;
 
 use chrono::{DateTime, FixedOffset};
 use posthaste::message::incoming::{Incoming, LoneDot};
-use posthaste::message::prepare::{Caller, FixUps, Identity, LongLines, Prepared, Recipients, Rules, Sender, prepare};
+use posthaste::message::prepare::{
+    Caller, FixUps, Identity, LongLines, Prepared, Recipients, Rules, Sender, UNKNOWN_CHARSET, prepare,
+};
 use posthaste::message::{Facts, HeaderText, Message, More, Source};
 use posthaste::smtp::framing::{Dots, Framer};
 use std::cell::LazyCell;
@@ -61,6 +63,7 @@ fn rules(identity: &Identity) -> Rules<'_> {
         recipients: Recipients::Arguments,
         fix_ups: FixUps::All,
         long_lines: LongLines::Encode,
+        charset: UNKNOWN_CHARSET,
         clock,
     }
 }

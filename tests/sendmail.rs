@@ -19,6 +19,8 @@ mod duties;
 mod exits;
 #[path = "sendmail/hostile.rs"]
 mod hostile;
+#[path = "sendmail/identity.rs"]
+mod identity;
 #[path = "sendmail/memory.rs"]
 mod memory;
 #[path = "sendmail/program.rs"]
@@ -43,6 +45,8 @@ mod starts;
 mod stdio;
 #[path = "sendmail/streams.rs"]
 mod streams;
+#[path = "sendmail/strict.rs"]
+mod strict;
 #[path = "support/tally.rs"]
 mod tally;
 #[path = "sendmail/trials.rs"]

@@ -11,6 +11,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueHint};
 
 use super::letters::ModeKind;
+use super::rewrite::RewriteFlags;
 use super::submission::{Dsn, Said};
 #[cfg(feature = "sink")]
 use super::values::{self, Sink, SinkFaults, SinkLogin, SinkProtocol, SinkTls};
@@ -41,7 +42,7 @@ pub fn command() -> clap::Command {
 }
 
 /// The exit codes for the end of a long help.
-fn exit_codes() -> String {
+pub(super) fn exit_codes() -> String {
     let lines = Exit::ALL.map(|exit| format!("  {:>2}  {}", exit.code(), exit.meaning()));
     format!("Exit codes:\n{}", lines.join("\n"))
 }
@@ -112,6 +113,9 @@ struct GlobalFlags {
 enum Subcommands {
     /// Write a message and send it
     Send(Box<SendFlags>),
+    /// Print the message on standard input as sendmail would send it
+    #[command(override_usage = "posthaste rewrite [--explain] [ARGUMENT]... < <MESSAGE>")]
+    Rewrite(RewriteFlags),
     /// Connect and log in, report each step, send nothing
     Check(CheckFlags),
     /// Ask the server who somebody is (VRFY)
@@ -333,6 +337,7 @@ impl Cli {
         let invocation = match self.subcommand {
             Subcommands::Send(flags) if !flags.batch.is_empty() => Invocation::Batch(Box::new(flags.batch())),
             Subcommands::Send(flags) => Invocation::Send(Box::new(flags.send()?)),
+            Subcommands::Rewrite(flags) => return flags.rewrite(global),
             Subcommands::Check(flags) => {
                 match (&global.account, flags.name) {
                     (Some(option), Some(argument)) if *option != argument => {

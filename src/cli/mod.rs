@@ -7,6 +7,7 @@
 pub mod flags;
 pub mod generate;
 pub mod letters;
+mod rewrite;
 pub mod sendmail;
 pub mod submission;
 pub mod values;
@@ -18,7 +19,7 @@ use letters::ModeKind;
 use submission::{Flush, RecipientsFrom, Submission};
 #[cfg(feature = "sink")]
 use values::Sink;
-use values::{Ask, Batch, Check, Dkim, Send, Shell};
+use values::{Ask, Batch, Check, Dkim, Rewrite, Send, Shell};
 
 /// What applies to every call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,6 +69,8 @@ pub enum Invocation {
     },
     /// `-bC`: check the configuration.
     CheckConfig,
+    /// Show what would be sent of the message on stdin.
+    Rewrite(Rewrite),
     /// Write a message and submit it.
     Send(Box<Send>),
     /// Submit messages that are in files.

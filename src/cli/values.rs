@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::submission::Dsn;
+use super::submission::{Dsn, Submission};
 use crate::envelope::{ClientAttribute, DeliverBy, Hold, Priority, Way};
 use crate::smtp::question::Verb;
 
@@ -133,6 +133,24 @@ pub struct Check {
     pub xclient: Vec<ClientAttribute>,
     /// `--json`.
     pub format: Format,
+}
+
+/// `posthaste rewrite`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewrite {
+    /// The call of sendmail that is looked at.
+    pub submission: Submission,
+    /// `--explain`.
+    pub output: RewriteOutput,
+}
+
+/// What `rewrite` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RewriteOutput {
+    /// The message as it would be sent.
+    Message,
+    /// What would be changed, and by which rule.
+    Changes,
 }
 
 /// `posthaste vrfy`, `expn`, `etrn` and `server-help`.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::envelope::{ClientAttribute, Dsn};
 
 pub use super::dns::{Dns, DnsServer, DnsTrust};
+pub use super::identity::{AliasesIn, Domain, Identity, KeepOriginal, SenderEntry, Who};
 pub use super::reach::{Family, Proxy, ProxyKind, ProxyLogin, Reach, Via, command_for};
 
 /// Settings as resolved: nothing is missing, and nothing needs to be looked up again but the secret itself.
@@ -27,6 +28,8 @@ pub struct Account {
     pub dns: Dns,
     /// Patterns of sender addresses that choose this account.
     pub from: Vec<Pattern>,
+    /// Which addresses of the sender become others.
+    pub identity: Identity,
     /// The name given with EHLO; `None` takes the machine's, or an address literal.
     pub hostname: Option<String>,
     /// What unqualified addresses get after the `@`.
@@ -45,6 +48,8 @@ pub struct Account {
     pub eight_bit: EightBit,
     /// What happens to lines of more than 998 octets.
     pub long_lines: LongLines,
+    /// What an 8-bit body is called that says nothing of itself and is not UTF-8.
+    pub charset: String,
     /// What the sender wishes of notifications when the arguments say nothing else. It has no identifier.
     pub dsn: Dsn,
     /// Whether messages go out in chunks.

@@ -78,6 +78,8 @@ impl Excerpt {
 fn hidden_from(before: &str, line: &str) -> usize {
     let url = line.find("://").map(|scheme| scheme + 3).unwrap_or(0);
     let in_url = match (line[url..].find(':'), line.rfind('@')) {
+        // Colons stand before addresses there.
+        _ if line.trim_start().starts_with("sender-map") => usize::MAX,
         (Some(colon), Some(at)) if url + colon < at => url + colon,
         _ => usize::MAX,
     };

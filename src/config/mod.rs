@@ -23,6 +23,8 @@ mod environment;
 mod error;
 mod excerpt;
 mod file;
+mod identity;
+mod key;
 mod parse;
 mod proxy;
 mod reach;
@@ -40,7 +42,8 @@ pub use environment::Environment;
 pub use error::{ConfigError, Kind};
 pub use schema::{Form, Key, SCHEMA};
 
-use account::Log;
+use account::{Log, Pattern};
+use identity::{Names, Template};
 use parse::Parsed;
 use settings::{Place, Settings};
 
@@ -163,13 +166,38 @@ impl Config {
         let own = self.parsed.accounts.iter().map(|account| (Some(account), &account.settings)).chain(top);
         let matching: Vec<_> = own
             .filter_map(|(account, settings)| {
-                let from = &settings.from.as_ref()?.value;
+                let domain = self.variables.mail_domain.as_ref().or(settings.mail_domain.as_ref());
+                let domain = domain.map(|set| set.value.as_str());
+                // What cannot be filled in fits nobody; it is told where the account is chosen all the same.
+                let from: Vec<_> = self.patterns(&settings.from.as_ref()?.value, domain).flatten().collect();
                 let exact = from.iter().any(|pattern| pattern.is_address() && pattern.matches(sender));
                 from.iter().any(|pattern| pattern.matches(sender)).then_some((!exact, account))
             })
             .collect();
         let (_, account) = matching.into_iter().min_by_key(|(loose, _)| *loose)?;
         Some(account.map_or_else(|| self.top(), |account| self.layers(account)))
+    }
+
+    /// The patterns with names filled in, as far as that can be.
+    fn patterns<'a>(
+        &'a self,
+        from: &'a [Template],
+        mail_domain: Option<&'a str>,
+    ) -> impl Iterator<Item = Result<Pattern, value::Fault>> + 'a {
+        from.iter().map(move |template| self.with_names(mail_domain, |names| template.to_pattern(names)))
+    }
+
+    /// Calls `work` with the names of this machine and its user. Without a mail domain it is that of [`Config::mail_domain`].
+    fn with_names<T>(&self, mail_domain: Option<&str>, work: impl FnOnce(&Names<'_>) -> T) -> T {
+        let machine = self.environment.machine();
+        let host = || machine.full_name().unwrap_or_else(|| machine.host_name());
+        let names = Names {
+            login: &|| crate::system::User::current().login,
+            node: &|| machine.host_name(),
+            host: &host,
+            mail_domain: &|| mail_domain.map_or_else(|| self.mail_domain().to_owned(), str::to_owned),
+        };
+        work(&names)
     }
 
     fn by_default(&self) -> Result<Layers<'_>, ConfigError> {

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::account::{ALIASES, Chunking, Dns, DnsTrust, EightBit, Family, LongLines, Partial, Reach, Via};
+use super::account::{ALIASES, Chunking, Dns, DnsTrust, EightBit, Family, LongLines, Partial, Pattern, Reach, Via};
 use super::account::{
     Account, Log, Login, Mechanisms, NamedFile, Scheme, Secret, Server, Timeouts, Tls, TlsPolicy, TlsRoots, TlsVersion,
 };
@@ -23,6 +23,11 @@ pub(super) fn account(config: &Config, layers: Layers<'_>, log: Log) -> Result<A
     let login = resolver.login(rank, servers)?;
     let reach = resolver.reach()?;
     let tls = resolver.tls(servers, login.is_some(), &reach)?;
+    let mail_domain = match resolver.pick(|s| s.mail_domain.as_ref()) {
+        Some(domain) => domain.clone(),
+        None => config.mail_domain().to_owned(),
+    };
+    let from = resolver.from(&mail_domain)?;
     Ok(Account {
         name: resolver.layers.name.to_owned(),
         servers: resolver.with_users(rank, servers),
@@ -34,12 +39,10 @@ pub(super) fn account(config: &Config, layers: Layers<'_>, log: Log) -> Result<A
             trust: resolver.pick(|s| s.dns_trust.as_ref()).copied().unwrap_or(DnsTrust::Auto),
             timeout: resolver.pick(|s| s.dns_timeout.as_ref()).copied().unwrap_or(LOOK_UP),
         },
-        from: resolver.pick(|s| s.from.as_ref()).cloned().unwrap_or_default(),
+        identity: config.with_names(Some(&mail_domain), |names| resolver.identity(&from, names))?,
+        from,
         hostname: resolver.pick(|s| s.hostname.as_ref()).cloned(),
-        mail_domain: match resolver.pick(|s| s.mail_domain.as_ref()) {
-            Some(domain) => domain.clone(),
-            None => config.mail_domain().to_owned(),
-        },
+        mail_domain,
         aliases: match resolver.pick_set(|s| s.aliases.as_ref()) {
             None => Some(PathBuf::from(ALIASES)),
             Some(set) if set.value == "none" => None,
@@ -56,6 +59,7 @@ pub(super) fn account(config: &Config, layers: Layers<'_>, log: Log) -> Result<A
         partial: resolver.pick(|s| s.partial.as_ref()).copied().unwrap_or(Partial::Deliver),
         eight_bit: resolver.pick(|s| s.eight_bit.as_ref()).copied().unwrap_or(EightBit::Encode),
         long_lines: resolver.pick(|s| s.long_lines.as_ref()).copied().unwrap_or(LongLines::Encode),
+        charset: resolver.pick(|s| s.charset.as_ref()).map_or(UNKNOWN_CHARSET, String::as_str).to_owned(),
         dsn: Dsn {
             notify: resolver.pick(|s| s.dsn_notify.as_ref()).cloned(),
             returned: resolver.pick(|s| s.dsn_return.as_ref()).copied(),
@@ -89,6 +93,17 @@ impl<'a> Resolver<'a> {
 
     pub(super) fn error(&self, message: impl Into<String>, place: Place) -> ConfigError {
         self.config.error(message, place)
+    }
+
+    /// The user whose files are trusted.
+    pub(super) fn owner(&self) -> u32 {
+        self.config.environment.user()
+    }
+
+    fn from(&self, mail_domain: &str) -> Result<Vec<Pattern>, ConfigError> {
+        let Some(set) = self.pick_set(|s| s.from.as_ref()) else { return Ok(Vec::new()) };
+        let patterns = self.config.patterns(&set.value, Some(mail_domain));
+        patterns.collect::<Result<_, _>>().map_err(|fault| self.error(format!("`from`: {}", fault.message), set.place))
     }
 
     fn servers(&self) -> Result<(usize, &'a Set<Vec<Url>>), ConfigError> {
@@ -337,7 +352,7 @@ impl<'a> Resolver<'a> {
         Ok(unset)
     }
 
-    fn named_file(&self, key: &str, set: &Set<String>) -> NamedFile {
+    pub(super) fn named_file(&self, key: &str, set: &Set<String>) -> NamedFile {
         let place = match (self.error("", set.place).position(), &self.config.path) {
             (Some((line, column)), Some(path)) => format!("{}:{line}:{column}", path.display()),
             _ => key_variable(key),
@@ -401,6 +416,8 @@ const TOKENS: [&str; 2] = ["OAUTHBEARER", "XOAUTH2"];
 const CONNECT: Duration = Duration::from_secs(30);
 /// One look-up over all servers: two rounds over two silent ones, and a rest for the third.
 const LOOK_UP: Duration = Duration::from_secs(15);
+/// 8-bit text of which nobody knows what it is (RFC 1428).
+const UNKNOWN_CHARSET: &str = "unknown-8bit";
 /// Octets a second.
 const MIN_RATE: u64 = 1024;
 /// A server must take a hundred (RFC 5321 section 4.5.3.1.8), and many take no more.

@@ -1,82 +1,18 @@
 //! The table of all settings: the one source of parser, environment and manual.
 
-use std::fmt;
 use std::str::FromStr;
 
 use secrecy::SecretString;
 
-use super::account::{Chunking, DnsTrust, EightBit, Family, LongLines, Partial, TlsPolicy, TlsVersion, Unsigned};
-use super::settings::{Input, LogTo, Mistake, Roots, Settings, put, put_auth, put_list, put_number, put_size};
+use super::account::{
+    AliasesIn, Chunking, DnsTrust, EightBit, Family, KeepOriginal, LongLines, Partial, TlsPolicy, TlsVersion, Unsigned,
+};
+use super::identity::{self, Entry, Template};
+pub(super) use super::key::PREFIX;
+pub use super::key::{Form, Key};
+use super::settings::{LogTo, Roots, put, put_auth, put_list, put_number, put_size};
 use super::value::{self, Fault};
 use crate::envelope::{NoSuchWish, Returned};
-
-/// One setting as the user knows it.
-pub struct Key {
-    /// Its name in the file. In the environment it is `POSTHASTE_` and the name in upper case, with `_` for `-`.
-    pub name: &'static str,
-    /// What kind of value it has.
-    pub form: Form,
-    /// What holds when it is not set, in words.
-    pub default: &'static str,
-    /// What it means, in one line.
-    pub meaning: &'static str,
-    /// A value as it stands in the file.
-    pub example: &'static str,
-    store: fn(&mut Settings, &Input<'_>) -> Result<(), Mistake>,
-}
-
-/// The kind of a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// A text.
-    Text,
-    /// A text, or a list of texts. In the environment the list has commas or blanks.
-    Texts,
-    /// A path; `~/` is the home directory, and a relative path begins at the directory of the file.
-    Path,
-    /// A path, or a list of paths, which have no commas or blanks in the environment.
-    Paths,
-    /// A whole number with `ms`, `s`, `m` or `h`.
-    Duration,
-    /// A whole number, alone or with `K`, `M` or `G`.
-    Size,
-    /// A whole number.
-    Number,
-    /// One of these words.
-    Word(&'static [&'static str]),
-}
-
-impl Key {
-    /// The name in the environment.
-    pub fn variable(&self) -> String {
-        format!("{PREFIX}{}", self.name.to_ascii_uppercase().replace('-', "_"))
-    }
-
-    pub(super) fn store(&self, settings: &mut Settings, input: &Input<'_>) -> Result<(), Mistake> {
-        (self.store)(settings, input)
-    }
-}
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
-
-impl fmt::Display for Form {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Form::Text => "a text in quotes",
-            Form::Texts => "a text in quotes, or a list of such",
-            Form::Path => "a path in quotes",
-            Form::Paths => "a path in quotes, or a list of such",
-            Form::Duration => "a duration in quotes",
-            Form::Size => "a size",
-            Form::Number => "a whole number without quotes",
-            Form::Word(words) => return write!(f, "one of {}", value::list(words.iter().copied())),
-        })
-    }
-}
 
 /// The key with this name.
 pub(super) fn key(name: &str) -> Option<&'static Key> {
@@ -112,6 +48,10 @@ const EIGHT_BIT: &[(&str, EightBit)] =
     &[("encode", EightBit::Encode), ("send", EightBit::Send), ("refuse", EightBit::Refuse)];
 const LONG_LINES: &[(&str, LongLines)] =
     &[("encode", LongLines::Encode), ("pass", LongLines::Pass), ("refuse", LongLines::Refuse)];
+const ALIASES_IN: &[(&str, AliasesIn)] =
+    &[("envelope", AliasesIn::Envelope), ("envelope-and-header", AliasesIn::EnvelopeAndHeader)];
+const REWRITE_FROM: &[(&str, Option<KeepOriginal>)] =
+    &[("never", None), ("name", Some(KeepOriginal::InName)), ("reply-to", Some(KeepOriginal::InReplyTo))];
 const RETURNED: &[(&str, Returned)] = &[("full", Returned::Full), ("hdrs", Returned::Headers)];
 const CHUNKING: &[(&str, Chunking)] = &[
     ("auto", Chunking::Auto),
@@ -122,9 +62,6 @@ const CHUNKING: &[(&str, Chunking)] = &[
 const UNSIGNED: &[(&str, Unsigned)] = &[("send", Unsigned::Send), ("refuse", Unsigned::Refuse)];
 const LOG: &[(&str, LogTo)] =
     &[("none", LogTo::None), ("syslog", LogTo::Syslog), ("journal", LogTo::Journal), ("file", LogTo::File)];
-
-/// What the names of all variables begin with.
-pub(super) const PREFIX: &str = "POSTHASTE_";
 
 /// Every setting of an account, in the order of the manual.
 pub const SCHEMA: &[Key] = &[
@@ -310,7 +247,7 @@ pub const SCHEMA: &[Key] = &[
         default: "none",
         meaning: "sender addresses that choose this account, with * for anything; the first without * is the default sender",
         example: "[\"alice@example.org\", \"*@lists.example.org\"]",
-        store: |s, i| put_list(&mut s.from, i, value::pattern),
+        store: |s, i| put_list(&mut s.from, i, Template::pattern),
     },
     Key {
         name: "hostname",
@@ -335,6 +272,62 @@ pub const SCHEMA: &[Key] = &[
         meaning: "the file of names that stand for other recipients, or none",
         example: "\"/etc/posthaste/aliases\"",
         store: |s, i| put(&mut s.aliases, i, value::text),
+    },
+    Key {
+        name: "aliases-in",
+        form: Form::Word(&["envelope", "envelope-and-header"]),
+        default: "envelope",
+        meaning: "whether To and Cc name those whom the aliases stand for, too",
+        example: "\"envelope-and-header\"",
+        store: |s, i| put(&mut s.aliases_in, i, |text| value::word(text, ALIASES_IN)),
+    },
+    Key {
+        name: "sender-map",
+        form: Form::Texts,
+        default: "none",
+        meaning: "users and addresses, and the sender address that each of them gets",
+        example: "[\"root: alerts@example.org\", \"@nas1.lan: nas1@example.org\"]",
+        store: |s, i| put_list(&mut s.sender_map, i, Entry::new),
+    },
+    Key {
+        name: "sender-map-file",
+        form: Form::Path,
+        default: "none",
+        meaning: "a file with more of sender-map, one a line",
+        example: "\"/etc/posthaste/senders\"",
+        store: |s, i| put(&mut s.sender_map_file, i, value::text),
+    },
+    Key {
+        name: "masquerade",
+        form: Form::Texts,
+        default: "none",
+        meaning: "domains of sender addresses that become the mail-domain",
+        example: "[\"nas1.lan\", \"*.home.example.org\"]",
+        store: |s, i| put_list(&mut s.masquerade, i, identity::domain),
+    },
+    Key {
+        name: "masquerade-except",
+        form: Form::Texts,
+        default: "none",
+        meaning: "users and addresses that masquerade leaves alone",
+        example: "[\"root\", \"@lists.home.example.org\"]",
+        store: |s, i| put_list(&mut s.masquerade_except, i, identity::who),
+    },
+    Key {
+        name: "rewrite-from",
+        form: Form::Word(&["never", "name", "reply-to"]),
+        default: "never",
+        meaning: "whether a sender that from does not know becomes the default sender, in envelope and From",
+        example: "\"name\"",
+        store: |s, i| put(&mut s.rewrite_from, i, |text| value::word(text, REWRITE_FROM)),
+    },
+    Key {
+        name: "envelope-from",
+        form: Form::Text,
+        default: "none",
+        meaning: "the envelope sender of all mail, whatever the caller says",
+        example: "\"bounces@example.org\"",
+        store: |s, i| put(&mut s.envelope_from, i, Template::address),
     },
     Key {
         name: "timeout",
@@ -399,6 +392,14 @@ pub const SCHEMA: &[Key] = &[
         meaning: "what happens to lines of more than 998 octets",
         example: "\"refuse\"",
         store: |s, i| put(&mut s.long_lines, i, |text| value::word(text, LONG_LINES)),
+    },
+    Key {
+        name: "charset",
+        form: Form::Text,
+        default: "unknown-8bit",
+        meaning: "what 8-bit text is called that says nothing of itself and is not UTF-8",
+        example: "\"iso-8859-15\"",
+        store: |s, i| put(&mut s.charset, i, identity::charset),
     },
     Key {
         name: "dsn-notify",

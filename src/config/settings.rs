@@ -6,9 +6,10 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::account::{
-    Chunking, DnsServer, DnsTrust, EightBit, Family, LongLines, Mechanisms, Partial, Pattern, Proxy, TlsPolicy,
-    TlsVersion, Unsigned,
+    AliasesIn, Chunking, DnsServer, DnsTrust, Domain, EightBit, Family, KeepOriginal, LongLines, Mechanisms, Partial,
+    Proxy, TlsPolicy, TlsVersion, Unsigned, Who,
 };
+use super::identity::{Entry, Template};
 use super::url::Url;
 use super::value::{self, Auth, Fault};
 use crate::envelope::{Notify, Returned};
@@ -38,10 +39,17 @@ pub(super) struct Settings {
     pub dns: Option<Set<Vec<DnsServer>>>,
     pub dns_trust: Option<Set<DnsTrust>>,
     pub dns_timeout: Option<Set<Duration>>,
-    pub from: Option<Set<Vec<Pattern>>>,
+    pub from: Option<Set<Vec<Template>>>,
     pub hostname: Option<Set<String>>,
     pub mail_domain: Option<Set<String>>,
     pub aliases: Option<Set<String>>,
+    pub aliases_in: Option<Set<AliasesIn>>,
+    pub sender_map: Option<Set<Vec<Entry>>>,
+    pub sender_map_file: Option<Set<String>>,
+    pub masquerade: Option<Set<Vec<Domain>>>,
+    pub masquerade_except: Option<Set<Vec<Who>>>,
+    pub rewrite_from: Option<Set<Option<KeepOriginal>>>,
+    pub envelope_from: Option<Set<Template>>,
     pub timeout: Option<Set<Duration>>,
     pub connect_timeout: Option<Set<Duration>>,
     pub min_rate: Option<Set<u64>>,
@@ -50,6 +58,7 @@ pub(super) struct Settings {
     pub partial: Option<Set<Partial>>,
     pub eight_bit: Option<Set<EightBit>>,
     pub long_lines: Option<Set<LongLines>>,
+    pub charset: Option<Set<String>>,
     pub dsn_notify: Option<Set<Notify>>,
     pub dsn_return: Option<Set<Returned>>,
     pub chunking: Option<Set<Chunking>>,

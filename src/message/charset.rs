@@ -8,14 +8,18 @@ pub(super) enum Charset {
     Unknown,
 }
 
+/// What 8-bit text is called that is not UTF-8, where nobody says what it is (RFC 1428).
+pub const UNKNOWN: &str = "unknown-8bit";
+
 impl Charset {
-    /// The field that calls text so.
-    pub(super) fn content_type(self) -> &'static str {
-        match self {
-            Charset::Ascii => "Content-Type: text/plain; charset=us-ascii\r\n",
-            Charset::Utf8 => "Content-Type: text/plain; charset=utf-8\r\n",
-            Charset::Unknown => "Content-Type: text/plain; charset=unknown-8bit\r\n",
-        }
+    /// The field that calls text so; `unknown` is the name of what is neither ASCII nor UTF-8.
+    pub(super) fn content_type(self, unknown: &str) -> String {
+        let name = match self {
+            Charset::Ascii => "us-ascii",
+            Charset::Utf8 => "utf-8",
+            Charset::Unknown => unknown,
+        };
+        format!("Content-Type: text/plain; charset={name}\r\n")
     }
 }
 

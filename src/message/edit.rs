@@ -29,7 +29,7 @@ pub(super) fn qualify(value: &[u8], mail_domain: &str) -> Option<Vec<u8>> {
 }
 
 /// Puts a field at the end of `out`. Lines of more than 998 octets are folded where they have a blank.
-pub(super) fn push_folded(field: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn push_folded(field: &[u8], out: &mut Vec<u8>) {
     if field.len() <= LIMIT {
         return out.extend_from_slice(field);
     }

@@ -118,6 +118,11 @@ impl Incoming {
         self.end
     }
 
+    /// The same message under another header, which has neither mbox lines, NULs nor an empty line at its end.
+    pub(crate) fn with_header(self, header: Vec<u8>) -> Self {
+        Incoming { header, ..self }
+    }
+
     /// The header as it came, without mbox lines and NULs.
     pub fn header(&self) -> &[u8] {
         &self.header

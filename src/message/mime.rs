@@ -87,14 +87,14 @@ impl Labels {
         matches!(self.content, Content::Unlabelled | Content::Text) && self.encoding == Encoding::Identity
     }
 
-    /// The fields that are missing to call the body what it is.
-    pub(super) fn missing(&self, charset: Charset, encoding: &str) -> String {
+    /// The fields that are missing to call the body what it is; `unknown` is the charset of what is not UTF-8.
+    pub(super) fn missing(&self, charset: Charset, unknown: &str, encoding: &str) -> String {
         let mut fields = String::new();
         if self.version == Presence::Missing {
             fields.push_str("MIME-Version: 1.0\r\n");
         }
         if self.content == Content::Unlabelled {
-            fields.push_str(charset.content_type());
+            fields.push_str(&charset.content_type(unknown));
         }
         fields.push_str("Content-Transfer-Encoding: ");
         fields.push_str(encoding);

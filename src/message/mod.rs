@@ -11,12 +11,12 @@ mod charset;
 pub mod compose;
 pub mod dkim;
 pub mod downgrade;
-mod edit;
+pub(crate) mod edit;
 pub mod header;
 pub mod incoming;
 pub mod mailbox;
 mod mime;
-mod phrase;
+pub(crate) mod phrase;
 pub mod prepare;
 mod quoted_printable;
 pub mod spool;
@@ -110,6 +110,7 @@ pub struct Message {
     /// What was read of the head.
     at: usize,
     body: Body,
+    body_facts: Facts,
     facts: Facts,
 }
 
@@ -126,7 +127,12 @@ impl Message {
             part_headers: body_facts.part_headers,
             longest_line: head_facts.longest_line.max(body_facts.longest_line),
         };
-        Message { head, signatures: 0, at: 0, body, facts }
+        Message { head, signatures: 0, at: 0, body, body_facts, facts }
+    }
+
+    /// The same message under another head, which ends with an empty line and has no signature of ours.
+    pub(crate) fn with_head(self, head: Vec<u8>) -> Self {
+        Message::new(head, self.body, self.body_facts)
     }
 
     /// What was learnt when the message was scanned.

@@ -7,7 +7,7 @@ use mail_builder::headers::address::Address as Written;
 /// The value of an address field with one mailbox, without a line end: `Name <address>`, or the bare address when
 /// there is no name. The name is quoted when it is not all atoms, and made encoded words (RFC 2047) when it is not
 /// ASCII; controls are taken out of it.
-pub(super) fn mailbox(name: Option<&str>, address: &Address, column: usize) -> Vec<u8> {
+pub(crate) fn mailbox(name: Option<&str>, address: &Address, column: usize) -> Vec<u8> {
     let name: String = name.unwrap_or_default().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let name: String = name.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(NAME_LIMIT).collect();
     if name.is_empty() {
@@ -24,7 +24,8 @@ pub(super) fn mailbox(name: Option<&str>, address: &Address, column: usize) -> V
     format!("{phrase} <{address}>").into_bytes()
 }
 
-fn quoted(name: &str) -> String {
+/// A quoted string.
+pub(crate) fn quoted(name: &str) -> String {
     let mut quoted = String::with_capacity(name.len() + 2);
     quoted.push('"');
     for c in name.chars() {

@@ -1,6 +1,7 @@
 //! The fix-ups between what a caller wrote and what is sent: fields added, taken away and mended, and the recipients
 //! in the header.
 
+pub use super::charset::UNKNOWN as UNKNOWN_CHARSET;
 use super::downgrade::{self, DowngradeError, Goal, Reencoder};
 use super::edit::{push_folded, qualify};
 use super::header::{Field, fields};
@@ -62,6 +63,8 @@ pub struct Rules<'a> {
     pub fix_ups: FixUps,
     /// What happens to long lines of the body.
     pub long_lines: LongLines,
+    /// What an 8-bit body is called that says nothing of itself and is not UTF-8; see [`UNKNOWN_CHARSET`].
+    pub charset: &'a str,
     /// The clock; called at most once, when a field needs it. See [`local_time`].
     pub clock: fn() -> DateTime<FixedOffset>,
 }
@@ -174,12 +177,12 @@ pub fn prepare(incoming: Incoming, rules: &Rules<'_>) -> Result<Prepared, Prepar
     }
     let mut replaced: &[Field] = &[];
     let (body, body_facts) = if is_whole {
-        head.extend_from_slice(labels.missing(charset, "quoted-printable").as_bytes());
+        head.extend_from_slice(labels.missing(charset, rules.charset, "quoted-printable").as_bytes());
         replaced = &labels.encodings;
         mime::encode(body).map_err(PrepareError::Encode)?
     } else {
         if facts.eight_bit && labels.are_missing() && rules.fix_ups == FixUps::All {
-            head.extend_from_slice(labels.missing(charset, "8bit").as_bytes());
+            head.extend_from_slice(labels.missing(charset, rules.charset, "8bit").as_bytes());
         }
         (body, facts)
     };

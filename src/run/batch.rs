@@ -7,7 +7,7 @@ use std::collections::{HashSet, VecDeque};
 use self::progress::Progress;
 use super::recipients::expanded;
 use super::sign::Signatures;
-use super::submit::{Told, caller, check_size, dsn, long_lines, prepared, read_failure, reverse_path, who};
+use super::submit::{Told, check_size, dsn, long_lines, prepared, read_failure, reverse_path, who};
 use super::{Done, Transcript, account, block_on, configuration, tls_failure};
 use crate::cli::Global;
 use crate::cli::submission::Aliases;
@@ -16,10 +16,11 @@ use crate::config::account::{Account, Log};
 use crate::deliver::{Job, Letter, Letters, Outcome, deliver, is_before_message};
 use crate::envelope::{Envelope, ReversePath, Wishes};
 use crate::failure::{Exit, Failure, exit_of_all, exit_of_verdict, failures};
+use crate::identity::{Rules, Scope};
 use crate::log;
 use crate::message::incoming::Incoming;
 use crate::message::mailbox::{Found, MailboxError, Mailboxes};
-use crate::message::prepare::{FixUps, Identity, Prepared, Recipients, Rules, Sender, local_time};
+use crate::message::prepare::{self, FixUps, Identity, Prepared, Recipients, Sender, local_time};
 use crate::net::tls::Connectors;
 use crate::report::{self, Style};
 
@@ -32,15 +33,9 @@ pub(super) fn batch(global: &Global, call: Batch) -> Done {
     let chosen_by = named.as_ref().map(ReversePath::as_str);
     let account = account(&config, global, chosen_by, Log::None, Style::Person)?;
     identity.mail_domain.clone_from(&account.mail_domain);
-    let named = match (named, account.default_sender()) {
-        (Some(path), _) => Some(path),
-        (None, Some(own)) => Some(reverse_path(own, &account.mail_domain)?),
-        (None, None) => None,
-    };
-    let sender = match &named {
-        Some(path) => path.clone(),
-        None => ReversePath::Address(caller(&identity)?),
-    };
+    let named = super::identity::named(named, &account, &identity)?;
+    let sender = super::identity::first(named.as_ref(), &identity)?;
+    let logged = Rules::of(&account, &identity).reverse_path(sender.clone());
     let wishes = Wishes { dsn: dsn(&call.dsn, &account), way: call.way, ..Wishes::default() };
     let signatures = Signatures::of(&account, global, Style::Person)?;
     let mailboxes = Mailboxes::new(call.files);
@@ -59,7 +54,7 @@ pub(super) fn batch(global: &Global, call: Batch) -> Done {
     };
     let transcript = Transcript::of(global);
     let detail = transcript.detail();
-    let submission = log::Submission { account: &account.name, sender: &sender, size: 0 };
+    let submission = log::Submission { account: &account.name, sender: &logged, size: 0 };
     let mut told = Told::new(transcript, &account, submission, Style::Person);
     let mut connectors = Connectors::default();
     // One that a broken session has given back begins the next one, and is not given back again.
@@ -107,16 +102,20 @@ impl Waiting<'_> {
     /// A message with its envelope; none where all its recipients are aliases for nobody.
     fn letter(&self, name: &str, message: Result<Incoming, MailboxError>) -> Result<Option<Letter>, Vec<Failure>> {
         let incoming = message.map_err(unreadable)?;
-        let rules = Rules {
+        let (incoming, _) = super::identity::with_aliases(incoming, self.account, Aliases::Expand)?;
+        let rules = prepare::Rules {
             identity: self.identity,
             sender: self.named.map_or(Sender::Caller, Sender::Given),
             name: None,
             recipients: Recipients::Header,
             fix_ups: FixUps::All,
             long_lines: long_lines(self.account),
+            charset: &self.account.charset,
             clock: local_time,
         };
-        let Prepared { mut message, recipients } = prepared(incoming, &rules)?;
+        let Prepared { message, recipients } = prepared(incoming, &rules)?;
+        let rewritten = Rules::of(self.account, self.identity).rewrite(self.sender.clone(), message, Scope::All);
+        let mut message = rewritten.message;
         if recipients.is_empty() {
             return Err(vec![Failure::new(Exit::Data, "no recipients: To, Cc and Bcc name nobody")]);
         }
@@ -127,7 +126,7 @@ impl Waiting<'_> {
         self.signatures.sign(&mut message)?;
         check_size(message.facts(), self.account)?;
         let recipients = expanded(recipients, self.account, Aliases::Expand)?;
-        let envelope = Envelope::new(self.sender.clone(), recipients).ok();
+        let envelope = Envelope::new(rewritten.sender, recipients).ok();
         let letter = |envelope: Envelope| Letter {
             name: name.to_owned(),
             envelope: envelope.wishing(self.wishes.clone()),

@@ -13,7 +13,7 @@ use crate::config::account::{ALIASES, Account, Log};
 use crate::envelope::ReversePath;
 use crate::failure::{Exit, Failure};
 use crate::message::incoming::{LoneDot, read};
-use crate::message::prepare::{FixUps, LongLines, Recipients, Rules, Sender, local_time};
+use crate::message::prepare::{FixUps, LongLines, Recipients, Rules, Sender, UNKNOWN_CHARSET, local_time};
 use crate::report::{self, Style};
 
 /// The recipients in the end. Empty when all of them are aliases for nobody.
@@ -31,6 +31,11 @@ pub(super) fn expanded(
         None => Ok(recipients),
         Some(aliases) => aliases.expand(recipients, &account.mail_domain).map_err(|error| alias_failure(&error)),
     }
+}
+
+/// The aliases of the account, if it has any.
+pub(super) fn aliases(account: &Account) -> Result<Option<Aliases>, Vec<Failure>> {
+    account.aliases.as_deref().map_or(Ok(None), loaded)
 }
 
 /// The alias file, if there is one. The usual one need not be there; one that somebody named must.
@@ -116,6 +121,7 @@ fn in_header(account: &Account) -> Result<Vec<Address>, Vec<Failure>> {
         recipients: Recipients::Header,
         fix_ups: FixUps::OnlyBcc,
         long_lines: LongLines::Pass,
+        charset: UNKNOWN_CHARSET,
         clock: local_time,
     };
     Ok(prepared(incoming, &rules)?.recipients)

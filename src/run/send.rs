@@ -3,10 +3,13 @@
 use std::fs::File;
 use std::io::IsTerminal as _;
 
+use super::identity::{tell, with_aliases};
 use super::recipients::expanded;
 use super::sign::Signatures;
-use super::submit::{caller, dsn, envelope, long_lines, prepared, read_failure, reverse_path, stdin, submit, who};
-use super::{Done, account, configuration, fail, unwritable};
+use super::submit::{
+    caller, dsn, envelope, long_lines, prepared, print_message, read_failure, reverse_path, stdin, submit, who,
+};
+use super::{Done, Transcript, account, configuration, fail, unwritable};
 use crate::address::{AddressError, Fault, Mailbox, parse_typed_list};
 use crate::cli::Global;
 use crate::cli::submission::Aliases;
@@ -14,9 +17,9 @@ use crate::cli::values::{Body, Format, Send, SendAction, Text};
 use crate::config::account::Log;
 use crate::envelope::{ReversePath, Wishes};
 use crate::failure::{Exit, Failure};
+use crate::identity::{self, Scope};
 use crate::message::compose::{self, Attachment, ComposeError, Draft, Inline, TextError, compose};
 use crate::message::prepare::{FixUps, Recipients, Rules, Sender, local_time};
-use crate::message::{More, Source as _};
 use crate::report::{self, Style};
 use crate::system::{Patient, words};
 
@@ -33,8 +36,10 @@ pub(super) fn send(global: &Global, call: &Send) -> Done {
     account.xclient.clone_from(&call.xclient);
     let domain = account.mail_domain.clone();
     let identity = who(&domain);
+    let rules_of_identity = identity::Rules::of(&account, &identity);
     let from = match (from, account.default_sender()) {
         (Some(from), _) => Some(from),
+        (None, Some(_)) if rules_of_identity.knows(|| identity.address().ok()) => None,
         (None, Some(sender)) => Some(one(sender, &domain)?),
         (None, None) => None,
     };
@@ -80,7 +85,8 @@ pub(super) fn send(global: &Global, call: &Send) -> Done {
     if recipients.is_empty() {
         return Err(fail(Exit::Usage, "every recipient is an alias for nobody, so nothing is sent"));
     }
-    let incoming = compose(draft).map_err(compose_failure)?;
+    let (incoming, aliased) = with_aliases(compose(draft).map_err(compose_failure)?, &account, Aliases::Expand)?;
+    tell(&mut Transcript::of(global), &aliased);
     let rules = Rules {
         identity: &identity,
         sender: Sender::Given(&sender),
@@ -88,10 +94,14 @@ pub(super) fn send(global: &Global, call: &Send) -> Done {
         recipients: Recipients::Arguments,
         fix_ups: FixUps::All,
         long_lines: long_lines(&account),
+        charset: &account.charset,
         clock: local_time,
     };
-    let mut message = prepared(incoming, &rules)?.message;
-    let envelope = envelope(sender, recipients)?.wishing(Wishes {
+    let message = prepared(incoming, &rules)?.message;
+    let rewritten = rules_of_identity.rewrite(sender.clone(), message, Scope::All);
+    tell(&mut Transcript::of(global), &rewritten.changes);
+    let mut message = rewritten.message;
+    let envelope = envelope(rewritten.sender, recipients)?.wishing(Wishes {
         dsn: dsn(&call.dsn, &account),
         deliver_by: call.deliver_by,
         hold: call.hold.clone(),
@@ -106,20 +116,10 @@ pub(super) fn send(global: &Global, call: &Send) -> Done {
         return submit(global, &account, &envelope, message, style);
     }
     Signatures::of(&account, global, Style::Person)?.sign(&mut message)?;
-    let unreadable = |error: std::io::Error| fail(Exit::Io, format!("cannot read the message again: {error}"));
     let mut head = format!("MAIL FROM:<{}>\n", envelope.sender().as_str());
     envelope.recipients().iter().for_each(|recipient| head.push_str(&format!("RCPT TO:<{}>\n", recipient.as_str())));
     report::output(&format!("{head}\n")).map_err(unwritable)?;
-    message.rewind().map_err(unreadable)?;
-    let mut block = Vec::new();
-    loop {
-        block.clear();
-        let more = message.read_block(&mut block).map_err(unreadable)?;
-        report::output_octets(&block).map_err(unwritable)?;
-        if more == More::No {
-            return Ok(Exit::Success);
-        }
-    }
+    print_message(&mut message).map(|()| Exit::Success)
 }
 
 fn one(text: &str, domain: &str) -> Result<Mailbox, Vec<Failure>> {

@@ -13,8 +13,9 @@ use crate::config::account::{Account, Log};
 use crate::deliver::Outcome;
 use crate::envelope::{Dsn, Envelope, EnvelopeId, OriginalRecipient, OwnDsn, Returned, ReversePath, Wishes};
 use crate::failure::{self, Exit, Failure};
+use crate::identity::{Rules, Scope};
 use crate::message::incoming::{Incoming, ReadError};
-use crate::message::prepare::{FixUps, Identity, Recipients, Rules, Sender, local_time};
+use crate::message::prepare::{self, FixUps, Identity, Recipients, Sender, local_time};
 use crate::message::spool::Spool;
 use crate::report::{self, Style};
 use crate::server::options::{Extension, Faults, Login, Options, Tls};
@@ -153,17 +154,22 @@ impl Client<'_> {
         }
         let spool = spool.map_err(|error| super::submit::read_failure(ReadError::Spool(error)))?;
         let incoming = Incoming::from_spool(spool).map_err(super::submit::read_failure)?;
-        let rules = Rules {
+        let (incoming, _) = super::identity::with_aliases(incoming, &account, Aliases::Expand)?;
+        let rules = prepare::Rules {
             identity: &self.identity,
             sender: Sender::Given(&sender),
             name: None,
             recipients: Recipients::Arguments,
             fix_ups: FixUps::All,
             long_lines: long_lines(&account),
+            charset: &account.charset,
             clock: local_time,
         };
         let message = prepared(incoming, &rules)?.message;
-        let envelope = Envelope::new(sender, recipients).map_err(|error| fail(Exit::Data, error.to_string()))?;
+        let rewritten = Rules::of(&account, &self.identity).rewrite(sender.clone(), message, Scope::All);
+        let message = rewritten.message;
+        let envelope =
+            Envelope::new(rewritten.sender, recipients).map_err(|error| fail(Exit::Data, error.to_string()))?;
         let envelope = envelope.wishing(Wishes { dsn: dsn(&transaction, &account), ..Wishes::default() });
         let envelope = envelope.wishing_for_each(|recipient| own.get(&recipient.key()).cloned().unwrap_or_default());
         hand_over(self.global, &account, &envelope, message, Style::Quiet)

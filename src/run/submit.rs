@@ -4,6 +4,7 @@ use std::cell::LazyCell;
 use std::fs::File;
 use std::os::fd::AsFd as _;
 
+use super::identity::{first, named, tell, with_aliases};
 use super::recipients::expanded;
 use super::sign::Signatures;
 use super::{Done, Transcript, account, block_on, configuration, fail, tls_failure, unwritable};
@@ -14,12 +15,13 @@ use crate::config::account::{self as settings, Account, Log};
 use crate::deliver::{Attempt, Job, Outcome, Witness, deliver};
 use crate::envelope::{Dsn, Envelope, ReversePath, Wishes};
 use crate::failure::{Exit, Failure, exit_of};
+use crate::identity::{self, Change, Rule, Scope, difference};
 use crate::log;
 use crate::message::incoming::{Incoming, LoneDot, ReadError, read};
 use crate::message::prepare::{
     Caller, FixUps, Identity, LongLines, PrepareError, Prepared, Recipients, Rules, Sender, local_time, prepare,
 };
-use crate::message::{Facts, Message};
+use crate::message::{Facts, Message, More, Source as _};
 use crate::net::Notice;
 use crate::net::drive::Detail;
 use crate::net::notice::Dkim;
@@ -34,25 +36,72 @@ pub(super) fn sendmail(global: &Global, call: &Submission) -> Done {
         submission::Errors::Quiet => Style::Quiet,
         submission::Errors::Print => Style::OneLine,
     };
+    let Assembled { account, sender, recipients, message, changes } =
+        assemble(global, call, Log::Syslog, style, Record::Rules)?;
+    let mut transcript = Transcript::of(global);
+    call.warnings.iter().for_each(|warning| transcript.notice(Notice::Note(warning.clone())));
+    tell(&mut transcript, &changes);
+    let Found::Some(recipients) = recipients else {
+        if let Found::Nobody = recipients {
+            transcript.notice(Notice::Note("every recipient is an alias for nobody, so nothing is sent".to_owned()));
+            return Ok(Exit::Success);
+        }
+        return Err(nobody());
+    };
+    let envelope = envelope(sender, recipients)?.wishing(Wishes { dsn: dsn(&call.dsn, &account), ..Wishes::default() });
+    submit(global, &account, &envelope, message, style)
+}
+
+/// A call of sendmail, ready to be sent.
+pub(super) struct Assembled {
+    pub(super) account: Account,
+    pub(super) sender: ReversePath,
+    pub(super) recipients: Found,
+    pub(super) message: Message,
+    /// What was changed on the way, in the order of the rules; as much as was asked for.
+    pub(super) changes: Vec<Change>,
+}
+
+/// Who gets a message.
+pub(super) enum Found {
+    /// These.
+    Some(Vec<Address>),
+    /// Those who were named are aliases for nobody.
+    Nobody,
+    /// Nobody was named.
+    None,
+}
+
+/// Which changes are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Record {
+    /// Those by the rules of identity.
+    Rules,
+    /// All.
+    All,
+}
+
+/// Does all that comes before a connection.
+pub(super) fn assemble(
+    global: &Global,
+    call: &Submission,
+    log: Log,
+    style: Style,
+    record: Record,
+) -> Result<Assembled, Vec<Failure>> {
     let config = configuration(global, style)?;
     let domain = config.mail_domain().to_owned();
     let mut identity = who(&domain);
-    let named = call.sender.as_deref().map(|text| reverse_path(text, &domain)).transpose()?;
-    let chosen_by = match &named {
+    let given = call.sender.as_deref().map(|text| reverse_path(text, &domain)).transpose()?;
+    let is_given = given.is_some();
+    let chosen_by = match &given {
         Some(path) => path.as_str().to_owned(),
         None => caller(&identity)?.as_str().to_owned(),
     };
-    let account = account(&config, global, Some(&chosen_by), Log::Syslog, style)?;
+    let account = account(&config, global, Some(&chosen_by), log, style)?;
     identity.mail_domain.clone_from(&account.mail_domain);
-    let named = match (named, account.default_sender()) {
-        (Some(path), _) => Some(path),
-        (None, Some(own)) => Some(reverse_path(own, &account.mail_domain)?),
-        (None, None) => None,
-    };
-    let sender = match &named {
-        Some(path) => path.clone(),
-        None => ReversePath::Address(caller(&identity)?),
-    };
+    let named = named(given, &account, &identity)?;
+    let sender = first(named.as_ref(), &identity)?;
     let mut recipients = Vec::new();
     for text in &call.recipients {
         let list = parse_list(text, &account.mail_domain).map_err(|error| fail(Exit::Data, error.to_string()))?;
@@ -62,7 +111,11 @@ pub(super) fn sendmail(global: &Global, call: &Submission) -> Done {
         submission::LoneDot::Ends => LoneDot::Ends,
         submission::LoneDot::IsText => LoneDot::IsText,
     };
-    let incoming = read(stdin()?, dots).map_err(read_failure)?;
+    let (incoming, mut changes) = match call.header {
+        HeaderFixes::All => with_aliases(read(stdin()?, dots).map_err(read_failure)?, &account, call.aliases)?,
+        HeaderFixes::BccOnly => (read(stdin()?, dots).map_err(read_failure)?, Vec::new()),
+    };
+    let header = (record == Record::All).then(|| incoming.header().to_vec());
     let rules = Rules {
         identity: &identity,
         sender: named.as_ref().map_or(Sender::Caller, Sender::Given),
@@ -76,27 +129,57 @@ pub(super) fn sendmail(global: &Global, call: &Submission) -> Done {
             HeaderFixes::BccOnly => FixUps::OnlyBcc,
         },
         long_lines: long_lines(&account),
+        charset: &account.charset,
         clock: local_time,
     };
     let Prepared { message, recipients: from_header } = prepared(incoming, &rules)?;
     recipients.extend(from_header);
-    let mut transcript = Transcript::of(global);
-    call.warnings.iter().for_each(|warning| transcript.notice(Notice::Note(warning.clone())));
+    let before = if record == Record::All { recipients.clone() } else { Vec::new() };
     let nobody_was_named = recipients.is_empty();
     let recipients = expanded(recipients, &account, call.aliases)?;
-    if recipients.is_empty() && !nobody_was_named {
-        transcript.notice(Notice::Note("every recipient is an alias for nobody, so nothing is sent".to_owned()));
-        return Ok(Exit::Success);
+    if let Some(header) = header {
+        changes.extend(Change::of_recipients(Rule::Aliases, &before, &recipients));
+        if let (false, Some(own)) = (is_given, &named) {
+            changes.push(Change::of_sender(Rule::From, &first(None, &identity)?, own));
+        }
+        changes.extend(difference(Rule::Header, &header, message.head()));
     }
-    let envelope = envelope(sender, recipients)?.wishing(Wishes { dsn: dsn(&call.dsn, &account), ..Wishes::default() });
-    submit(global, &account, &envelope, message, style)
+    let scope = match call.header {
+        HeaderFixes::All => Scope::All,
+        HeaderFixes::BccOnly => Scope::Envelope,
+    };
+    let rewritten = identity::Rules::of(&account, &identity).rewrite(sender, message, scope);
+    changes.extend(rewritten.changes);
+    let recipients = match (recipients.is_empty(), nobody_was_named) {
+        (false, _) => Found::Some(recipients),
+        (true, false) => Found::Nobody,
+        (true, true) => Found::None,
+    };
+    Ok(Assembled { account, sender: rewritten.sender, recipients, message: rewritten.message, changes })
+}
+
+/// Prints a message as it would be sent.
+pub(super) fn print_message(message: &mut Message) -> Result<(), Vec<Failure>> {
+    let unreadable = |error: std::io::Error| fail(Exit::Io, format!("cannot read the message again: {error}"));
+    message.rewind().map_err(unreadable)?;
+    let mut block = Vec::new();
+    loop {
+        block.clear();
+        let more = message.read_block(&mut block).map_err(unreadable)?;
+        report::output_octets(&block).map_err(unwritable)?;
+        if more == More::No {
+            return Ok(());
+        }
+    }
 }
 
 /// An envelope, or why there is none.
 pub(super) fn envelope(sender: ReversePath, recipients: Vec<Address>) -> Result<Envelope, Vec<Failure>> {
-    Envelope::new(sender, recipients).map_err(|_| {
-        vec![Failure::new(Exit::Usage, "no recipients").hint("Name them as arguments, or in the header with -t.")]
-    })
+    Envelope::new(sender, recipients).map_err(|_| nobody())
+}
+
+fn nobody() -> Vec<Failure> {
+    vec![Failure::new(Exit::Usage, "no recipients").hint("Name them as arguments, or in the header with -t.")]
 }
 
 /// What is wished of notifications in the end.

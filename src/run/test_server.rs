@@ -12,7 +12,9 @@ use crate::deliver::{Job, deliver};
 use crate::envelope::{Envelope, ReversePath};
 use crate::failure::{Exit, Failure, exit_of};
 use crate::message::compose::{Draft, compose};
-use crate::message::prepare::{Caller, FixUps, Identity, LongLines, Recipients, Rules, Sender, local_time};
+use crate::message::prepare::{
+    Caller, FixUps, Identity, LongLines, Recipients, Rules, Sender, UNKNOWN_CHARSET, local_time,
+};
 use crate::net::drive::Detail;
 use crate::net::tls::Connectors;
 use crate::report::{self, Style};
@@ -159,6 +161,7 @@ fn letter() -> Result<(Envelope, crate::message::Message), Vec<Failure>> {
         recipients: Recipients::Arguments,
         fix_ups: FixUps::All,
         long_lines: LongLines::Encode,
+        charset: UNKNOWN_CHARSET,
         clock: local_time,
     };
     Ok((envelope, super::submit::prepared(incoming, &rules)?.message))

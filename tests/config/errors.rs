@@ -5,7 +5,7 @@ use posthaste::config::Kind;
 use super::place::Place;
 
 /// What stands in the file, and the report.
-const REPORTS: [(&str, &str); 13] = [
+const REPORTS: [(&str, &str); 18] = [
     (
         "server = \"smtp://a.example\"\nmax-recipents = 50\n",
         "\
@@ -143,6 +143,61 @@ both `password` and `password-file` are set
 none of the accounts is the default: `home`, `work`
 --> config.toml
  = hint: Choose one with -a NAME, or write default = \"home\" at the top of the file.",
+    ),
+    (
+        "server = \"smtp://a.example\"\nenvelope-from = \"%x@example.org\"\n",
+        "\
+`envelope-from`: `%x@example.org` has a % that means nothing
+ --> config.toml:2:17
+  |
+2 | envelope-from = \"%x@example.org\"
+  |                 ^^^^^^^^^^^^^^^^
+  |
+  = hint: %u is the login name, %h the host name, %H the full one, %d the mail-domain, and %% a percent sign.",
+    ),
+    (
+        "server = \"smtp://a.example\"\nsender-map = [\"root: a@x.test\", \"www-data a@@x.test\"]\n",
+        "\
+`sender-map`: makes no address: 'a@@x.test': more than one @
+ --> config.toml:2:33
+  |
+2 | sender-map = [\"root: a@x.test\", \"www-data a@@x.test\"]
+  |                                 ^^^^^^^^^^^^^^^^^^^^
+  |
+  = hint: %u is the login name, %h the host name, %H the full one, %d the mail-domain, and %% a percent sign.",
+    ),
+    (
+        "server = \"smtp://a.example\"\nrewrite-from = \"name\"\n",
+        "\
+`rewrite-from` is set, and `from` has no whole address to write
+ --> config.toml:2:16
+  |
+2 | rewrite-from = \"name\"
+  |                ^^^^^^
+  |
+  = hint: Add the address of the login: from = \"alice@example.org\"",
+    ),
+    (
+        "server = \"smtp://a.example\"\nmasquerade = \"192.0.2.1\"\n",
+        "\
+`masquerade`: `192.0.2.1` is an address and not a domain
+ --> config.toml:2:14
+  |
+2 | masquerade = \"192.0.2.1\"
+  |              ^^^^^^^^^^^
+  |
+  = hint: For example: masquerade = [\"nas1.lan\", \"*.home.example.org\"]",
+    ),
+    (
+        "server = \"smtp://a.example\"\ncharset = \"utf-8\"\n",
+        "\
+`charset`: `utf-8` is found out; this is for text that is something else
+ --> config.toml:2:11
+  |
+2 | charset = \"utf-8\"
+  |           ^^^^^^^
+  |
+  = hint: For example: charset = \"iso-8859-15\"",
     ),
 ];
 

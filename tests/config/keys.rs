@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use posthaste::config::account::{
-    Account, Chunking, DnsTrust, EightBit, Endpoint, Family, Host, Log, LongLines, Mechanisms, NamedFile, Partial,
-    Scheme, Secret, TlsPolicy, TlsRoots, TlsVersion, Unsigned, Via,
+    Account, AliasesIn, Chunking, DnsTrust, Domain, EightBit, Endpoint, Family, Host, KeepOriginal, Log, LongLines,
+    Mechanisms, NamedFile, Partial, Scheme, Secret, TlsPolicy, TlsRoots, TlsVersion, Unsigned, Via, Who,
 };
 use posthaste::config::{Form, Key, SCHEMA, secret};
 use posthaste::envelope::{Notify, Occasion, Returned};
@@ -19,7 +19,7 @@ const PIN: &str = "\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"";
 
 const DKIM: &str = "dkim-selector = \"s\"\ndkim-key = \"/k.pem\"";
 
-const TABLE: [Row; 43] = [
+const TABLE: [Row; 51] = [
     (
         "server",
         "[\"smtp://a.example\", \"submission://b.example:26\"]",
@@ -117,6 +117,27 @@ const TABLE: [Row; 43] = [
     ("aliases", "\"/etc/mail/names\"", "/etc/mail/names", "", |a| {
         a.aliases.as_deref() == Some("/etc/mail/names".as_ref())
     }),
+    ("aliases-in", "\"envelope-and-header\"", "envelope-and-header", "", |a| {
+        a.identity.aliases_in == AliasesIn::EnvelopeAndHeader
+    }),
+    ("sender-map", "[\"root: a@x.test\", \"@h.lan b@x.test\"]", "root:a@x.test,@h.lan:b@x.test", "", |a| {
+        let map = &a.identity.sender_map;
+        map.len() == 2 && map[0].who == Who::User("root".to_owned()) && map[1].address.as_str() == "b@x.test"
+    }),
+    ("sender-map-file", "\"DIR/senders\"", "DIR/senders", "", |a| {
+        a.identity.sender_map.iter().any(|entry| entry.address.as_str() == "web@x.test")
+    }),
+    ("masquerade", "[\"Nas1.lan\", \"*.home.test\"]", "nas1.lan *.home.test", "", |a| {
+        a.identity.masquerade == [Domain::Is("nas1.lan".to_owned()), Domain::Below(".home.test".to_owned())]
+    }),
+    ("masquerade-except", "[\"Root\"]", "root", "", |a| a.identity.masquerade_except == [Who::User("root".to_owned())]),
+    ("rewrite-from", "\"reply-to\"", "reply-to", "from = \"a@x.test\"", |a| {
+        let rule = a.identity.rewrite_from.as_ref();
+        rule.is_some_and(|(keep, to)| (*keep, to.as_str()) == (KeepOriginal::InReplyTo, "a@x.test"))
+    }),
+    ("envelope-from", "\"bounces\"", "bounces", "", |a| {
+        a.identity.envelope_from.as_ref().is_some_and(|address| address.as_str() == "bounces@machine.example.net")
+    }),
     ("timeout", "\"2m\"", "2m", "", |a| a.timeouts.command == Some(Duration::from_secs(120))),
     ("connect-timeout", "\"500ms\"", "500ms", "", |a| a.timeouts.connect == Duration::from_millis(500)),
     ("min-rate", "\"4K\"", "4096", "", |a| a.timeouts.min_rate == 4096),
@@ -125,6 +146,7 @@ const TABLE: [Row; 43] = [
     ("partial", "\"all-or-none\"", "all-or-none", "", |a| a.partial == Partial::AllOrNone),
     ("eight-bit", "\"refuse\"", "refuse", "", |a| a.eight_bit == EightBit::Refuse),
     ("long-lines", "\"pass\"", "pass", "", |a| a.long_lines == LongLines::Pass),
+    ("charset", "\"KOI8-R\"", "koi8-r", "", |a| a.charset == "koi8-r"),
     ("dsn-notify", "\"Delay,failure\"", "delay,failure", "", |a| {
         a.dsn.notify == Some(Notify::On(vec![Occasion::Delay, Occasion::Failure]))
     }),
@@ -152,6 +174,18 @@ fn is_at(file: Option<&NamedFile>, path: &str) -> bool {
     file.is_some_and(|file| file.path.as_os_str() == path)
 }
 
+/// A place with the file that a value names.
+fn place() -> Place {
+    let place = Place::new();
+    place.write("senders", "# of the web\nwww-data: web@x.test\n", 0o644);
+    place
+}
+
+/// A value with the directory in it.
+fn placed(place: &Place, value: &str) -> String {
+    value.replace("DIR", place.path("").to_str().unwrap().trim_end_matches('/'))
+}
+
 fn beside(key: &str, others: &str) -> String {
     let server = if key == "server" || others.starts_with("server") { "" } else { SERVER };
     format!("{server}{others}\n")
@@ -159,8 +193,9 @@ fn beside(key: &str, others: &str) -> String {
 
 #[test]
 fn each_key_works_in_the_file() {
-    let place = Place::new();
+    let place = place();
     for (key, value, _, others, holds) in TABLE {
+        let value = placed(&place, value);
         let account = place.account(&format!("{}{key} = {value}\n", beside(key, others)), &[]).unwrap();
         assert!(holds(&account), "{key}: {account:?}");
         let mut lines: Vec<String> = others.lines().map(str::to_owned).collect();
@@ -174,10 +209,11 @@ fn each_key_works_in_the_file() {
 
 #[test]
 fn each_key_works_in_the_environment() {
-    let place = Place::new();
+    let place = place();
     for (key, _, value, others, holds) in TABLE {
+        let value = placed(&place, value);
         let variable = SCHEMA.iter().find(|known| known.name == key).unwrap().variable();
-        let account = place.account(&beside(key, others), &[(&variable, value)]).unwrap();
+        let account = place.account(&beside(key, others), &[(&variable, &value)]).unwrap();
         assert!(holds(&account), "{key}: {account:?}");
     }
 }

@@ -242,6 +242,7 @@ pub fn header(octets: &[u8]) {
         recipients: if has(2) { Recipients::Header } else { Recipients::Arguments },
         fix_ups: if has(4) { FixUps::OnlyBcc } else { FixUps::All },
         long_lines: if has(16) { LongLines::Pass } else { LongLines::Encode },
+        charset: prepare::UNKNOWN_CHARSET,
         clock: || DateTime::<FixedOffset>::default(),
     };
     let Ok(prepared) = prepare::prepare(incoming, &rules) else { return };

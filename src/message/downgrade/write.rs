@@ -6,6 +6,7 @@ use super::survey::Plan;
 use super::walk::{Event, Visit};
 use super::{Dkim, DowngradeError, Goal, Reencoded, field};
 use crate::message::body::Body;
+use crate::message::charset::UNKNOWN;
 use crate::message::header::Field;
 use crate::message::spool::Spool;
 use crate::message::tally::{LINE_LIMIT, Tally};
@@ -149,7 +150,7 @@ impl Writer {
             self.out.extend_from_slice(b"MIME-Version: 1.0\r\n");
         }
         if let (Kind::Unlabelled, Plan::QuotedPrintable(charset)) = (&entity.kind, plan) {
-            self.out.extend_from_slice(charset.content_type().as_bytes());
+            self.out.extend_from_slice(charset.content_type(UNKNOWN).as_bytes());
         }
         if let (Encoding::Missing, Some(name)) = (encoding, encoding_of(plan)) {
             self.out.extend_from_slice(format!("Content-Transfer-Encoding: {name}\r\n").as_bytes());
