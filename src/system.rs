@@ -51,11 +51,11 @@ pub struct Content {
     pub mode: u32,
 }
 
-/// Opens a file and reads all of it, up to so many MiB. It never waits: a FIFO or a device is refused.
+/// Opens a file and reads all of it, up to so many KiB. It never waits: a FIFO or a device is refused.
 ///
 /// # Errors
 /// What the system says, or that the file is not a regular one or too large.
-pub fn read_file(path: &Path, mebibytes: u64) -> io::Result<Content> {
+pub fn read_file(path: &Path, kibibytes: u64) -> io::Result<Content> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let descriptor = rustix::fs::open(path, flags, Mode::empty())?;
     let facts = fstat(&descriptor)?;
@@ -63,8 +63,9 @@ pub fn read_file(path: &Path, mebibytes: u64) -> io::Result<Content> {
         return Err(io::Error::other("it is not a regular file"));
     }
     let size = u64::try_from(facts.st_size).unwrap_or(0);
-    if size > mebibytes << 20 {
-        return Err(io::Error::other(format!("it is larger than {mebibytes} MiB")));
+    if size > kibibytes << 10 {
+        let limit = if kibibytes < 1024 { format!("{kibibytes} KiB") } else { format!("{} MiB", kibibytes >> 10) };
+        return Err(io::Error::other(format!("it is larger than {limit}")));
     }
     // With room for one more octet the end is found without a growing, and so without a copy left behind.
     let mut octets = Zeroizing::new(Vec::with_capacity(size as usize + 1));

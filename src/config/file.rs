@@ -71,8 +71,9 @@ pub(super) fn shell(path: &Path) -> String {
     }
 }
 
-/// MiB that a file may have.
-const LARGEST: u64 = 1;
+/// KiB that a file may have. What TOML makes of one may need a hundred times as much memory, before anything in it can be
+/// refused.
+const LARGEST: u64 = 128;
 
 #[cfg(test)]
 mod tests {

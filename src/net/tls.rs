@@ -369,8 +369,8 @@ fn unusable(file: &NamedFile, key: &str, why: String) -> UnusableTls {
     UnusableTls(format!("{}: {key} {}: {why}", file.place, file.path.display()))
 }
 
-/// MiB that a file of certificates or lists may have.
-const LARGEST: u64 = 16;
+/// KiB that a file of certificates or lists may have.
+const LARGEST: u64 = 16 << 10;
 
 fn content(file: &NamedFile, key: &str) -> Result<Zeroizing<Vec<u8>>, UnusableTls> {
     match system::read_file(&file.path, LARGEST) {

@@ -308,11 +308,11 @@ fn file_that_is_none_is_refused_without_waiting() {
     std::fs::create_dir(place.path("directory")).unwrap();
     let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
     rustix::fs::mkfifoat(rustix::fs::CWD, place.path("fifo"), mode).unwrap();
-    place.write("large", &" ".repeat((1 << 20) + 1), 0o600);
+    place.write("large", &" ".repeat((128 << 10) + 1), 0o600);
     let table = [
         ("directory", "it is not a regular file"),
         ("fifo", "it is not a regular file"),
-        ("large", "it is larger than 1 MiB"),
+        ("large", "it is larger than 128 KiB"),
         ("absent", "no such file or directory"),
     ];
     for (name, reason) in table {

@@ -25,7 +25,7 @@ const THINGS: [Thing; 8] = [
     ("a symbolic link to itself", |path| symlink(path, path).unwrap(), "too many levels of symbolic links"),
     ("a symbolic link to nothing", |path| symlink("/nonexistent/file", path).unwrap(), "no such file or directory"),
     ("a symbolic link to a FIFO", link_to_fifo, "it is not a regular file"),
-    ("a hole of a gigabyte", hole, "larger than 1 MiB"),
+    ("a hole of a gigabyte", hole, "larger than 128 KiB"),
 ];
 
 fn fifo(path: &Path) {
@@ -67,13 +67,16 @@ pub fn cases() -> Vec<Case> {
             cases.push(log.prepared(move |home| make(&home.join("log"))));
         }
     }
-    let texts: [(&str, Vec<u8>, &str); 10] = [
-        ("thousands of brackets", [b"server = ", &b"[".repeat(100_000)[..]].concat(), ""),
-        ("thousands of tables", b"[a]\n".repeat(50_000), ""),
-        ("thousands of dots", [b"server", &b".a".repeat(50_000)[..], b" = 1"].concat(), ""),
-        ("a key of a mebibyte", [&b"k".repeat(1_000_000)[..], b" = 1"].concat(), ""),
-        ("a value of a mebibyte", [b"server = \"", &b"v".repeat(1_000_000)[..], b"\""].concat(), ""),
-        ("a mebibyte of one line", vec![b'x'; 1_000_000], ""),
+    let most = 128 << 10;
+    let texts: [(&str, Vec<u8>, &str); 12] = [
+        ("as many brackets as may be", [b"server = ", &b"[".repeat(most - 9)[..]].concat(), ""),
+        ("as many pairs of brackets as may be", [b"server=[", &b"[],".repeat(most / 3 - 3)[..], b"]"].concat(), ""),
+        ("a mebibyte of brackets", b"[".repeat(1 << 20), "larger than 128 KiB"),
+        ("thousands of tables", b"[a]\n".repeat(most / 4), ""),
+        ("thousands of dots", [b"server", &b".a".repeat(most / 2 - 6)[..], b" = 1"].concat(), ""),
+        ("a very long key", [&b"k".repeat(most - 4)[..], b" = 1"].concat(), ""),
+        ("a very long value", [b"server = \"", &b"v".repeat(most - 11)[..], b"\""].concat(), ""),
+        ("one very long line", vec![b'x'; most], ""),
         ("NULs", b"server = \"\0\"\n\0".to_vec(), ""),
         ("octets that are no text", b"server = \"\xff\xfe\"\n".to_vec(), "not UTF-8"),
         ("terminal escapes", b"\"\x1b]0;pwn\x07\" = 1\n".to_vec(), ""),
