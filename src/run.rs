@@ -29,11 +29,16 @@ use crate::net::Notice;
 use crate::net::drive::Detail;
 use crate::net::tls::UnusableTls;
 use crate::report::{self, Style};
+use crate::system::{self, Identity};
 use crate::{check, failure};
 
 /// Runs the program; the exit code is for `main`.
 pub fn run(argv: Vec<OsString>) -> u8 {
     let face = cli::face(&argv);
+    if let Err(failures) = refuse_rights() {
+        report::failures(&failures, Style::OneLine);
+        return failures.first().map_or(Exit::Software, |failure| failure.exit).code();
+    }
     let (global, invocation) = match cli::parse(argv) {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -92,6 +97,18 @@ pub fn run(argv: Vec<OsString>) -> u8 {
     }
 }
 
+/// Nobody gets rights of another user or group by this program. A caller may have them, and then neither the environment nor
+/// the command line chooses files.
+fn refuse_rights() -> Result<(), Vec<Failure>> {
+    if system::identity() == Identity::Plain {
+        return Ok(());
+    }
+    let Some(path) = system::set_id_program() else { return Ok(()) };
+    let path = path.display();
+    let failure = Failure::new(Exit::NoPermission, format!("{path} is setuid or setgid, and must not be"));
+    Err(vec![failure.hint(format!("Run: chmod ug-s {path}"))])
+}
+
 /// Tells of a panic at this place in the source; the exit code is for `main`.
 pub fn panicked(place: Option<&str>) -> u8 {
     let failure = failure::of_panic(place);
@@ -116,6 +133,9 @@ fn unwritable(error: std::io::Error) -> Vec<Failure> {
 }
 
 fn configuration(global: &Global, style: Style) -> Result<Config, Vec<Failure>> {
+    if global.config.is_some() && system::identity() == Identity::Changed {
+        return Err(fail(Exit::NoPermission, "--config is not for a process with rights of another user or group"));
+    }
     load(&Environment::of_process(), global.config.as_deref()).map_err(|error| config_failure(&error, style))
 }
 

@@ -23,11 +23,24 @@ pub enum Identity {
 
 /// Tells whether the environment may choose files and settings.
 pub fn identity() -> Identity {
-    match real_user() == effective_user() && getgid() == getegid() {
+    static IDENTITY: OnceLock<Identity> = OnceLock::new();
+    *IDENTITY.get_or_init(|| match real_user() == effective_user() && getgid() == getegid() {
         true => Identity::Plain,
         false => Identity::Changed,
-    }
+    })
 }
+
+/// The file of this program, where it is setuid or setgid. It has no use for such rights, and was not made to be trusted
+/// with them.
+pub fn set_id_program() -> Option<PathBuf> {
+    use std::os::unix::fs::MetadataExt as _;
+    let path = std::env::current_exe().ok()?;
+    let mode = path.metadata().ok()?.mode();
+    (mode & SET_ID != 0).then_some(path)
+}
+
+/// The bits of setuid and setgid.
+const SET_ID: u32 = 0o6000;
 
 /// The effective user, who must be able to read a file.
 pub fn effective_user() -> u32 {

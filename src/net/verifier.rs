@@ -8,6 +8,8 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
+use crate::system::{self, Identity};
+
 #[cfg(feature = "aws-lc-rs")]
 use aws_lc_rs::digest;
 #[cfg(not(feature = "aws-lc-rs"))]
@@ -65,6 +67,11 @@ pub(super) fn by_roots(
 /// The certificates that the system trusts; unreadable ones are passed over.
 pub(super) fn system_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
+    // The variables belong to somebody else.
+    let is_chosen = ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|name| std::env::var_os(name).is_some());
+    if is_chosen && system::identity() == Identity::Changed {
+        return roots;
+    }
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     roots
 }

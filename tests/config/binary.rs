@@ -191,3 +191,43 @@ fn file_that_this_user_may_not_read_is_77_and_says_who_may() {
         assert!(said.contains("= hint: Only ") && said.contains(cure), "{said}");
     }
 }
+
+/// Nobody gets the rights of another by this program; and who has them already chooses no file. Only root can try that.
+#[test]
+fn rights_of_others_are_refused() {
+    use std::os::unix::process::CommandExt as _;
+    if !is_root() {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let copy = place.path().join("posthaste");
+    // By another process, as above.
+    let copied = |from: &str, to: &Path| Command::new("cp").arg(from).arg(to).status().unwrap().success();
+    assert!(copied(env!("CARGO_BIN_EXE_posthaste"), &copy));
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    mode(place.path(), 0o755);
+    let run = |file: &Path, arguments: &[&str]| {
+        let mut command = Command::new(file);
+        command.args(arguments).env_clear().env("POSTHASTE_SERVER", "smtp://127.0.0.1:1").uid(65534).gid(65534);
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for bits in [0o4755, 0o2755] {
+        mode(&copy, bits);
+        let (code, words) = run(&copy, &["--version"]);
+        assert_eq!(code, Some(77), "{words}");
+        assert!(words.contains("is setuid or setgid") && words.contains("chmod ug-s"), "{words}");
+    }
+    // A caller that has such rights is no fault of ours.
+    mode(&copy, 0o755);
+    let caller = place.path().join("env");
+    assert!(copied("/usr/bin/env", &caller));
+    mode(&caller, 0o2755);
+    let program = copy.to_str().unwrap();
+    assert_eq!(run(&caller, &[program, "--version"]), (Some(0), String::new()));
+    let (code, words) = run(&caller, &[program, "--config", "/etc/hostname", "sendmail", "-bC"]);
+    assert!(code == Some(77) && words.contains("--config is not for"), "{code:?} {words}");
+    let (code, words) = run(&caller, &[program, "sendmail", "-bC"]);
+    let is_absent = code == Some(78) && words.contains("no account is configured");
+    assert!(is_absent || Path::new("/etc/posthaste/config.toml").exists(), "{code:?} {words}");
+}
