@@ -207,7 +207,7 @@ pub fn transcript_line(notice: &Notice) -> Option<String> {
             let where_to = match goal {
                 Goal::Header(_, Fields::Ascii) => "an 8-bit header",
                 Goal::Header(_, Fields::Utf8) => "a header that is no UTF-8",
-                Goal::SevenBit | Goal::ShortLines => "8-bit content",
+                Goal::SevenBit | Goal::ShortLines | Goal::Lines => "8-bit content",
             };
             format!("-- re-encoded without {where_to}: {size} octets{warning}")
         }

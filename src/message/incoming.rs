@@ -28,7 +28,16 @@ pub struct Incoming {
     /// Of the body alone.
     pub(super) facts: Facts,
     pub(super) charset: Charset,
+    pub(super) binary: Binary,
     end: End,
+}
+
+/// Whether there may be a part that is called binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Binary {
+    No,
+    /// The word stands somewhere in a body that may have parts.
+    Maybe,
 }
 
 /// What ended a message.
@@ -77,13 +86,13 @@ pub fn read(mut input: File, dots: LoneDot) -> Result<Incoming, ReadError> {
     };
     let behind_dot = if input.is_terminal() { BehindDot::Left } else { BehindDot::Read };
     let mut reader = Reader::new(Patient(&input), step, behind_dot);
-    let (message, start) = reader.message(dots, kept)?;
-    let body = match (message.kept, place) {
+    let (mut message, start) = reader.message(dots, kept)?;
+    let body = match (std::mem::replace(&mut message.kept, Kept::InPlace), place) {
         (Kept::InPlace, Some((at, identity, _))) => Body::left_in(input, at + start, message.length, identity),
         (Kept::Spool(spool), _) => Body::spooled(spool.finish().map_err(ReadError::Spool)?),
         (Kept::InPlace, None) => Body::memory(Vec::new()),
     };
-    Ok(Incoming { header: message.header, body, facts: message.facts, charset: message.charset, end: message.end })
+    Ok(message.with(body))
 }
 
 impl Incoming {
@@ -102,13 +111,7 @@ impl Incoming {
                 let (message, start) = reader.message(LoneDot::IsText, Kept::InPlace)?;
                 let mut body = octets;
                 body.drain(..start as usize);
-                Ok(Incoming {
-                    header: message.header,
-                    body: Body::memory(body),
-                    facts: message.facts,
-                    charset: message.charset,
-                    end: message.end,
-                })
+                Ok(message.with(Body::memory(body)))
             }
         }
     }
@@ -137,7 +140,15 @@ struct Scanned {
     length: u64,
     facts: Facts,
     charset: Charset,
+    binary: Binary,
     end: End,
+}
+
+impl Scanned {
+    fn with(self, body: Body) -> Incoming {
+        let Scanned { header, facts, charset, binary, end, .. } = self;
+        Incoming { header, body, facts, charset, binary, end }
+    }
 }
 
 /// Where the body is kept.
@@ -190,7 +201,9 @@ impl<R: Read> Reader<R> {
         let header = header::clean(&self.block[bounds.fields.clone()]);
         let start = bounds.body.unwrap_or(bounds.fields.end);
         self.drop_front(start);
-        let mut body = Scan { kept, length: 0, tally: Tally::default(), utf8: Utf8::default(), line: AtLine::Start };
+        let words = may_have_parts(&header).then(Words::default);
+        let (tally, utf8) = (Tally::default(), Utf8::default());
+        let mut body = Scan { kept, length: 0, tally, utf8, words, line: AtLine::Start };
         let end = match bounds.body {
             Some(_) => self.body(dots, &mut body)?,
             // The dot itself is one line.
@@ -202,7 +215,8 @@ impl<R: Read> Reader<R> {
         };
         let facts = body.tally.finish();
         let charset = body.utf8.charset(facts.eight_bit);
-        Ok((Scanned { header, kept: body.kept, length: body.length, facts, charset, end }, start as u64))
+        let binary = body.words.map_or(Binary::No, |words| words.found);
+        Ok((Scanned { header, kept: body.kept, length: body.length, facts, charset, binary, end }, start as u64))
     }
 
     fn body(&mut self, dots: LoneDot, body: &mut Scan) -> Result<End, ReadError> {
@@ -286,7 +300,45 @@ struct Scan {
     length: u64,
     tally: Tally,
     utf8: Utf8,
+    words: Option<Words>,
     line: AtLine,
+}
+
+/// Whether a body that has parts has the word `binary`, written in one of the usual ways.
+struct Words {
+    found: Binary,
+    /// The end of the last block.
+    tail: Vec<u8>,
+}
+
+impl Default for Words {
+    fn default() -> Self {
+        Words { found: Binary::No, tail: Vec::new() }
+    }
+}
+
+impl Words {
+    fn push(&mut self, block: &[u8]) {
+        let has_word = |text: &[u8]| [&b"inary"[..], b"INARY"].iter().any(|word| memmem::find(text, word).is_some());
+        if self.found == Binary::Maybe {
+            return;
+        }
+        let edge = [&self.tail[..], &block[..block.len().min(SPLIT)]].concat();
+        if has_word(&edge) || has_word(block) {
+            self.found = Binary::Maybe;
+        }
+        let last = if block.len() < SPLIT { &edge } else { block };
+        self.tail = last[last.len().saturating_sub(SPLIT)..].to_vec();
+    }
+}
+
+/// Most octets of the word that a block can end with.
+const SPLIT: usize = 4;
+
+/// Whether a header says that the body has parts, or is a message; or seems to say so.
+fn may_have_parts(header: &[u8]) -> bool {
+    let lower = header.to_ascii_lowercase();
+    [&b"multipart/"[..], b"message/"].iter().any(|word| memmem::find(&lower, word).is_some())
 }
 
 /// Whether the next octet is the first of a line.
@@ -303,6 +355,9 @@ impl Scan {
         self.length += block.len() as u64;
         if self.tally.push(block) == Content::EightBit || self.utf8.is_open() {
             self.utf8.push(block);
+        }
+        if let Some(words) = &mut self.words {
+            words.push(block);
         }
         match &mut self.kept {
             Kept::InPlace => Ok(()),
@@ -387,6 +442,19 @@ mod tests {
             let (message, _) = reader.message(LoneDot::Ends, Kept::Spool(Spool::new())).unwrap();
             assert_eq!((message.header.as_slice(), message.end), (&b"Subject: s\n"[..], End::Dot));
             assert!(reader.input.0.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_word_is_found_across_blocks() {
+        for (text, found) in
+            [("--b\nX: Binary\n", Binary::Maybe), ("--b\nX: BINARY", Binary::Maybe), ("a bin ary", Binary::No)]
+        {
+            for size in 1..=text.len() {
+                let mut words = Words::default();
+                text.as_bytes().chunks(size).for_each(|block| words.push(block));
+                assert_eq!(words.found, found, "{text:?} in blocks of {size}");
+            }
         }
     }
 }

@@ -41,6 +41,8 @@ enum Content {
 enum Encoding {
     /// None, or one that changes nothing.
     Identity,
+    /// It changes nothing, and there need be no lines.
+    Binary,
     /// Quoted-printable, base64 or something unknown.
     Other,
 }
@@ -65,7 +67,8 @@ impl Labels {
             },
             encoding: match &encodings.iter().map(word).collect::<Vec<_>>()[..] {
                 [] => Encoding::Identity,
-                [one] if matches!(&one[..], b"7bit" | b"8bit" | b"binary") => Encoding::Identity,
+                [one] if matches!(&one[..], b"7bit" | b"8bit") => Encoding::Identity,
+                [one] if one == b"binary" => Encoding::Binary,
                 _ => Encoding::Other,
             },
             encodings,
@@ -77,6 +80,11 @@ impl Labels {
         self.version == Presence::Missing && self.content == Content::Unlabelled && self.encodings.is_empty()
     }
 
+    /// Whether the body is called binary, and is no text.
+    pub(super) fn are_binary(&self) -> bool {
+        self.content == Content::Other && self.encoding == Encoding::Binary
+    }
+
     /// Whether there may be headers in the body.
     pub(super) fn may_have_parts(&self) -> bool {
         self.content == Content::Composite
@@ -84,7 +92,7 @@ impl Labels {
 
     /// Whether the body may be encoded without looking into it.
     pub(super) fn allow_encoding(&self) -> bool {
-        matches!(self.content, Content::Unlabelled | Content::Text) && self.encoding == Encoding::Identity
+        matches!(self.content, Content::Unlabelled | Content::Text) && self.encoding != Encoding::Other
     }
 
     /// The fields that are missing to call the body what it is; `unknown` is the charset of what is not UTF-8.

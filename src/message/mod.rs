@@ -135,6 +135,11 @@ impl Message {
         Message::new(head, self.body, self.body_facts)
     }
 
+    fn set_part_headers(&mut self, text: HeaderText) {
+        self.body_facts.part_headers = text;
+        self.facts.part_headers = text;
+    }
+
     /// What was learnt when the message was scanned.
     pub fn facts(&self) -> &Facts {
         &self.facts

@@ -2,12 +2,12 @@
 //! in the header.
 
 pub use super::charset::UNKNOWN as UNKNOWN_CHARSET;
-use super::downgrade::{self, DowngradeError, Goal, Reencoder};
+use super::downgrade::{self, DowngradeError, Goal, Reencoder, Refusal};
 use super::edit::{push_folded, qualify};
 use super::header::{Field, fields};
-use super::incoming::Incoming;
+use super::incoming::{Binary, Incoming};
 use super::mime::{self, Labels};
-use super::{Message, phrase, tally};
+use super::{Message, Source as _, phrase, tally};
 use crate::address::{Address, AddressError, find};
 use crate::envelope::ReversePath;
 use crate::system::words;
@@ -135,12 +135,22 @@ pub enum PrepareError {
     /// A line of the body is too long and must stay as it is.
     #[error("a line of the body has {0} octets: more than the 998 that SMTP allows, and the body cannot be re-encoded")]
     LongLine(u64),
+    /// There is a part that is no lines of text, and must stay as it is.
+    #[error("a part is called binary and is not lines of text, and cannot be re-encoded: {}", why(.0))]
+    Binary(Refusal),
     /// The body cannot be read again, or not be kept.
     #[error("cannot re-encode the message: {}", words(.0))]
     Encode(#[source] io::Error),
     /// The body cannot be read again.
     #[error("cannot read the message again: {}", words(.0))]
     Read(#[source] io::Error),
+}
+
+fn why(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Encrypted => "it is in an encrypted part",
+        _ => "it is in a signed part",
+    }
 }
 
 /// The time of this machine's clock and zone.
@@ -158,18 +168,15 @@ pub fn local_time() -> DateTime<FixedOffset> {
 /// # Errors
 /// [`PrepareError`]; for a bad recipient only when the header is asked for recipients.
 pub fn prepare(incoming: Incoming, rules: &Rules<'_>) -> Result<Prepared, PrepareError> {
-    let Incoming { header, body, facts, charset, .. } = incoming;
+    let Incoming { header, body, facts, charset, binary, .. } = incoming;
     let header = Header { fields: fields(&header), octets: &header, rules };
     let recipients = match rules.recipients {
         Recipients::Header => header.recipients()?,
         Recipients::Arguments => Vec::new(),
     };
     let labels = Labels::of(header.octets, &header.fields);
-    let is_too_long = facts.longest_line > tally::LINE_LIMIT && rules.long_lines != LongLines::Pass;
-    if is_too_long && rules.long_lines == LongLines::Refuse {
-        return Err(PrepareError::LongLine(facts.longest_line));
-    }
     // One part is encoded as it is; of several only those that need it are.
+    let is_too_long = facts.longest_line > tally::LINE_LIMIT && rules.long_lines == LongLines::Encode;
     let is_whole = is_too_long && labels.allow_encoding();
     let mut head = Vec::with_capacity(header.octets.len() + 512);
     if rules.fix_ups == FixUps::All {
@@ -191,14 +198,40 @@ pub fn prepare(incoming: Incoming, rules: &Rules<'_>) -> Result<Prepared, Prepar
     }
     head.extend_from_slice(b"\r\n");
     let mut message = Message::new(head, body, body_facts);
-    if is_too_long && !is_whole {
-        message = shorten(&mut message, facts.longest_line)?;
+    let is_binary = binary == Binary::Maybe || labels.are_binary();
+    // What stands in the headers of parts is of meaning to servers, so it must be known before any is asked.
+    if is_binary || (body_facts.eight_bit && labels.may_have_parts()) {
+        let parts = downgrade::look(&mut message).map_err(PrepareError::Read)?;
+        message.set_part_headers(parts.headers);
+        if parts.binary {
+            message = with_lines(message)?;
+        }
     }
-    // Whether such octets stand in a header is of meaning to servers, so it must be known before any is asked.
-    if body_facts.eight_bit && labels.may_have_parts() {
-        message.facts.part_headers = downgrade::part_headers(&mut message).map_err(PrepareError::Read)?;
+    match (message.body_facts.longest_line, rules.long_lines) {
+        (longest @ LONG.., LongLines::Refuse) => return Err(PrepareError::LongLine(longest)),
+        (longest @ LONG.., LongLines::Encode) => message = shorten(&mut message, longest)?,
+        _ => {}
     }
     Ok(Prepared { message, recipients })
+}
+
+/// Octets of a line that is too long.
+const LONG: u64 = tally::LINE_LIMIT + 1;
+
+/// SMTP has lines of text: without BINARYMIME, which few servers offer, octets that are none are lost or changed (RFC 3030
+/// section 3). Where nobody can tell the parts for certain, they are.
+fn with_lines(mut message: Message) -> Result<Message, PrepareError> {
+    match Reencoder::new(&mut message, Goal::Lines).map_err(PrepareError::Encode)?.run() {
+        Ok(reencoded) => Ok(reencoded.message),
+        Err(DowngradeError::Refused(refusal @ (Refusal::Signed | Refusal::Encrypted))) => {
+            Err(PrepareError::Binary(refusal))
+        }
+        Err(DowngradeError::Refused(_)) => {
+            message.rewind().map_err(PrepareError::Read)?;
+            Ok(message)
+        }
+        Err(DowngradeError::Io(error)) => Err(PrepareError::Encode(error)),
+    }
 }
 
 fn shorten(message: &mut Message, longest_line: u64) -> Result<Message, PrepareError> {

@@ -263,6 +263,7 @@ pub fn downgrade(octets: &[u8]) {
     let Some((choice, octets)) = octets.split_first() else { return };
     let fields = if choice & 2 == 0 { Fields::Ascii } else { Fields::Utf8 };
     let goal = match (choice & 0x80, choice & 1) {
+        (0, 0) if choice & 2 == 2 => Goal::Lines,
         (0, 0) => Goal::SevenBit,
         (0, _) => Goal::ShortLines,
         (_, 0) => Goal::Header(Extent::Message, fields),

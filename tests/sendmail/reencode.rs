@@ -171,6 +171,29 @@ fn a_field_in_another_charset_goes_beside_an_address_in_utf8() {
     assert!(holds(&seen.wire.octets, b"\r\nTo: b\xc3\xb6b@x.test\r\nSubject: =?unknown-8bit?Q?Gr=FC=DFe?=\r\n"));
 }
 
+/// P-269 P-270: octets that are no lines arrive as they are, and text as lines, whatever the server offers.
+#[test]
+fn binary_parts_survive() {
+    let data: Vec<u8> = (0..200_000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let before = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"=_b\"\nContent-Transfer-Encoding: binary\n\n\
+        --=_b\nContent-Type: text/plain\nContent-Transfer-Encoding: binary\n\none\ntwo\n--=_b\n\
+        Content-Type: application/x\nContent-Transfer-Encoding: binary\nContent-Disposition: attachment\n\n";
+    let input = [before.as_bytes(), &data, b"\n--=_b--\n"].concat();
+    for session in [plain(), seven_bit()] {
+        let relay = Relay::start(session);
+        let program = Program::to(relay.wire.address);
+        for way in WAYS {
+            program.run(way, &["bob@x.test"], &input).assert_silent_success();
+            let mail = relay.take().mail();
+            mail.assert_clean();
+            assert_eq!(mail.envelope.declared_size, Some(mail.octets.len() as u64));
+            assert!(holds(&mail.octets, b"\r\n\r\none\r\ntwo\r\n--=_b\r\n") && !holds(&mail.octets, b": binary"));
+            let parsed = MessageParser::new().parse(&mail.octets).unwrap();
+            assert!(parsed.attachment(0).unwrap().contents() == data);
+        }
+    }
+}
+
 /// P-252 P-253: a signature survives where the server takes the header, and is told to be broken where it cannot.
 #[test]
 fn a_signed_header_is_left_alone_where_it_may_be_sent() {

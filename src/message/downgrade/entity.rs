@@ -65,8 +65,10 @@ pub(super) enum Label {
     None,
     /// 7bit.
     SevenBit,
-    /// 8bit or binary.
+    /// 8bit.
     EightBit,
+    /// binary.
+    Binary,
     /// One that changes the content, or one that nobody knows.
     Encoded(String),
 }
@@ -130,6 +132,11 @@ impl Entity {
         self.fields.iter().any(|field| field.is(&self.raw, name))
     }
 
+    /// Whether its content is octets and not lines: text has lines, whatever it is called (RFC 3030 section 3).
+    pub(super) fn is_binary(&self) -> bool {
+        is_binary(&self.kind, &self.label)
+    }
+
     fn all(&self, name: &str) -> Vec<Vec<u8>> {
         let named = self.fields.iter().filter(|field| field.is(&self.raw, name));
         named.map(|field| self.value(field).to_vec()).collect()
@@ -141,6 +148,10 @@ impl Entity {
         let [one] = &types[..] else { return None };
         charset(&parameters::parse(one)?)
     }
+}
+
+pub(super) fn is_binary(kind: &Kind, label: &Label) -> bool {
+    *label == Label::Binary && matches!(kind, Kind::Other(_))
 }
 
 fn charset(labelled: &Labelled) -> Option<String> {
@@ -213,7 +224,8 @@ fn label(values: &[Vec<u8>]) -> Label {
     match first {
         Some(word) if words.all(|other| other.as_deref() == Some(&word)) => match word.as_str() {
             "7bit" => Label::SevenBit,
-            "8bit" | "binary" => Label::EightBit,
+            "8bit" => Label::EightBit,
+            "binary" => Label::Binary,
             _ => Label::Encoded(word.chars().take(NAME_LIMIT).collect()),
         },
         _ => Label::Encoded("in more than one way".to_owned()),

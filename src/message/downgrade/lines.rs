@@ -1,14 +1,17 @@
-//! The lines of a message, without their ends, in constant memory.
+//! The lines of a message and their ends, in constant memory.
 
 use super::DowngradeError;
 use memchr::memchr3;
 
-/// A line, or a piece of a long one.
+/// A line, or a piece of a long one, as it stands in the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Piece<'a> {
+    /// With NULs, without the line end.
     pub(super) octets: &'a [u8],
     pub(super) place: Place,
     pub(super) purity: Purity,
+    /// The octets that end the line; none where it goes on, or where the message ends without a line end.
+    pub(super) end: &'a [u8],
 }
 
 /// Where in its line a piece stands.
@@ -44,15 +47,15 @@ pub(super) trait Take {
     fn take(&mut self, piece: Piece<'_>) -> Result<(), DowngradeError>;
 }
 
-/// Splits octets that come in blocks with any line ends, and treats these and NULs as `smtp::framing` does: CRLF, LF and
-/// CR each end a line, CRs directly before an LF go with it, NUL is dropped.
+/// Splits octets that come in blocks with any line ends, as `smtp::framing` does: CRLF, LF and CR each end a line, CRs
+/// directly before an LF go with it, and NULs count for nothing; but they are left to whoever takes the lines.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     /// What is known of the present line, or of a piece of it.
     line: Vec<u8>,
     begun: Begun,
-    /// CRs whose meaning the next octet decides.
-    returns: u64,
+    /// CRs whose meaning the next octet decides, and NULs behind them.
+    run: Vec<u8>,
     purity: Purity,
 }
 
@@ -77,11 +80,20 @@ impl Lines {
             }
             match block[at] {
                 b'\n' => {
-                    self.returns = 0;
-                    self.end_line(to)?;
+                    self.run.push(b'\n');
+                    self.end_line(self.run.len(), to)?;
                 }
-                b'\r' => self.returns += 1,
-                _ => self.purity = Purity::Mended,
+                b'\r' => self.run.push(b'\r'),
+                _ => {
+                    self.purity = Purity::Mended;
+                    match self.run.is_empty() {
+                        true => self.text(&[0], to)?,
+                        false => self.run.push(0),
+                    }
+                }
+            }
+            if self.run.len() > RUN {
+                self.end_lines(to)?;
             }
             at += 1;
         }
@@ -91,14 +103,14 @@ impl Lines {
     /// Ends the last line.
     pub(super) fn finish(mut self, to: &mut impl Take) -> Result<(), DowngradeError> {
         self.end_lines(to)?;
-        if !self.line.is_empty() || self.begun == Begun::Yes { self.end_line(to) } else { Ok(()) }
+        if !self.line.is_empty() || self.begun == Begun::Yes { self.end_line(0, to) } else { Ok(()) }
     }
 
     fn text(&mut self, text: &[u8], to: &mut impl Take) -> Result<(), DowngradeError> {
         self.line.extend_from_slice(text);
         if self.line.len() > PIECE {
             let place = if self.begun == Begun::Yes { Place::Middle } else { Place::First };
-            to.take(Piece { octets: &self.line, place, purity: self.purity })?;
+            to.take(Piece { octets: &self.line, place, purity: self.purity, end: b"" })?;
             self.begun = Begun::Yes;
             self.line.clear();
         }
@@ -107,22 +119,28 @@ impl Lines {
 
     /// CRs that turned out to be line ends of their own.
     fn end_lines(&mut self, to: &mut impl Take) -> Result<(), DowngradeError> {
-        for _ in 0..std::mem::take(&mut self.returns) {
+        while !self.run.is_empty() {
             self.purity = Purity::Mended;
-            self.end_line(to)?;
+            let length = self.run.iter().skip(1).take_while(|octet| **octet != b'\r').count() + 1;
+            self.end_line(length, to)?;
         }
         Ok(())
     }
 
-    fn end_line(&mut self, to: &mut impl Take) -> Result<(), DowngradeError> {
+    /// Ends a line by so many octets of the run.
+    fn end_line(&mut self, length: usize, to: &mut impl Take) -> Result<(), DowngradeError> {
         let place = if self.begun == Begun::Yes { Place::Last } else { Place::Whole };
-        to.take(Piece { octets: &self.line, place, purity: self.purity })?;
+        to.take(Piece { octets: &self.line, place, purity: self.purity, end: &self.run[..length] })?;
+        self.run.drain(..length);
         self.begun = Begun::No;
         self.purity = Purity::Pure;
         self.line.clear();
         Ok(())
     }
 }
+
+/// So many CRs and NULs may wait for what follows them.
+const RUN: usize = 4096;
 
 /// A longer line is given away in pieces of at least so many octets. No delimiter is longer.
 pub(super) const PIECE: usize = 4096;
@@ -132,14 +150,20 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What was taken, and what was lost on the way.
+    /// The lines, the present one, and all octets.
     #[derive(Default)]
-    struct Taken(Vec<(Vec<u8>, Purity)>, Vec<u8>);
+    struct Taken(Vec<(Vec<u8>, Purity)>, Vec<u8>, Vec<u8>);
 
     impl Take for Taken {
         fn take(&mut self, piece: Piece<'_>) -> Result<(), DowngradeError> {
             assert_eq!(self.1.is_empty(), piece.place.begins());
-            self.1.extend_from_slice(piece.octets);
+            self.2.extend_from_slice(piece.octets);
+            self.2.extend_from_slice(piece.end);
+            let is_end = piece.octets.iter().all(|octet| *octet == 0) && piece.end.is_empty();
+            if is_end && piece.place == Place::Whole {
+                return Ok(());
+            }
+            self.1.extend(piece.octets.iter().filter(|octet| **octet != 0));
             if piece.place.ends() {
                 self.0.push((std::mem::take(&mut self.1), piece.purity));
             }
@@ -151,6 +175,7 @@ mod tests {
         let (mut lines, mut taken) = (Lines::default(), Taken::default());
         text.chunks(block.max(1)).for_each(|block| lines.push(block, &mut taken).unwrap());
         lines.finish(&mut taken).unwrap();
+        assert_eq!(taken.2, text, "no octet is lost");
         taken.0
     }
 
@@ -163,6 +188,8 @@ mod tests {
             (b"a\r\n\r\nb\r\r\n", &[("a", Pure), ("", Pure), ("b", Pure)]),
             (b"a\rb\0c\nd\r", &[("a", Mended), ("bc", Mended), ("d", Mended)]),
             (b"\r\r\n\0", &[("", Pure)]),
+            (b"a\r\0\nb", &[("a", Mended), ("b", Pure)]),
+            (b"\0\r\0\ra\0", &[("", Mended), ("", Mended), ("a", Mended)]),
         ] {
             for block in 1..5 {
                 let found = lines(text, block);

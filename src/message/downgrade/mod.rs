@@ -12,17 +12,17 @@
 mod encoded_word;
 mod entity;
 mod field;
-mod headers;
 mod lines;
 mod parameters;
+mod parts;
 mod survey;
 mod walk;
 mod write;
 
 use super::{HeaderText, Message, More, Source};
 use crate::system::words;
-pub use headers::part_headers;
 use lines::Lines;
+pub use parts::{Parts, look};
 use std::io;
 use survey::Survey;
 use walk::{Reach, Walker};
@@ -39,6 +39,9 @@ pub enum Goal {
     /// Header fields that a server with 8BITMIME takes, which says nothing of headers (RFC 6152 section 1). All else stays
     /// as it is.
     Header(Extent, Fields),
+    /// Lines of text throughout: a part of any other type that is called binary becomes base64, with each of its octets. All
+    /// else stays as it is.
+    Lines,
     /// No line of text above 998 octets in the body (RFC 5322 section 2.1.1).
     ShortLines,
 }
@@ -67,7 +70,7 @@ impl Goal {
         match self {
             Goal::SevenBit | Goal::Header(_, Fields::Ascii) => !octets.is_ascii(),
             Goal::Header(_, Fields::Utf8) => HeaderText::of(octets) == HeaderText::Other,
-            Goal::ShortLines => false,
+            Goal::ShortLines | Goal::Lines => false,
         }
     }
 

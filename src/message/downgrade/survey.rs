@@ -1,6 +1,6 @@
 //! The first pass: what each entity of a message needs.
 
-use super::entity::{Clarity, Entity, Kind, Label, Standing};
+use super::entity::{Clarity, Entity, Kind, Label, Standing, is_binary};
 use super::lines::Purity;
 use super::walk::{Event, Parts, Visit};
 use super::{Dkim, DowngradeError, Goal, Refusal};
@@ -112,7 +112,7 @@ impl Survey {
     fn needs_encoding(&self) -> bool {
         match self.goal {
             Goal::SevenBit => self.found.eight_bit,
-            Goal::Header(..) => false,
+            Goal::Header(..) | Goal::Lines => false,
             Goal::ShortLines => self.found.long_line,
         }
     }
@@ -134,17 +134,17 @@ impl Survey {
             }
             Place::Preamble { .. } | Place::Epilogue { .. } => Ok(()),
             Place::Leaf { kind, label, within } => {
-                let plan = if needed {
-                    self.encoding(kind, label)?
-                } else if self.goal == Goal::SevenBit
-                    && *label == Label::EightBit
-                    && within.is_none()
-                    && !matches!(kind, Kind::Fixed(_))
-                    && !self.found.long_line
-                {
-                    Plan::SevenBit
-                } else {
-                    Plan::Keep
+                let is_free = within.is_none() && !matches!(kind, Kind::Fixed(_)) && !self.found.long_line;
+                let plan = match (self.goal, label) {
+                    (Goal::SevenBit | Goal::Lines, Label::Binary) if is_binary(kind, label) => match within {
+                        None => Plan::Base64,
+                        Some(refusal) if self.found.mended => return Err(refusal.clone().into()),
+                        Some(_) => Plan::Keep,
+                    },
+                    _ if needed => self.encoding(kind, label)?,
+                    (Goal::SevenBit, Label::EightBit | Label::Binary) if is_free => Plan::SevenBit,
+                    (Goal::Lines, Label::Binary) if is_free => Plan::EightBit,
+                    _ => Plan::Keep,
                 };
                 if let Some(last) = self.plans.last_mut() {
                     *last = plan;
@@ -175,10 +175,12 @@ impl Survey {
 fn composite_plan(entity: &Entity, goal: Goal) -> Plan {
     let is_composite = matches!(entity.kind, Kind::Multipart { .. } | Kind::Message);
     match goal {
-        _ if !is_composite || entity.within.is_some() || entity.label != Label::EightBit => Plan::Keep,
+        _ if !is_composite || entity.within.is_some() => Plan::Keep,
+        _ if !matches!(entity.label, Label::EightBit | Label::Binary) => Plan::Keep,
+        Goal::Lines if entity.label == Label::EightBit => Plan::Keep,
         Goal::SevenBit => Plan::SevenBit,
         Goal::Header(..) => Plan::Keep,
-        Goal::ShortLines => Plan::EightBit,
+        Goal::ShortLines | Goal::Lines => Plan::EightBit,
     }
 }
 
@@ -187,7 +189,7 @@ impl Visit for Survey {
         match event {
             Event::Header(entity) => return self.header(entity),
             Event::Text(octets, purity) => self.text(octets, purity),
-            Event::LineEnd | Event::Break | Event::Closing => self.line_end(),
+            Event::LineEnd(_) | Event::Break(_) | Event::Closing => self.line_end(),
             Event::Delimiter { parts, guard, .. } => {
                 self.end_text(Some(parts))?;
                 self.place = Place::Epilogue { within: guard.cloned() };

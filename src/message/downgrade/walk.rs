@@ -3,17 +3,19 @@
 use super::entity::{Blank, Default, Entity, Kind, Standing};
 use super::lines::{Piece, Place, Purity, Take};
 use super::{DowngradeError, Refusal};
+use memchr::memchr;
 
 /// What is met on the way.
 pub(super) enum Event<'a> {
     /// The header of an entity. Behind it come its content, or what stands before the first part.
     Header(&'a Entity),
-    /// Octets of the content, or of what stands before, between and behind parts, without line ends.
+    /// Octets of the content, or of what stands before, between and behind parts, without line ends; and without NULs
+    /// where the content is lines of text.
     Text(&'a [u8], Purity),
-    /// The line end behind them.
-    LineEnd,
+    /// The line end behind them: its octets.
+    LineEnd(&'a [u8]),
     /// The line end behind them that belongs to the delimiter which follows.
-    Break,
+    Break(&'a [u8]),
     /// A line that separates or ends parts.
     ///
     /// `guard` is what protects the multipart that it belongs to.
@@ -51,6 +53,9 @@ pub(super) struct Walker<V> {
     /// What protects the present place.
     guard: Option<Refusal>,
     pending: Pending,
+    /// The octets of the line end that is pending.
+    end: Vec<u8>,
+    content: Content,
     /// Messages and multiparts around the present place.
     depth: usize,
     entities: usize,
@@ -96,6 +101,14 @@ enum State {
     Epilogue { boundary: Vec<u8> },
 }
 
+/// What the present content is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Content {
+    Lines,
+    /// Octets that happen to have line ends in them.
+    Binary,
+}
+
 /// A line end whose meaning depends on what follows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pending {
@@ -120,7 +133,18 @@ impl<V: Visit> Walker<V> {
     /// A walk that begins with the header of a message.
     pub(super) fn new(visitor: V, reach: Reach) -> Self {
         let state = State::Header { raw: Vec::new(), standing: Standing::Message, default: Default::Text };
-        Walker { visitor, levels: Vec::new(), state, guard: None, pending: Pending::None, depth: 0, entities: 0, reach }
+        Walker {
+            visitor,
+            levels: Vec::new(),
+            state,
+            guard: None,
+            pending: Pending::None,
+            end: Vec::new(),
+            content: Content::Lines,
+            depth: 0,
+            entities: 0,
+            reach,
+        }
     }
 
     /// Ends the message and gives the visitor back.
@@ -145,7 +169,7 @@ impl<V: Visit> Walker<V> {
     /// The line end before is one of the content.
     fn settle(&mut self) -> Result<(), DowngradeError> {
         if std::mem::replace(&mut self.pending, Pending::None) == Pending::LineEnd {
-            self.visitor.visit(Event::LineEnd)?;
+            self.visitor.visit(Event::LineEnd(&self.end))?;
         }
         Ok(())
     }
@@ -153,7 +177,7 @@ impl<V: Visit> Walker<V> {
     /// The line end before belongs to a delimiter.
     fn settle_break(&mut self) -> Result<(), DowngradeError> {
         if std::mem::replace(&mut self.pending, Pending::None) == Pending::LineEnd {
-            self.visitor.visit(Event::Break)?;
+            self.visitor.visit(Event::Break(&self.end))?;
         }
         Ok(())
     }
@@ -205,6 +229,7 @@ impl<V: Visit> Walker<V> {
         let Some(level) = self.levels.last_mut() else { return Ok(()) };
         level.begun = Begun::Yes;
         self.depth = level.depth;
+        self.content = Content::Lines;
         self.guard.clone_from(&level.guard);
         self.state = match mark {
             Mark::Separates => State::Header { raw: Vec::new(), standing: Standing::Part, default: level.default },
@@ -256,6 +281,7 @@ impl<V: Visit> Walker<V> {
             }
         }
         self.guard.clone_from(&entity.within);
+        self.content = if entity.is_binary() { Content::Binary } else { Content::Lines };
         self.visitor.visit(Event::Header(&entity))?;
         match entity.kind {
             Kind::Multipart { boundary, default } => {
@@ -284,9 +310,22 @@ fn mark(rest: &[u8], place: Place) -> Option<Mark> {
 
 impl<V: Visit> Take for Walker<V> {
     fn take(&mut self, piece: Piece<'_>) -> Result<(), DowngradeError> {
+        let without_nuls: Vec<u8>;
+        let mut piece = piece;
+        if piece.purity == Purity::Mended && self.content == Content::Lines && memchr(0, piece.octets).is_some() {
+            without_nuls = piece.octets.iter().copied().filter(|octet| *octet != 0).collect();
+            piece.octets = &without_nuls;
+            // NULs behind the last line are no line.
+            if piece.octets.is_empty() && piece.end.is_empty() && piece.place == Place::Whole {
+                return Ok(());
+            }
+        }
         if piece.place.begins() {
-            if let Found::Delimiter(number, mark) = self.find(piece.octets, piece.place)? {
-                return self.delimiter(number, mark, piece.octets);
+            // A CR in binary content is no line end.
+            let is_line = self.content == Content::Lines || self.pending == Pending::None || self.end.ends_with(b"\n");
+            if is_line && let Found::Delimiter(number, mark) = self.find(piece.octets, piece.place)? {
+                self.delimiter(number, mark, piece.octets)?;
+                return Ok(());
             }
             self.settle()?;
         }
@@ -296,6 +335,8 @@ impl<V: Visit> Take for Walker<V> {
         self.visitor.visit(Event::Text(piece.octets, piece.purity))?;
         if piece.place.ends() {
             self.pending = Pending::LineEnd;
+            self.end.clear();
+            self.end.extend_from_slice(piece.end);
         }
         Ok(())
     }

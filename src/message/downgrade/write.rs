@@ -1,7 +1,7 @@
 //! The second pass: the message by its plans.
 
 use super::entity::{Blank, Entity, Kind, Standing};
-use super::lines::PIECE;
+use super::lines::{PIECE, Purity};
 use super::survey::Plan;
 use super::walk::{Event, Visit};
 use super::{Dkim, DowngradeError, Goal, Reencoded, field};
@@ -36,6 +36,8 @@ enum Sink {
     Raw,
     QuotedPrintable(quoted_printable::Encoder),
     Base64(base64::Encoder),
+    /// The same of octets that are no lines.
+    Exact(base64::Encoder),
     /// It has no meaning, and loses what cannot be sent. How many octets the present line has.
     Filler(usize),
 }
@@ -81,6 +83,7 @@ impl Writer {
         self.sink = match (&entity.kind, plan) {
             (Kind::Multipart { .. } | Kind::Message, _) => self.filler(entity.within.is_some()),
             (_, Plan::QuotedPrintable(_)) => Sink::QuotedPrintable(quoted_printable::Encoder::default()),
+            (_, Plan::Base64) if entity.is_binary() => Sink::Exact(base64::Encoder::default()),
             (_, Plan::Base64) => Sink::Base64(base64::Encoder::default()),
             _ => Sink::Raw,
         };
@@ -103,7 +106,7 @@ impl Writer {
     }
 
     fn filler(&self, is_protected: bool) -> Sink {
-        if is_protected || self.goal.keeps_content() { Sink::Raw } else { Sink::Filler(0) }
+        if is_protected || self.goal.keeps_content() || self.goal == Goal::Lines { Sink::Raw } else { Sink::Filler(0) }
     }
 
     fn fields(&mut self, entity: &Entity, plan: Plan) -> Result<(), DowngradeError> {
@@ -161,17 +164,18 @@ impl Writer {
         match &mut self.sink {
             Sink::Raw => self.out.extend_from_slice(octets),
             Sink::QuotedPrintable(encoder) => encoder.push(octets, &mut self.out),
-            Sink::Base64(encoder) => encoder.push(octets, &mut self.out)?,
+            Sink::Base64(encoder) | Sink::Exact(encoder) => encoder.push(octets, &mut self.out)?,
             Sink::Filler(column) => fill(octets, self.goal, column, &mut self.out),
         }
         if self.out.len() > FLUSH { self.flush() } else { Ok(()) }
     }
 
-    fn line_end(&mut self) -> io::Result<()> {
+    fn line_end(&mut self, end: &[u8]) -> io::Result<()> {
         match &mut self.sink {
             Sink::Raw => self.out.extend_from_slice(b"\r\n"),
             Sink::QuotedPrintable(encoder) => encoder.push(b"\n", &mut self.out),
             Sink::Base64(encoder) => encoder.push(b"\r\n", &mut self.out)?,
+            Sink::Exact(encoder) => encoder.push(end, &mut self.out)?,
             Sink::Filler(column) => {
                 *column = 0;
                 self.out.extend_from_slice(b"\r\n");
@@ -184,7 +188,7 @@ impl Writer {
     fn end_text(&mut self) -> io::Result<()> {
         match std::mem::replace(&mut self.sink, Sink::Raw) {
             Sink::QuotedPrintable(mut encoder) => encoder.finish_open(&mut self.out),
-            Sink::Base64(encoder) => encoder.finish(&mut self.out)?,
+            Sink::Base64(encoder) | Sink::Exact(encoder) => encoder.finish(&mut self.out)?,
             Sink::Raw | Sink::Filler(_) => {}
         }
         self.out.extend_from_slice(b"\r\n");
@@ -196,10 +200,21 @@ impl Visit for Writer {
     fn visit(&mut self, event: Event<'_>) -> Result<(), DowngradeError> {
         match event {
             Event::Header(entity) => return self.header(entity),
-            Event::Text(octets, _) => self.text(octets)?,
-            Event::LineEnd => self.line_end()?,
+            Event::Text(octets, purity) => match (&self.sink, purity) {
+                // Binary content that stays as it is has none, or was refused.
+                (Sink::Exact(_), _) | (_, Purity::Pure) => self.text(octets)?,
+                _ => octets.split(|octet| *octet == 0).try_for_each(|text| self.text(text))?,
+            },
+            Event::LineEnd(end) => self.line_end(end)?,
             Event::Closing | Event::Unclosed(_) if self.goal.keeps_content() => {}
-            Event::Break | Event::Closing => self.end_text()?,
+            Event::Break(end) => {
+                // Of CRs before the line end, one belongs to it.
+                if let (Sink::Exact(_), Some(own)) = (&self.sink, end.strip_suffix(b"\r\n")) {
+                    self.line_end(own)?;
+                }
+                self.end_text()?;
+            }
+            Event::Closing => self.end_text()?,
             Event::Delimiter { line, guard, .. } => {
                 self.sink = self.filler(guard.is_some());
                 self.out.extend_from_slice(line);
@@ -208,7 +223,7 @@ impl Visit for Writer {
             // Some readers show parts as they are where this is missing, without decoding them.
             Event::Unclosed(boundary) => self.out.extend_from_slice(&[b"--", boundary, b"--\r\n"].concat()),
             // The line end behind the last line was part of the text. Base64 has none of its own.
-            Event::End if matches!(self.sink, Sink::Base64(_)) => self.end_text()?,
+            Event::End if matches!(self.sink, Sink::Base64(_) | Sink::Exact(_)) => self.end_text()?,
             Event::End => {}
         }
         Ok(())

@@ -108,7 +108,7 @@ fn what_some_would_read_differently_is_refused() {
         assert!(matches!(refusal(part(&header, "ö").as_bytes()), Refusal::Type(_)), "{content_type}");
     }
     for content in ["ö\0", "ö\rx", "\rö"] {
-        let header = "Content-Type: application/octet-stream\nContent-Transfer-Encoding: binary\n";
+        let header = "Content-Type: application/octet-stream\nContent-Transfer-Encoding: 8bit\n";
         assert!(matches!(refusal(part(header, content).as_bytes()), Refusal::Binary(_)), "{content:?}");
         let header = "Content-Type: text/plain; charset=utf-16\n";
         assert!(matches!(refusal(part(header, content).as_bytes()), Refusal::Binary(_)), "{content:?}");

@@ -1,5 +1,6 @@
 //! Re-encoding for servers that take less than a message has.
 
+mod binary;
 mod broken;
 mod fields;
 mod reader;

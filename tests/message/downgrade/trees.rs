@@ -39,7 +39,11 @@ fn leaf() -> impl Strategy<Value = Node> {
     );
     let content = prop::collection::vec(line.prop_map(|pieces| pieces.concat()), 0..6);
     (prop::sample::select(TYPES.to_vec()), prop::sample::select(LABELS.to_vec()), content).prop_map(
-        |(kind, label, lines)| Node::Leaf { labels: vec![kind, label], content: lines.join("\n").into_bytes() },
+        |(kind, label, lines)| {
+            // What is called binary has no lines but where it is text.
+            let label = if kind.contains("text/") || !label.contains("binary") { label } else { LABELS[1] };
+            Node::Leaf { labels: vec![kind, label], content: lines.join("\n").into_bytes() }
+        },
     )
 }
 
