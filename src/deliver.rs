@@ -341,7 +341,7 @@ fn login(account: &Account, server: &Server) -> LoginMode {
     let Some(login) = &account.login else { return LoginMode::None };
     let mechanisms = match &login.mechanisms {
         // A certificate that was made for it comes first, and costs nothing where the server does not take it.
-        Mechanisms::Auto if account.tls.cert.is_some() => [&[Mechanism::External], &BY_STRENGTH[..]].concat(),
+        Mechanisms::Auto if account.tls.cert.is_some() => [&[Mechanism::External], BY_STRENGTH].concat(),
         Mechanisms::Auto => BY_STRENGTH.to_vec(),
         Mechanisms::Named(names) => names.iter().filter_map(|name| Mechanism::named(name)).collect(),
     };

@@ -47,7 +47,7 @@ impl Default for Options {
             extensions: Extension::ALL.to_vec(),
             tls: Tls::Offered,
             login: Login::Offered {
-                mechanisms: [&BY_STRENGTH[..], &[Mechanism::OAuthBearer, Mechanism::XOAuth2]].concat(),
+                mechanisms: [BY_STRENGTH, &[Mechanism::OAuthBearer, Mechanism::XOAuth2]].concat(),
                 credential: Credential::Any,
             },
             max_size: 100 << 20,

@@ -263,7 +263,7 @@ fn strike_out(tried: Mechanism, reply: &Reply, core: &mut Core) {
         534 if !says_password => core.refused.push(tried),
         // "A password transition is needed": PLAIN once, and the server knows what it lacks (RFC 4954 section 6).
         432 if reply.enhanced().is_some_and(|code| (code.subject, code.detail) == (7, 12)) => {
-            core.refused.extend(BY_STRENGTH.into_iter().filter(|mechanism| *mechanism != Mechanism::Plain));
+            core.refused.extend(BY_STRENGTH.iter().copied().filter(|mechanism| *mechanism != Mechanism::Plain));
         }
         _ => {}
     }

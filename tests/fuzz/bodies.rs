@@ -208,7 +208,7 @@ fn settings() -> Settings {
 fn login() -> LoginMode {
     LoginMode::As {
         user: world::USER.to_owned(),
-        mechanisms: [&[Mechanism::External, Mechanism::OAuthBearer, Mechanism::XOAuth2], &BY_STRENGTH[..]].concat(),
+        mechanisms: [&[Mechanism::External, Mechanism::OAuthBearer, Mechanism::XOAuth2], BY_STRENGTH].concat(),
         clear_text: ClearText::Never,
         // That of the dialogues, which the seeds were taken from.
         nonce: Nonce::parse("rOprNGfwEbeRWgbNEkqO"),

@@ -27,7 +27,7 @@ pub enum Mechanism {
     CramMd5,
 }
 
-/// All of them, in the order of preference.
+/// All of them, in the order of preference: those without a password, then the others by their strength.
 const ALL: [Mechanism; 10] = [
     Mechanism::External,
     Mechanism::OAuthBearer,
@@ -44,15 +44,10 @@ const ALL: [Mechanism; 10] = [
 /// Those for a password, in the order in which they are chosen when TLS is verified. SCRAM gives the server nothing that it could use
 /// elsewhere; PLAIN and LOGIN reveal the password to the server only, which knows it, while CRAM-MD5 asks the server to
 /// store it in the clear.
-pub const BY_STRENGTH: [Mechanism; 7] = [
-    Mechanism::ScramSha256Plus,
-    Mechanism::ScramSha256,
-    Mechanism::ScramSha1Plus,
-    Mechanism::ScramSha1,
-    Mechanism::Plain,
-    Mechanism::Login,
-    Mechanism::CramMd5,
-];
+pub const BY_STRENGTH: &[Mechanism] = ALL.split_at(WITHOUT_PASSWORD).1;
+
+/// So many of them want no password.
+const WITHOUT_PASSWORD: usize = 3;
 
 /// What must be around a mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,6 +151,7 @@ mod tests {
     #[test]
     fn without_tls_there_is_nothing_but_scram() {
         for mechanism in BY_STRENGTH {
+            assert_eq!(mechanism.wants(), Wants::Password);
             let scram = mechanism.name().starts_with("SCRAM-");
             assert_eq!(mechanism.shelter() == Shelter::None, scram, "{mechanism:?}");
         }
