@@ -299,7 +299,7 @@ fn escaped(text: &str, limit: usize) -> String {
 /// of another hour among the rest.
 fn syslog_line(entry: &Entry) -> String {
     let priority = (FACILITY << 3) | entry.urgency as u8;
-    format!("<{priority}>{NAME_OF_PROGRAM}: {}", entry.text())
+    format!("<{priority}>{NAME_OF_PROGRAM}[{}]: {}", std::process::id(), entry.text())
 }
 
 /// The native protocol of the journal: a field a line. No value has a line feed, so the plain form always does.
@@ -354,6 +354,7 @@ mod tests {
         let mut entry = Entry { fields: Vec::new(), room: 100, urgency: Urgency::Warning };
         entry.add("id", "1", 10);
         entry.add("reply", "no =", 10);
-        assert_eq!(syslog_line(&entry), "<20>posthaste: id=1 reply=\"no =\"");
+        let process = std::process::id();
+        assert_eq!(syslog_line(&entry), format!("<20>posthaste[{process}]: id=1 reply=\"no =\""));
     }
 }

@@ -273,7 +273,7 @@ fn syslog_gets_a_datagram_for_each_line() {
         assert!(size <= LINE_LIMIT, "{size}");
         let datagram = std::str::from_utf8(&octets[..size]).unwrap();
         let stamped = datagram.strip_prefix(priority).unwrap();
-        let entry = stamped.strip_prefix("posthaste: ").unwrap();
+        let entry = stamped.strip_prefix(&format!("posthaste[{}]: ", std::process::id())).unwrap();
         let names: Vec<String> = fields(entry).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, [&NAMES[1..], &["reply"]].concat());
     }

@@ -27,7 +27,7 @@ use crate::system::Patient;
 
 use super::recipients::expanded;
 use super::submit::{hand_over, long_lines, prepared, who};
-use super::{Done, account, configuration, fail, unwritable};
+use super::{Done, account, configuration, fail, unsent, unwritable};
 
 /// Octets that are read at once.
 const BLOCK: usize = 1 << 16;
@@ -139,7 +139,10 @@ impl Client<'_> {
     fn submit(&self, message: Arriving) -> Verdict {
         match self.outcomes(message) {
             Ok(outcomes) => verdict(&outcomes),
-            Err(failures) => refusal(&failures),
+            Err(failures) => {
+                unsent::record(self.global, &failures);
+                refusal(&failures)
+            }
         }
     }
 

@@ -210,3 +210,16 @@ fn trouble_with_the_account_is_told_in_smtp() {
     assert!(ended.stdout.starts_with("421 4.3.5 ") && ended.stdout.lines().count() == 1, "{}", ended.stdout);
     assert_eq!(ended.code(), 78);
 }
+
+/// The log tells of a message that no server was asked about.
+#[test]
+fn a_message_that_cannot_be_sent_is_logged() {
+    let program = Program::with("");
+    let settings = "server = \"smtp://127.0.0.1:1\"\ntls = \"none\"\naliases = \"none\"\nlog-file = \"log\"\n";
+    std::fs::write(program.config(), settings).unwrap();
+    let input = "HELO x\r\nMAIL FROM:<>\r\nRCPT TO:<a@@x.test>\r\nDATA\r\n\r\nb\r\n.\r\nQUIT\r\n";
+    let ended = run(program.named("sendmail").arg("-bs"), input.as_bytes());
+    assert_eq!((codes(&ended.stdout), ended.code()), (vec![220, 250, 250, 250, 354, 554, 221], 0));
+    let log = std::fs::read_to_string(program.path("log")).unwrap();
+    assert!(log.contains(" result=failed exit=65 reason=\"'a@@x.test': more than one @\""), "{log}");
+}
