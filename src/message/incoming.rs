@@ -337,8 +337,13 @@ const SPLIT: usize = 4;
 
 /// Whether a header says that the body has parts, or is a message; or seems to say so.
 fn may_have_parts(header: &[u8]) -> bool {
-    let lower = header.to_ascii_lowercase();
-    [&b"multipart/"[..], b"message/"].iter().any(|word| memmem::find(&lower, word).is_some())
+    let is_type = |at: usize| {
+        [&b"multipart"[..], b"message"].iter().any(|word| {
+            let start = at.checked_sub(word.len());
+            start.is_some_and(|start| header[start..at].eq_ignore_ascii_case(word))
+        })
+    };
+    memchr::memchr_iter(b'/', header).any(is_type)
 }
 
 /// Whether the next octet is the first of a line.
