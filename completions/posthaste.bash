@@ -727,7 +727,7 @@ _posthaste() {
             return 0
             ;;
         posthaste__subcmd__send)
-            opts="-s -b -n -a -v -h --to --cc --bcc --from --reply-to --envelope-from --subject --body --body-file --html --html-file --attach --inline --header --batch --dsn-notify --dsn-return --dsn-envid --deliver-by --hold-for --hold-until --mt-priority --require-tls --xclient --dry-run --json --config --account --verbose --help"
+            opts="-s -b -n -a -v -h --to --cc --bcc --from --reply-to --envelope-from --subject --body --body-file --html --html-file --attach --inline --header --batch --dsn-notify --dsn-return --dsn-envid --deliver-by --hold-for --hold-until --mt-priority --require-tls --xclient --direct --dry-run --json --config --account --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

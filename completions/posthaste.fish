@@ -70,6 +70,7 @@ complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l xclient -d 
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l config -d 'Read this configuration file and no other' -r -F
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s a -l account -d 'Use this account of the configuration' -r
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l require-tls -d 'Send only where TLS is promised all the way to the recipient (REQUIRETLS)'
+complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l direct -d 'Send to the mail exchangers of the recipients\' domains, and not to the account\'s server'
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s n -l dry-run -d 'Print envelope and message, and connect to nobody'
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -l json -d 'Report in JSON, one object a line for each recipient'
 complete -c posthaste -n "__fish_posthaste_using_subcommand send" -s v -l verbose -d 'Show the SMTP dialogue on stderr, with secrets masked'

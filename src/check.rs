@@ -9,14 +9,16 @@ use tokio::time::Instant;
 
 use crate::config::account::{Account, Timeouts};
 use crate::deliver::{Witness, settings};
+use crate::dns::Resolver;
 use crate::failure::{self, Failure};
 use crate::net::Notice;
 use crate::net::drive::{Detail, Means, drive};
 use crate::net::notice::{CertificateFacts, TlsFacts};
 use crate::net::socket::{self, Connection};
 use crate::net::tls::{Connector, UnusableTls};
+use crate::route::{self, Hop};
 use crate::smtp::capabilities::Size;
-use crate::smtp::outcome::{Trouble, Verdict};
+use crate::smtp::outcome::{Cause, Trouble, Verdict};
 use crate::smtp::question::Question;
 use crate::smtp::reply::Reply;
 use crate::smtp::session::{Caution, Purpose, Session};
@@ -110,32 +112,49 @@ pub struct CertificateReport {
 /// [`UnusableTls`] when the account's TLS files cannot be used.
 pub async fn check(account: &Account, witness: &mut dyn Witness) -> Result<Vec<ServerReport>, UnusableTls> {
     let mut reports = Vec::new();
-    for server in &account.servers {
-        let connector = Connector::for_server(&account.tls, server)?;
-        let label = server.to_string();
-        let mut steps = Steps::new();
-        witness.notice(Notice::Connecting { server: label.clone() });
-        let report = match socket::connect(&server.endpoint, &account.reach, account.timeouts.connect).await {
-            Err(cause) => steps.report(label, account, None, Some(Trouble { stage: Stage::Connect, cause })),
-            Ok(Connection { stream, peer, local }) => {
-                let connected = Notice::Connected { peer, local };
-                steps.notice(&connected);
-                witness.notice(connected);
-                let local = local.map(|local| local.ip());
-                let mut session = Session::new(settings(account, server, local, Caution::None), Purpose::Probe);
-                let timeouts = account.timeouts_with(server);
-                let means = means(account, connector.as_ref(), &timeouts);
-                let mut tell = |notice: Notice| {
-                    steps.notice(&notice);
-                    witness.notice(notice);
-                };
-                drive(stream, &mut session, means, &mut tell).await;
-                steps.report(label, account, Some(&session), session.trouble().cloned())
+    let resolver = Resolver::new(&account.dns, &account.tls);
+    for relay in &account.servers {
+        let (hops, decisions) = route::servers(relay, account, &resolver).await;
+        decisions.into_iter().for_each(|decision| witness.notice(Notice::Note(decision)));
+        match hops {
+            Ok(hops) => {
+                for hop in &hops {
+                    reports.push(check_one(account, hop, witness).await?);
+                }
             }
-        };
-        reports.push(report);
+            Err(trouble) => reports.push(Steps::new().report(relay.to_string(), account, None, Some(trouble))),
+        }
     }
     Ok(reports)
+}
+
+async fn check_one(account: &Account, hop: &Hop<'_>, witness: &mut dyn Witness) -> Result<ServerReport, UnusableTls> {
+    let connector = Connector::for_server(&hop.tls, &hop.server)?;
+    let label = hop.server.to_string();
+    let mut steps = Steps::new();
+    witness.notice(Notice::Connecting { server: label.clone() });
+    Ok(match connected(account, hop).await {
+        Err(cause) => steps.report(label, account, None, Some(Trouble { stage: Stage::Connect, cause })),
+        Ok(Connection { stream, peer, local }) => {
+            let connected = Notice::Connected { peer, local };
+            steps.notice(&connected);
+            witness.notice(connected);
+            let local = local.map(|local| local.ip());
+            let mut session = Session::new(settings(account, hop, local, Caution::None), Purpose::Probe);
+            let timeouts = account.timeouts_with(&hop.server);
+            let means = means(account, connector.as_ref(), &timeouts);
+            let mut tell = |notice: Notice| {
+                steps.notice(&notice);
+                witness.notice(notice);
+            };
+            drive(stream, &mut session, means, &mut tell).await;
+            steps.report(label, account, Some(&session), session.trouble().cloned())
+        }
+    })
+}
+
+async fn connected(account: &Account, hop: &Hop<'_>) -> Result<Connection, Cause> {
+    socket::connect_to(&hop.addresses, &hop.server.endpoint, &account.reach, account.timeouts.connect).await
 }
 
 /// What came of questions.
@@ -154,29 +173,49 @@ pub struct Asked {
 /// [`UnusableTls`] when the account's TLS files cannot be used.
 pub async fn ask(account: &Account, questions: &[Question], witness: &mut dyn Witness) -> Result<Asked, UnusableTls> {
     let mut last = Asked { server: String::new(), answers: Vec::new(), failure: None };
-    for server in &account.servers {
-        let connector = Connector::for_server(&account.tls, server)?;
-        last.server = server.to_string();
-        witness.notice(Notice::Connecting { server: last.server.clone() });
-        let trouble = match socket::connect(&server.endpoint, &account.reach, account.timeouts.connect).await {
-            Err(cause) => Some(Trouble { stage: Stage::Connect, cause }),
-            Ok(Connection { stream, peer, local }) => {
-                witness.notice(Notice::Connected { peer, local });
-                let settings = settings(account, server, local.map(|local| local.ip()), Caution::None);
-                let mut session = Session::new(settings, Purpose::Ask(questions.to_vec()));
-                let timeouts = account.timeouts_with(server);
-                let means = means(account, connector.as_ref(), &timeouts);
-                drive(stream, &mut session, means, &mut |notice| witness.notice(notice)).await;
-                last.answers = session.answers().to_vec();
-                session.trouble().cloned()
+    let resolver = Resolver::new(&account.dns, &account.tls);
+    for relay in &account.servers {
+        let (hops, decisions) = route::servers(relay, account, &resolver).await;
+        decisions.into_iter().for_each(|decision| witness.notice(Notice::Note(decision)));
+        let hops = hops.unwrap_or_else(|trouble| {
+            last.server = relay.to_string();
+            last.failure = Some(as_failure(trouble, &last.server));
+            Vec::new()
+        });
+        for hop in &hops {
+            let trouble = ask_one(account, hop, questions, &mut last, witness).await?;
+            last.failure = trouble.map(|trouble| as_failure(trouble, &last.server));
+            if last.failure.is_none() || !last.answers.is_empty() {
+                return Ok(last);
             }
-        };
-        last.failure = trouble.map(|trouble| as_failure(trouble, &last.server));
-        if last.failure.is_none() || !last.answers.is_empty() {
-            break;
         }
     }
     Ok(last)
+}
+
+async fn ask_one(
+    account: &Account,
+    hop: &Hop<'_>,
+    questions: &[Question],
+    last: &mut Asked,
+    witness: &mut dyn Witness,
+) -> Result<Option<Trouble>, UnusableTls> {
+    let connector = Connector::for_server(&hop.tls, &hop.server)?;
+    last.server = hop.server.to_string();
+    witness.notice(Notice::Connecting { server: last.server.clone() });
+    Ok(match connected(account, hop).await {
+        Err(cause) => Some(Trouble { stage: Stage::Connect, cause }),
+        Ok(Connection { stream, peer, local }) => {
+            witness.notice(Notice::Connected { peer, local });
+            let settings = settings(account, hop, local.map(|local| local.ip()), Caution::None);
+            let mut session = Session::new(settings, Purpose::Ask(questions.to_vec()));
+            let timeouts = account.timeouts_with(&hop.server);
+            let means = means(account, connector.as_ref(), &timeouts);
+            drive(stream, &mut session, means, &mut |notice| witness.notice(notice)).await;
+            last.answers = session.answers().to_vec();
+            session.trouble().cloned()
+        }
+    })
 }
 
 /// What a session without a message needs.

@@ -1,32 +1,30 @@
 //! One message over its servers, to a verdict for each recipient.
 
 mod series;
+mod session;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 pub use self::series::{Letter, Letters};
+pub use self::session::settings;
 
-use self::series::{Elsewhere, Series};
+use self::series::Elsewhere;
+use self::session::{Attempted, Stretch, one_session, user};
 use crate::address::Address;
-use crate::config::account::{self, Account, Endpoint, Host, Mechanisms, Scheme, Server, TlsPolicy};
+use crate::config::account::Account;
+use crate::dns::Resolver;
 use crate::envelope::Envelope;
 use crate::message::dkim::Signer;
 use crate::message::{Facts, Source};
 use crate::net::Notice;
-use crate::net::drive::{Detail, Means, Messages, drive};
-use crate::net::socket::{self, Connection};
-use crate::net::tls::{Connector, Connectors, UnusableTls};
+use crate::net::drive::Detail;
+use crate::net::tls::{Connectors, UnusableTls};
+use crate::route::{self, Route, Unroutable};
 use crate::smtp::outcome::{Cause, Trouble, Verdict};
 use crate::smtp::reply::Class;
-use crate::smtp::sasl::{BY_STRENGTH, Mechanism, Nonce};
-use crate::smtp::session::{
-    Caution, Chunking, ClearText, EightBit, LoginMode, Partial, Protocol, Purpose, Session, Settings, TlsMode,
-};
+use crate::smtp::session::Caution;
 use crate::smtp::stage::Stage;
-use crate::system;
 
 /// Whoever wants to know what happens, as it happens.
 pub trait Witness {
@@ -62,8 +60,10 @@ pub struct Outcome {
     pub recipient: Address,
     /// The verdict.
     pub verdict: Verdict,
-    /// The server that it comes from: `host:port`, or the path of a socket.
+    /// The server that it comes from: `host:port`, or the path of a socket; the domain, where there is no way to it.
     pub server: String,
+    /// How the message came to that server, where it was looked up: what was found and decided, in order.
+    pub decisions: Vec<String>,
 }
 
 /// What is to be delivered.
@@ -82,6 +82,8 @@ pub struct Job<'a> {
     pub letters: Option<&'a mut (dyn Letters + 'a)>,
     /// TLS, as other jobs of this process may have used it already.
     pub connectors: &'a mut Connectors,
+    /// Who looks up where it goes. A smarthost is never looked up by it.
+    pub resolver: &'a Resolver<'a>,
     /// How much the witness wants to know.
     pub detail: Detail,
 }
@@ -96,83 +98,146 @@ const CONNECTIONS: usize = 2;
 /// # Errors
 /// [`UnusableTls`] when the account's TLS files cannot be used; nothing was sent then.
 pub async fn deliver(mut job: Job<'_>, witness: &mut dyn Witness) -> Result<Vec<Outcome>, UnusableTls> {
-    let mut outcomes: Vec<Option<Outcome>> = vec![None; job.envelope.recipients().len()];
-    // Each attempt with a wrong password counts towards a lock-out.
-    let mut refused: Vec<&str> = Vec::new();
-    for server in &job.account.servers {
-        let user = user(job.account, server);
-        if user.is_some_and(|user| refused.contains(&user)) {
-            continue;
-        }
-        let connector = job.connectors.for_server(&job.account.tls, server)?;
-        let mut caution = Caution::None;
-        let mut lessons = 0;
-        while lessons < CONNECTIONS {
-            let open: Vec<usize> = (0..outcomes.len()).filter(|&at| may_try(outcomes[at].as_ref())).collect();
-            let Some(envelope) = job.envelope.part(&open) else { break };
-            let before = open.len();
-            let attempt = one_session(&mut job, server, connector.as_deref(), envelope, caution, witness).await;
-            if attempt.verdicts.iter().any(is_login_refused) {
-                refused.extend(user);
-            }
-            for (at, verdict) in open.into_iter().zip(attempt.verdicts) {
-                let recipient = job.envelope.recipients()[at].clone();
-                let outcome = Outcome { recipient, verdict, server: server.to_string() };
-                outcomes[at] = Some(match outcomes[at].take() {
-                    Some(before) if is_better(&before.verdict, &outcome.verdict) => before,
-                    _ => outcome,
-                });
-            }
-            if attempt.retry == Caution::None {
-                break;
-            }
-            caution = attempt.retry;
-            let left = outcomes.iter().filter(|outcome| may_try(outcome.as_ref())).count();
-            if caution != Caution::Rest || left == before {
-                lessons += 1;
-            }
-        }
-        if !outcomes.iter().any(|outcome| may_try(outcome.as_ref())) {
+    let mut progress = Progress { outcomes: vec![None; job.envelope.recipients().len()], refused: Vec::new() };
+    let account = job.account;
+    for relay in &account.servers {
+        let open = progress.open(0..job.envelope.recipients().len());
+        if open.is_empty() {
             break;
         }
+        let plan = route::plan(relay, account, job.envelope, open, job.resolver).await;
+        for dead_end in plan.unroutable {
+            progress.no_way(&job, dead_end, witness);
+        }
+        for route in &plan.routes {
+            progress.along(&mut job, route, witness).await?;
+        }
     }
-    Ok(outcomes.into_iter().flatten().collect())
+    Ok(progress.outcomes.into_iter().flatten().collect())
 }
 
-/// What a session needs to know of an account that speaks to one of its servers.
-pub fn settings(account: &Account, server: &Server, local: Option<IpAddr>, caution: Caution) -> Settings {
-    Settings {
-        protocol: match server.scheme {
-            Scheme::Lmtp => Protocol::Lmtp,
-            Scheme::Submissions | Scheme::Submission | Scheme::Smtp => Protocol::Smtp,
-        },
-        hello: hello(account, local),
-        tls: match (account.tls.policy_for(server), server.scheme) {
-            (TlsPolicy::None, _) => TlsMode::None,
-            (_, Scheme::Submissions) => TlsMode::Implicit,
-            (TlsPolicy::Required, _) => TlsMode::Required,
-            (TlsPolicy::Opportunistic, _) => TlsMode::Opportunistic,
-        },
-        login: login(account, server),
-        max_recipients: account.max_recipients,
-        partial: match account.partial {
-            account::Partial::Deliver => Partial::Deliver,
-            account::Partial::AllOrNone => Partial::AllOrNone,
-        },
-        eight_bit: match account.eight_bit {
-            account::EightBit::Encode => EightBit::Encode,
-            account::EightBit::Send => EightBit::Send,
-            account::EightBit::Refuse => EightBit::Refuse,
-        },
-        chunking: match account.chunking {
-            account::Chunking::Auto => Chunking::Needed,
-            account::Chunking::Never => Chunking::Never,
-            account::Chunking::Always => Chunking::AfterRecipients,
-            account::Chunking::SameFlight => Chunking::SameFlight,
-        },
-        xclient: account.xclient.clone(),
-        caution,
+/// What became of the recipients so far.
+struct Progress {
+    outcomes: Vec<Option<Outcome>>,
+    /// Users whose login was refused: each attempt with a wrong password counts towards a lock-out.
+    refused: Vec<String>,
+}
+
+impl Progress {
+    /// Those of the recipients who are still to be served.
+    fn open(&self, recipients: impl Iterator<Item = usize>) -> Vec<usize> {
+        recipients.filter(|at| self.outcomes.get(*at).is_some_and(|outcome| may_try(outcome.as_ref()))).collect()
     }
+
+    fn no_way(&mut self, job: &Job<'_>, dead_end: Unroutable, witness: &mut dyn Witness) {
+        let Unroutable { recipients, place, trouble, decisions } = dead_end;
+        decisions.iter().for_each(|decision| witness.notice(Notice::Note(decision.clone())));
+        let verdict = trouble.verdict();
+        for at in recipients {
+            let Some(recipient) = job.envelope.recipients().get(at) else { continue };
+            let took = Duration::ZERO;
+            witness.attempt(&Attempt { recipient, server: &place, peer: None, verdict: &verdict, took });
+            self.settle(job, at, verdict.clone(), &place, &decisions);
+        }
+    }
+
+    fn settle(&mut self, job: &Job<'_>, at: usize, verdict: Verdict, server: &str, decisions: &[String]) {
+        let (Some(recipient), Some(slot)) = (job.envelope.recipients().get(at), self.outcomes.get_mut(at)) else {
+            return;
+        };
+        let decisions = decisions.to_vec();
+        let outcome = Outcome { recipient: recipient.clone(), verdict, server: server.to_owned(), decisions };
+        *slot = Some(match slot.take() {
+            Some(before) if is_better(&before.verdict, &outcome.verdict) => before,
+            _ => outcome,
+        });
+    }
+
+    /// Each host of the route in turn.
+    async fn along(
+        &mut self,
+        job: &mut Job<'_>,
+        route: &Route<'_>,
+        witness: &mut dyn Witness,
+    ) -> Result<(), UnusableTls> {
+        route.decisions.iter().for_each(|decision| witness.notice(Notice::Note(decision.clone())));
+        let mut decisions = route.decisions.clone();
+        let elsewhere = match (job.account.servers.len(), route.hops.len()) {
+            (0 | 1, 0 | 1) => Elsewhere::Nowhere,
+            _ => Elsewhere::Servers,
+        };
+        for hop in &route.hops {
+            let user = user(job.account, hop);
+            if user.is_some_and(|user| self.refused.iter().any(|refused| refused == user)) {
+                continue;
+            }
+            let connector = job.connectors.for_server(&hop.tls, &hop.server)?;
+            let server = hop.server.to_string();
+            let mut addresses = hop.addresses.clone();
+            let mut caution = Caution::None;
+            let mut lessons = 0;
+            while lessons < CONNECTIONS {
+                let open: Vec<Vec<usize>> = route
+                    .groups
+                    .iter()
+                    .map(|group| self.open(group.iter().copied()))
+                    .filter(|group| !group.is_empty())
+                    .collect();
+                if open.is_empty() {
+                    return Ok(());
+                }
+                let envelopes = open.iter().filter_map(|group| job.envelope.part(group)).collect();
+                let before: Vec<usize> = open.into_iter().flatten().collect();
+                let connector = connector.as_deref();
+                let stretch = Stretch { hop, addresses: &addresses, connector, envelopes, caution, elsewhere };
+                let Attempted { verdicts, retry, peer } = one_session(job, stretch, witness).await;
+                if verdicts.iter().flatten().any(is_login_refused) {
+                    self.refused.extend(user.map(str::to_owned));
+                }
+                let is_cut_short = verdicts.iter().any(Option::is_none);
+                let is_early = verdicts.iter().flatten().all(is_before_message);
+                if !decisions.is_empty() {
+                    decisions.push(format!("{server}: {}", tally(&verdicts)));
+                }
+                for (at, verdict) in before.iter().zip(verdicts) {
+                    if let Some(verdict) = verdict {
+                        self.settle(job, *at, verdict, &server, &decisions);
+                    }
+                }
+                let left = self.open(before.iter().copied()).len();
+                if retry != Caution::None {
+                    caution = retry;
+                    lessons += usize::from(retry != Caution::Rest || left == before.len());
+                } else if is_cut_short && left < before.len() {
+                    // The others have had no turn yet.
+                } else if is_early
+                    && addresses.len() > 1
+                    && let Some(peer) = peer
+                {
+                    // Another address of the same host may be another machine (RFC 5321 section 5.1).
+                    addresses.retain(|address| *address != peer.ip());
+                    lessons += 1;
+                } else {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a session brought, in short.
+fn tally(verdicts: &[Option<Verdict>]) -> String {
+    let count = |kind: fn(&Verdict) -> bool| verdicts.iter().flatten().filter(|verdict| kind(verdict)).count();
+    let counts = [
+        (count(|verdict| matches!(verdict, Verdict::Accepted(_))), "accepted"),
+        (count(|verdict| matches!(verdict, Verdict::Deferred(_))), "deferred"),
+        (count(|verdict| matches!(verdict, Verdict::Failed(_))), "failed"),
+        (verdicts.iter().filter(|verdict| verdict.is_none()).count(), "without a turn"),
+    ];
+    let shown: Vec<String> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    shown.join(", ")
 }
 
 /// Whether there is something left to do for a recipient: not once it is accepted, refused, or perhaps delivered, and
@@ -224,155 +289,4 @@ fn is_login_refused(verdict: &Verdict) -> bool {
 /// speak to us is not the end.
 fn is_better(before: &Verdict, after: &Verdict) -> bool {
     matches!((before, after), (Verdict::Deferred(_), Verdict::Failed(trouble)) if is_about_host(trouble))
-}
-
-/// Who logs in to a server.
-fn user<'a>(account: &'a Account, server: &'a Server) -> Option<&'a str> {
-    let login = account.login.as_ref()?;
-    Some(server.user.as_ref().unwrap_or(&login.user))
-}
-
-/// What one connection brought.
-struct Attempted {
-    verdicts: Vec<Verdict>,
-    retry: Caution,
-}
-
-async fn one_session(
-    job: &mut Job<'_>,
-    server: &Server,
-    connector: Option<&Connector>,
-    envelope: Envelope,
-    caution: Caution,
-    witness: &mut dyn Witness,
-) -> Attempted {
-    let begun = Instant::now();
-    let server_label = server.to_string();
-    let recipients = envelope.recipients().to_vec();
-    witness.notice(Notice::Connecting { server: server_label.clone() });
-    let mut peer = None;
-    let connected = socket::connect(&server.endpoint, &job.account.reach, job.account.timeouts.connect).await;
-    let attempt = match connected {
-        Err(cause) => {
-            let verdict = Trouble { stage: Stage::Connect, cause }.verdict();
-            Attempted { verdicts: vec![verdict; recipients.len()], retry: Caution::None }
-        }
-        Ok(Connection { stream, peer: answered, local }) => {
-            peer = answered.address();
-            witness.notice(Notice::Connected { peer: answered, local });
-            let settings = settings(job.account, server, local.map(|local| local.ip()), caution);
-            let mut session = Session::new(settings, Purpose::Submit(envelope, job.facts));
-            let (mut series, source) = match &mut job.letters {
-                Some(letters) => {
-                    let elsewhere = match job.account.servers.len() {
-                        0 | 1 => Elsewhere::Nowhere,
-                        _ => Elsewhere::Servers,
-                    };
-                    (Some(Series::new(&mut **letters, &mut *job.source, elsewhere)), None)
-                }
-                None => (None, Some(&mut *job.source as &mut dyn Source)),
-            };
-            if series.is_some() {
-                session.expect_more();
-            }
-            let timeouts = job.account.timeouts_with(server);
-            let means = Means {
-                connector,
-                secret: job.account.login.as_ref().and_then(|login| login.secret.as_ref()),
-                source,
-                signer: job.signer,
-                more: series.as_mut().map(|series| series as &mut dyn Messages),
-                size: job.facts.size,
-                timeouts: &timeouts,
-                detail: job.detail,
-            };
-            drive(stream, &mut session, means, &mut |notice| witness.notice(notice)).await;
-            let lost = Trouble { stage: Stage::Quit, cause: Cause::Lost("the session has no verdict".to_owned()) };
-            let (own, others) = session.verdicts().split_at(recipients.len().min(session.verdicts().len()));
-            if let Some(series) = series {
-                let took = begun.elapsed();
-                series.finish(others, &server_label, |envelope, size, verdicts| {
-                    witness.message(size);
-                    for (recipient, verdict) in envelope.recipients().iter().zip(verdicts) {
-                        witness.attempt(&Attempt { recipient, server: &server_label, peer, verdict, took });
-                    }
-                });
-            }
-            Attempted {
-                verdicts: own
-                    .iter()
-                    .map(|verdict| verdict.clone().unwrap_or_else(|| Verdict::Deferred(lost.clone())))
-                    .collect(),
-                retry: session.retry(),
-            }
-        }
-    };
-    let took = begun.elapsed();
-    witness.message(job.facts.size);
-    for (recipient, verdict) in recipients.iter().zip(&attempt.verdicts) {
-        witness.attempt(&Attempt { recipient, server: &server_label, peer, verdict, took });
-    }
-    attempt
-}
-
-/// The argument of EHLO: as configured, else the machine's full name, else the address that the connection has here
-/// (RFC 5321 section 4.1.4).
-fn hello(account: &Account, local: Option<IpAddr>) -> String {
-    let local = local.unwrap_or(Ipv4Addr::LOCALHOST.into());
-    account.hostname.clone().or_else(system::full_host_name).unwrap_or_else(|| literal(local))
-}
-
-/// An address as it stands in a mail address (RFC 5321 section 4.1.3).
-fn literal(address: IpAddr) -> String {
-    match address.to_canonical() {
-        IpAddr::V4(address) => format!("[{address}]"),
-        IpAddr::V6(address) => format!("[IPv6:{address}]"),
-    }
-}
-
-/// What a login by SCRAM must have of its own; nothing where the system gives no random numbers.
-fn nonce() -> Option<Nonce> {
-    let mut octets = [0; 24];
-    getrandom::fill(&mut octets).ok()?;
-    Some(Nonce::from_octets(&octets))
-}
-
-fn login(account: &Account, server: &Server) -> LoginMode {
-    let Some(login) = &account.login else { return LoginMode::None };
-    let mechanisms = match &login.mechanisms {
-        // A certificate that was made for it comes first, and costs nothing where the server does not take it.
-        Mechanisms::Auto if account.tls.cert.is_some() => [&[Mechanism::External], BY_STRENGTH].concat(),
-        Mechanisms::Auto => BY_STRENGTH.to_vec(),
-        Mechanisms::Named(names) => names.iter().filter_map(|name| Mechanism::named(name)).collect(),
-    };
-    let place = match &server.endpoint {
-        Endpoint::Tcp { host: Host::Name(name), port } => Some((name.clone(), *port)),
-        Endpoint::Tcp { host: Host::Address(address), port } => Some((address.to_string(), *port)),
-        Endpoint::Unix(_) => None,
-    };
-    // A password without TLS stays on this machine, or is not sent (RFC 4954 section 14).
-    let clear_text = match (server.is_here(&account.reach.via), account.tls.policy_for(server)) {
-        (true, TlsPolicy::None) => ClearText::Allowed,
-        _ => ClearText::Never,
-    };
-    let user = server.user.as_ref().unwrap_or(&login.user).clone();
-    LoginMode::As { user, mechanisms, clear_text, nonce: nonce(), server: place }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// P-034: an IPv4 address is one also where the socket is for both families.
-    #[test]
-    fn address_literals_have_the_form_of_the_standard() {
-        for (address, shown) in [
-            ("192.0.2.1", "[192.0.2.1]"),
-            ("2001:db8::1", "[IPv6:2001:db8::1]"),
-            ("::ffff:10.0.0.5", "[10.0.0.5]"),
-            ("::1", "[IPv6:::1]"),
-        ] {
-            assert_eq!(literal(address.parse().unwrap()), shown);
-        }
-    }
 }

@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use crate::deliver::Outcome;
 use crate::hints;
 use crate::smtp::capabilities::Extension;
-use crate::smtp::outcome::{Cause, Trouble, Verdict};
+use crate::smtp::outcome::{Cause, NoRouteKind, Trouble, Verdict};
 use crate::smtp::question::Verb;
 use crate::smtp::reply::Reply;
 use crate::smtp::stage::Stage;
@@ -177,6 +177,11 @@ fn exit_of_trouble(trouble: &Trouble) -> Exit {
         | Cause::FalseServer
         | Cause::Unpreparable
         | Cause::NoPassword(_) => Exit::NoPermission,
+        Cause::NoRoute(why) => match why.kind {
+            NoRouteKind::NoDomain | NoRouteKind::NullMx => Exit::NoHost,
+            NoRouteKind::Loop => Exit::Unavailable,
+            NoRouteKind::Unknown | NoRouteKind::Untrusted => Exit::TemporaryFailure,
+        },
         Cause::NoSuchHost(_) => Exit::Config,
         Cause::TooLarge { .. }
         | Cause::EightBit
@@ -315,6 +320,7 @@ pub fn what(trouble: &Trouble, server: &str) -> String {
             format!("{server} cannot be reached: {reason}")
         }
         Cause::NoSuchHost(reason) => reason.clone(),
+        Cause::NoRoute(why) => format!("{} ({})", why.words, why.code()),
         Cause::Tls(reason) => format!("no TLS with {server}: {reason}"),
         Cause::TlsNotOffered { .. } => format!("{server} does not offer STARTTLS, and TLS is required"),
         Cause::NoMechanism(offered) if offered.is_empty() => {
@@ -412,6 +418,7 @@ mod tests {
             recipient: Address::parse(&format!("user{number}@x.test")).unwrap(),
             verdict: Trouble { stage: Stage::Rcpt, cause: Cause::Replied(reply) }.verdict(),
             server: "mx.test:25".to_owned(),
+            decisions: Vec::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Known words of servers, their cause and their cure. A hint is given only where a cure is known.
 
 use crate::smtp::capabilities::Extension;
-use crate::smtp::outcome::{Cause, Trouble};
+use crate::smtp::outcome::{Cause, NoRouteKind, Trouble};
 use crate::smtp::reply::{Malformed, Reply};
 use crate::smtp::stage::Stage;
 
@@ -68,6 +68,14 @@ pub fn for_trouble(trouble: &Trouble, server: &str) -> Option<String> {
         Cause::ClearTextLogin => "Use submission:// or submissions://, with tls = \"required\".".into(),
         Cause::NoSuchHost(reason) | Cause::Unreachable(reason) if reason.starts_with("the proxy ") => {
             "Check the key proxy, and what the proxy allows.".into()
+        }
+        Cause::NoRoute(why) => match why.kind {
+            NoRouteKind::NoDomain => "Check how the domain is spelt behind the @.".into(),
+            NoRouteKind::Loop => "To give the mail to the server on this machine, name it: server = \"smtp://localhost\".".into(),
+            NoRouteKind::NullMx | NoRouteKind::Unknown | NoRouteKind::Untrusted => return None,
+        },
+        Cause::NoSuchHost(reason) if reason.contains("_tcp.") => {
+            "Ask the provider for the name of its server, and write submissions://HOST.".into()
         }
         Cause::Unreachable(reason) if reason.contains("cannot be looked up") => {
             "The name server does not answer: check the network, and /etc/resolv.conf.".into()

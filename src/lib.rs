@@ -27,6 +27,7 @@ pub mod log;
 pub mod message;
 pub mod net;
 pub mod report;
+pub mod route;
 pub mod run;
 pub mod server;
 pub mod smtp;

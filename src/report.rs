@@ -53,7 +53,7 @@ fn outcome_json(outcome: &Outcome) -> String {
         Verdict::Accepted(_) => None,
         Verdict::Deferred(trouble) | Verdict::Failed(trouble) => hints::for_trouble(trouble, &outcome.server),
     };
-    let object = serde_json::json!({
+    let mut object = serde_json::json!({
         "recipient": outcome.recipient.as_str(),
         "verdict": verdict,
         "server": outcome.server,
@@ -62,6 +62,9 @@ fn outcome_json(outcome: &Outcome) -> String {
         "hint": hint,
         "exit": failure::exit_of_verdict(&outcome.verdict).code(),
     });
+    if !outcome.decisions.is_empty() {
+        object["route"] = outcome.decisions.clone().into();
+    }
     format!("{object}\n")
 }
 

@@ -30,6 +30,7 @@ fn tls(roots: TlsRoots) -> Tls {
     Tls {
         policy: TlsPolicy::Required,
         on_sockets: TlsPolicy::None,
+        on_exchangers: TlsPolicy::Opportunistic,
         roots,
         pins: Vec::new(),
         server_name: None,

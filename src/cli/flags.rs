@@ -15,7 +15,7 @@ use super::rewrite::RewriteFlags;
 use super::submission::{Dsn, Said};
 #[cfg(feature = "sink")]
 use super::values::{self, Sink, SinkFaults, SinkLogin, SinkProtocol, SinkTls};
-use super::values::{Ask, Batch, Body, Check, Format, HeaderField, NamedFile, Send, SendAction, Shell, Text};
+use super::values::{Ask, Batch, Body, Check, Format, HeaderField, NamedFile, Send, SendAction, Servers, Shell, Text};
 use super::{Global, Invocation, UsageError, Verbosity, sendmail};
 use crate::envelope::{ClientAttribute, DeliverBy, EnvelopeId, Hold, Notify, Priority, Returned, Way};
 use crate::failure::Exit;
@@ -258,6 +258,9 @@ struct SendFlags {
     /// Let the server take us for another client, as ADDR=192.0.2.7; for tests of its rules
     #[arg(long, value_name = "NAME=VALUE")]
     xclient: Vec<ClientAttribute>,
+    /// Send to the mail exchangers of the recipients' domains, and not to the account's server
+    #[arg(long)]
+    direct: bool,
     /// Print envelope and message, and connect to nobody
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -382,6 +385,7 @@ impl SendFlags {
                 envelope_id: None,
             },
             way: if self.require_tls { Way::Tls } else { Way::Usual },
+            servers: if self.direct { Servers::Exchangers } else { Servers::OfAccount },
         }
     }
 
@@ -421,6 +425,7 @@ impl SendFlags {
             priority: self.mt_priority,
             way: if self.require_tls { Way::Tls } else { Way::Usual },
             xclient: self.xclient,
+            servers: if self.direct { Servers::Exchangers } else { Servers::OfAccount },
             action: if self.dry_run { SendAction::Print } else { SendAction::Submit },
             format: format(self.json),
         })

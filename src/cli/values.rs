@@ -49,6 +49,8 @@ pub struct Send {
     pub way: Way,
     /// `--xclient`.
     pub xclient: Vec<ClientAttribute>,
+    /// `--direct`.
+    pub servers: Servers,
     /// `--dry-run`.
     pub action: SendAction,
     /// `--json`.
@@ -66,6 +68,17 @@ pub struct Batch {
     pub dsn: Dsn,
     /// `--require-tls`.
     pub way: Way,
+    /// `--direct`.
+    pub servers: Servers,
+}
+
+/// Who takes a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Servers {
+    /// Those of the account.
+    OfAccount,
+    /// The mail exchangers of the recipients' domains.
+    Exchangers,
 }
 
 /// Where the plain text of a message comes from.

@@ -10,14 +10,15 @@ use crate::envelope::{ClientAttribute, Dsn};
 pub use super::dns::{Dns, DnsServer, DnsTrust};
 pub use super::identity::{AliasesIn, Domain, Identity, KeepOriginal, SenderEntry, Who};
 pub use super::reach::{Family, Proxy, ProxyKind, ProxyLogin, Reach, Via, command_for};
+pub use super::relay::{Relay, Service, is_within};
 
 /// Settings as resolved: nothing is missing, and nothing needs to be looked up again but the secret itself.
 #[derive(Clone, Debug)]
 pub struct Account {
     /// The name in `[account.NAME]`; `default` where there is no table.
     pub name: String,
-    /// Servers to try, in this order; never empty.
-    pub servers: Vec<Server>,
+    /// Who takes the mail, tried in this order; never empty.
+    pub servers: Vec<Relay>,
     /// How to log in; `None` when nobody does.
     pub login: Option<Login>,
     /// Transport security.
@@ -26,6 +27,8 @@ pub struct Account {
     pub reach: Reach,
     /// Whom to ask for mail exchangers and services.
     pub dns: Dns,
+    /// Port of mail exchangers: 25, but for tests.
+    pub mx_port: u16,
     /// Patterns of sender addresses that choose this account.
     pub from: Vec<Pattern>,
     /// Which addresses of the sender become others.
@@ -66,6 +69,12 @@ pub struct Account {
 pub const ALIASES: &str = "/etc/aliases";
 
 impl Account {
+    /// The same account with the exchangers of the recipients' domains in the place of its servers, where nobody logs in.
+    #[must_use]
+    pub fn direct(self) -> Self {
+        Account { servers: vec![Relay::Exchangers], login: None, ..self }
+    }
+
     /// The address that mail of this account comes from when nobody names one: the first `from` pattern that is
     /// a whole address.
     pub fn default_sender(&self) -> Option<&str> {
@@ -270,6 +279,8 @@ pub struct Tls {
     pub policy: TlsPolicy,
     /// The same for servers on a socket of this machine.
     pub on_sockets: TlsPolicy,
+    /// The same for mail exchangers.
+    pub on_exchangers: TlsPolicy,
     /// Which authorities are trusted.
     pub roots: TlsRoots,
     /// SHA-256 of acceptable public keys (SubjectPublicKeyInfo); when not empty, one must match and the

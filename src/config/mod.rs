@@ -28,6 +28,7 @@ mod key;
 mod parse;
 mod proxy;
 mod reach;
+mod relay;
 mod resolve;
 mod schema;
 pub mod secret;

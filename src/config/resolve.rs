@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::account::{ALIASES, Chunking, Dns, DnsTrust, EightBit, Family, LongLines, Partial, Pattern, Reach, Via};
 use super::account::{
-    Account, Log, Login, Mechanisms, NamedFile, Scheme, Secret, Server, Timeouts, Tls, TlsPolicy, TlsRoots, TlsVersion,
+    Account, Log, Login, Mechanisms, NamedFile, Relay, Scheme, Secret, Server, Service, Timeouts, Tls, TlsPolicy,
+    TlsRoots, TlsVersion,
 };
 use super::error::{ConfigError, Kind};
 use super::schema::PREFIX;
@@ -34,6 +35,7 @@ pub(super) fn account(config: &Config, layers: Layers<'_>, log: Log) -> Result<A
         login,
         tls,
         reach,
+        mx_port: resolver.pick(|s| s.mx_port.as_ref()).copied().unwrap_or(MX_PORT),
         dns: Dns {
             servers: resolver.pick(|s| s.dns.as_ref()).cloned().unwrap_or_default(),
             trust: resolver.pick(|s| s.dns_trust.as_ref()).copied().unwrap_or(DnsTrust::Auto),
@@ -121,6 +123,9 @@ impl<'a> Resolver<'a> {
     }
 
     fn login(&self, rank: usize, servers: &'a Set<Vec<Url>>) -> Result<Option<Login>, ConfigError> {
+        if servers.value.iter().all(|url| url.relay == Relay::Exchangers) {
+            return self.no_login();
+        }
         let mechanisms = match self.pick(|s| s.auth.as_ref()) {
             Some(Auth::None) => return Ok(None),
             Some(Auth::With(mechanisms)) => mechanisms.clone(),
@@ -145,6 +150,16 @@ impl<'a> Resolver<'a> {
                 let error = self.error("there is a password, and no user for it", place);
                 Err(error.help("Name the user: server = \"submissions://USER@HOST\", or user = \"USER\"."))
             }
+        }
+    }
+
+    /// Nobody logs in to mail exchangers. A login beside them, and not above for other accounts, is a mistake.
+    fn no_login(&self) -> Result<Option<Login>, ConfigError> {
+        match self.find(|s| s.user.as_ref()) {
+            Some((_, set)) if !matches!(self.pick(|s| s.auth.as_ref()), Some(Auth::None)) => Err(self
+                .error("`user` is set, and nobody logs in to the exchangers of `mx:`", set.place)
+                .help("Remove it, or write auth = \"none\" in this account.")),
+            _ => Ok(None),
         }
     }
 
@@ -188,9 +203,16 @@ impl<'a> Resolver<'a> {
     }
 
     /// The servers, each with the user of its URL unless the key `user` stands above them.
-    fn with_users(&self, rank: usize, servers: &Set<Vec<Url>>) -> Vec<Server> {
+    fn with_users(&self, rank: usize, servers: &Set<Vec<Url>>) -> Vec<Relay> {
         let above = self.find(|s| s.user.as_ref()).is_some_and(|(other, _)| other < rank);
-        let of = |url: &Url| Server { user: url.user.clone().filter(|_| !above), ..url.server.clone() };
+        let of = |url: &Url| {
+            let user = url.user.clone().filter(|_| !above);
+            match url.relay.clone() {
+                Relay::Server(server) => Relay::Server(Server { user, ..server }),
+                Relay::Service(service) => Relay::Service(Service { user, ..service }),
+                Relay::Exchangers => Relay::Exchangers,
+            }
+        };
         servers.value.iter().map(of).collect()
     }
 
@@ -230,14 +252,25 @@ impl<'a> Resolver<'a> {
         {
             policy = set.value;
             let word = if policy == TlsPolicy::None { "none" } else { "opportunistic" };
-            if servers.value.iter().any(|url| url.server.scheme == Scheme::Submissions) {
+            if servers.value.iter().any(|url| matches!(url.relay, Relay::Service(_))) {
+                let message = format!("`tls` is `{word}`, and servers that are found by SRV must have TLS (RFC 6186)");
+                return Err(self.error(message, set.place).help("Remove `tls`, or name a server."));
+            }
+            let is_implicit = |relay: &Relay| matches!(relay, Relay::Server(s) if s.scheme == Scheme::Submissions);
+            if servers.value.iter().any(|url| is_implicit(&url.relay)) {
                 let scheme = scheme_name(Scheme::Submissions);
                 let message = format!("`tls` is `{word}`, and {scheme}:// is TLS from the first octet");
                 return Err(self
                     .error(message, set.place)
                     .help("Write submission:// or smtp:// if the server has no TLS."));
             }
-            if login && !servers.value.iter().all(|url| url.server.is_here(&reach.via)) {
+            // Nobody logs in to an exchanger.
+            let is_safe = |relay: &Relay| match relay {
+                Relay::Server(server) => server.is_here(&reach.via),
+                Relay::Service(_) => false,
+                Relay::Exchangers => true,
+            };
+            if login && !servers.value.iter().all(|url| is_safe(&url.relay)) {
                 let message = format!("`tls` is `{word}`, and there is a password, which others could read on the way");
                 return Err(self
                     .error(message, set.place)
@@ -263,7 +296,7 @@ impl<'a> Resolver<'a> {
                 .help("Set both, or neither."));
         }
         if on_sockets == TlsPolicy::Required
-            && servers.value.iter().any(|url| url.server.host().is_none())
+            && servers.value.iter().any(|url| matches!(&url.relay, Relay::Server(server) if server.host().is_none()))
             && self.pick(|s| s.tls_server_name.as_ref()).is_none()
         {
             let message = "`tls` is `required`, and a socket has no name that a certificate could bear";
@@ -274,6 +307,7 @@ impl<'a> Resolver<'a> {
         Ok(Tls {
             policy,
             on_sockets,
+            on_exchangers: self.pick(|s| s.tls.as_ref()).copied().unwrap_or(TlsPolicy::Opportunistic),
             roots: self.roots()?,
             pins: self.pick(|s| s.tls_pin.as_ref()).cloned().unwrap_or_default(),
             server_name: self.pick(|s| s.tls_server_name.as_ref()).cloned(),
@@ -418,6 +452,8 @@ const CONNECT: Duration = Duration::from_secs(30);
 const LOOK_UP: Duration = Duration::from_secs(15);
 /// 8-bit text of which nobody knows what it is (RFC 1428).
 const UNKNOWN_CHARSET: &str = "unknown-8bit";
+/// RFC 5321 section 4.5.4.2.
+const MX_PORT: u16 = 25;
 /// Octets a second.
 const MIN_RATE: u64 = 1024;
 /// A server must take a hundred (RFC 5321 section 4.5.3.1.8), and many take no more.

@@ -116,7 +116,7 @@ pub const SCHEMA: &[Key] = &[
     Key {
         name: "tls",
         form: Form::Word(&["required", "opportunistic", "none"]),
-        default: "required; on a Unix socket none",
+        default: "required; on a Unix socket none; to mail exchangers opportunistic",
         meaning: "whether a message may ever go out in clear text",
         example: "\"required\"",
         store: |s, i| put(&mut s.tls, i, |text| value::word(text, TLS)),
@@ -224,6 +224,14 @@ pub const SCHEMA: &[Key] = &[
         meaning: "the DNS servers that are asked for mail exchangers and services",
         example: "[\"127.0.0.1\", \"tls://9.9.9.9#dns.quad9.net\"]",
         store: |s, i| put_list(&mut s.dns, i, super::dns::server),
+    },
+    Key {
+        name: "mx-port",
+        form: Form::Number,
+        default: "25",
+        meaning: "the port of mail exchangers; another one is for tests",
+        example: "2525",
+        store: |s, i| put_number(&mut s.mx_port, i, value::port),
     },
     Key {
         name: "dns-trust",

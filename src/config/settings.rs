@@ -38,6 +38,7 @@ pub(super) struct Settings {
     pub ip: Option<Set<Family>>,
     pub dns: Option<Set<Vec<DnsServer>>>,
     pub dns_trust: Option<Set<DnsTrust>>,
+    pub mx_port: Option<Set<u16>>,
     pub dns_timeout: Option<Set<Duration>>,
     pub from: Option<Set<Vec<Template>>>,
     pub hostname: Option<Set<String>>,

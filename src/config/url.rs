@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
-use super::account::{Endpoint, Host, Scheme, Server};
+use super::account::{Endpoint, Host, Relay, Scheme, Server, Service};
 use super::suggest::nearest;
 use super::value::{Fault, quoted};
 use crate::address::to_ascii;
@@ -15,30 +15,35 @@ use crate::address::to_ascii;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Url {
     /// The user of it is not set.
-    pub server: Server,
+    pub relay: Relay,
     pub user: Option<String>,
 }
 
-/// Reads `SCHEME://[USER@]HOST[:PORT]`, or `SCHEME://[USER@]/PATH` for a socket of this machine. The last `@` ends the user name, which may be percent-encoded (RFC 3986).
+/// Reads `SCHEME://[USER@]HOST[:PORT]`, `SCHEME://[USER@]/PATH` for a socket of this machine, `SCHEME://[USER@]DOMAIN?srv`
+/// for the servers that a domain names, or `mx:`. The last `@` ends the user name, which may be percent-encoded (RFC 3986).
 /// A password is refused: URLs end up in logs. No message of an error repeats what stands before the last `@`.
 pub(super) fn parse(text: &str) -> Result<Url, Fault> {
     let text = text.trim();
+    if text.eq_ignore_ascii_case("mx:") {
+        return Ok(Url { relay: Relay::Exchangers, user: None });
+    }
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme, rest)) => (scheme_named(scheme)?, rest),
         None => return Err(no_scheme(text)),
     };
     if let Some((user, path)) = socket(rest) {
         let user = user.map(user_named).transpose()?;
-        return Ok(Url {
-            server: Server { scheme, endpoint: Endpoint::Unix(socket_path(scheme, path)?), user: None },
-            user,
-        });
+        let endpoint = Endpoint::Unix(socket_path(scheme, path)?);
+        return Ok(Url { relay: Relay::Server(Server { scheme, endpoint, user: None }), user });
     }
     let (user, place) = match rest.rsplit_once('@') {
         Some((user, place)) => (Some(user), place),
         None => (None, rest),
     };
     let user = user.map(user_named).transpose()?;
+    if let Some((domain, consent)) = place.split_once("?srv") {
+        return Ok(Url { relay: Relay::Service(service(scheme, domain, consent)?), user });
+    }
     let place = place.strip_suffix('/').unwrap_or(place);
     if place.contains(['/', '?', '#']) {
         return Err(Fault::new("a server URL ends with the host or the port")
@@ -50,7 +55,27 @@ pub(super) fn parse(text: &str) -> Result<Url, Fault> {
         return Err(Fault::new("LMTP is never spoken on port 25 (RFC 2033 section 5)")
             .help("Write the port of the server's LMTP, often 24; or smtp:// if it speaks SMTP."));
     }
-    Ok(Url { server: Server { scheme, endpoint: Endpoint::Tcp { host, port }, user: None }, user })
+    Ok(Url { relay: Relay::Server(Server { scheme, endpoint: Endpoint::Tcp { host, port }, user: None }), user })
+}
+
+/// The servers of a domain. Behind `?srv=` stands a name to which the user consents.
+fn service(scheme: Scheme, domain: &str, consent: &str) -> Result<Service, Fault> {
+    if !matches!(scheme, Scheme::Submissions | Scheme::Submission) {
+        return Err(Fault::new(format!("{}:// has no SRV records", scheme_name(scheme)))
+            .help("Write submissions://DOMAIN?srv or submission://DOMAIN?srv; mx: is for mail exchangers."));
+    }
+    let name = |text: &str| match host(text)? {
+        Host::Name(name) => Ok(name),
+        Host::Address(_) => {
+            Err(Fault::new(format!("{} is an address, and only domains have SRV records", quoted(text))))
+        }
+    };
+    let consent = match (consent, consent.strip_prefix('=')) {
+        ("", _) => None,
+        (_, Some(consent)) => Some(name(consent)?),
+        _ => return Err(Fault::new("behind `?srv` only `=NAME` may follow")),
+    };
+    Ok(Service { scheme, domain: name(domain.strip_suffix('/').unwrap_or(domain))?, user: None, consent })
 }
 
 /// User and path of a URL without a host. An `@` in the path is a part of it.
@@ -132,7 +157,7 @@ fn scheme_named(text: &str) -> Result<Scheme, Fault> {
         return Ok(scheme);
     }
     if name == "mx" {
-        return Err(later(&name));
+        return Err(Fault::new("the exchangers of the recipients' domains are written `mx:`, and nothing behind it"));
     }
     let near = match FOREIGN.iter().find(|(foreign, _)| *foreign == name) {
         Some((_, scheme)) => Some(*scheme),
@@ -146,10 +171,8 @@ fn scheme_named(text: &str) -> Result<Scheme, Fault> {
 }
 
 fn no_scheme(text: &str) -> Fault {
-    if let Some((scheme, _)) = text.split_once(':')
-        && let scheme @ "mx" = scheme.to_ascii_lowercase().as_str()
-    {
-        return later(scheme);
+    if text.split_once(':').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("mx")) {
+        return Fault::new("the exchangers of the recipients' domains are written `mx:`, and nothing behind it");
     }
     let fault = Fault::new("a server URL begins with a scheme");
     // Whatever has a colon before the last `@` may hold a password, and is not repeated.
@@ -177,11 +200,6 @@ fn no_scheme(text: &str) -> Fault {
         _ => String::new(),
     };
     fault.help(format!("Did you mean \"{}://{user}{host}{port}\"?", scheme_name(scheme)))
-}
-
-fn later(scheme: &str) -> Fault {
-    Fault::new(format!("`{scheme}:` is not supported yet"))
-        .help("Name a server that takes your mail: submissions://, submission:// or smtp://.")
 }
 
 fn user_named(text: &str) -> Result<String, Fault> {
@@ -243,7 +261,7 @@ pub(super) fn split_port(place: &str) -> Result<(Host, Option<u16>), Fault> {
     }
 }
 
-fn port_number(text: &str) -> Result<u16, Fault> {
+pub(super) fn port_number(text: &str) -> Result<u16, Fault> {
     match text.parse() {
         Ok(port) if port > 0 && text.bytes().all(|octet| octet.is_ascii_digit()) => Ok(port),
         _ => Err(Fault::new("the port is not a number from 1 to 65535")),
@@ -270,12 +288,13 @@ mod tests {
 
     fn read(text: &str) -> (Scheme, String, u16, Option<String>) {
         let url = parse(text).unwrap_or_else(|fault| panic!("{text}: {}", fault.message));
-        let (host, port) = match url.server.endpoint {
+        let Relay::Server(server) = url.relay else { panic!("{text}") };
+        let (host, port) = match server.endpoint {
             Endpoint::Tcp { host: Host::Name(name), port } => (name, port),
             Endpoint::Tcp { host: Host::Address(address), port } => (format!("address {address}"), port),
             Endpoint::Unix(path) => (format!("socket {}", path.display()), 0),
         };
-        (url.server.scheme, host, port, url.user)
+        (server.scheme, host, port, url.user)
     }
 
     /// P-129: 587 for STARTTLS, 465 for TLS from the first octet, 25 only where it is written.
@@ -331,7 +350,7 @@ mod tests {
             ("al@a.example:25", "a server URL begins with a scheme", "Did you mean \"smtp://al@a.example\"?"),
             ("a.example:2465", "a server URL begins with a scheme", "Did you mean \"submissions://a.example:2465\"?"),
             ("al:pw@a.example", "a server URL begins with a scheme", "Did you mean \"submissions://USER@a.example\"?"),
-            ("mx:", "`mx:` is not supported yet", "Name a server"),
+            ("smtp://a.example?srv", "smtp:// has no SRV records", "submissions://DOMAIN?srv"),
             ("lmtp:/run/lmtp.sock", "a server URL begins with a scheme", CHOICE),
             ("lmpt:///run/lmtp.sock", "`lmpt` is no scheme of a server URL", "Did you mean `lmtp://`?"),
             (
@@ -363,6 +382,36 @@ mod tests {
         for scheme in ["pop3", "pop3s", "pop", "imap", "imaps", "xtnd"] {
             let fault = parse(&format!("{scheme}://alice@a.example")).unwrap_err();
             assert_eq!(fault.message, format!("`{scheme}` is no scheme of a server URL"));
+        }
+    }
+
+    #[test]
+    fn url_may_name_a_domain_or_nobody() {
+        assert_eq!(parse(" MX: ").unwrap(), Url { relay: Relay::Exchangers, user: None });
+        let service = |scheme, consent: Option<&str>| {
+            let consent = consent.map(str::to_owned);
+            Relay::Service(Service { scheme, domain: "example.org".to_owned(), user: None, consent })
+        };
+        for (text, relay, user) in [
+            ("submissions://Example.org?srv", service(Scheme::Submissions, None), None),
+            ("submission://al@example.org/?srv", service(Scheme::Submission, None), Some("al")),
+            ("submissions://al@x@example.org?srv=A.test.", service(Scheme::Submissions, Some("a.test")), Some("al@x")),
+        ] {
+            let url = parse(text).unwrap();
+            assert_eq!((url.relay, url.user.as_deref()), (relay, user), "{text}");
+        }
+        for text in [
+            "mx:example.org",
+            "mx://",
+            "submissions://?srv",
+            "submissions://a.test:465?srv",
+            "submissions://1.2.3.4?srv",
+            "submissions://a.test?srv=",
+            "submissions://a.test?srv1",
+            "submissions://a.test?service",
+            "lmtp://a.test?srv",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
         }
     }
 

@@ -115,6 +115,11 @@ pub(super) fn count(text: &str) -> Result<usize, Fault> {
     }
 }
 
+/// Reads a TCP port.
+pub(super) fn port(text: &str) -> Result<u16, Fault> {
+    url::port_number(text)
+}
+
 /// Reads a pattern for sender addresses.
 pub(super) fn pattern(text: &str) -> Result<Pattern, Fault> {
     Pattern::new(text).ok_or_else(|| {

@@ -98,7 +98,12 @@ impl<'a> Series<'a> {
                 if message.is_some() && may_try_again && leaves_hope(&verdict) {
                     open.push(at);
                 } else {
-                    outcomes.push(Outcome { recipient: recipient.clone(), verdict, server: server.to_owned() });
+                    outcomes.push(Outcome {
+                        recipient: recipient.clone(),
+                        verdict,
+                        server: server.to_owned(),
+                        decisions: Vec::new(),
+                    });
                 }
             }
             self.letters.over(&name, outcomes);

@@ -61,6 +61,28 @@ pub async fn connect(endpoint: &Endpoint, reach: &Reach, limit: Duration) -> Res
     }
 }
 
+/// Opens a connection within the limit to the first of these addresses that answers, in this order, families in turn.
+/// Where something stands between, it is told the name of the host instead.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_to(
+    addresses: &[IpAddr],
+    endpoint: &Endpoint,
+    reach: &Reach,
+    limit: Duration,
+) -> Result<Connection, Cause> {
+    let deadline = Instant::now() + limit;
+    match (endpoint, &reach.via) {
+        (Endpoint::Tcp { port, .. }, Via::Directly) if !addresses.is_empty() => {
+            let addresses = addresses.iter().map(|address| SocketAddr::new(*address, *port)).collect();
+            let (stream, peer, local) = connect_tcp_to(interleave(addresses), reach, deadline).await?;
+            Ok(Connection { stream: Transport::Tcp(stream), peer: Peer::Address(peer), local: Some(local) })
+        }
+        _ => connect(endpoint, reach, limit).await,
+    }
+}
+
 async fn connect_by(
     proxy: &Proxy,
     host: &Host,
@@ -100,7 +122,14 @@ async fn connect_tcp(
     reach: &Reach,
     deadline: Instant,
 ) -> Result<(TcpStream, SocketAddr, SocketAddr), Cause> {
-    let mut addresses = addresses(host, port, deadline).await?;
+    connect_tcp_to(addresses(host, port, deadline).await?, reach, deadline).await
+}
+
+async fn connect_tcp_to(
+    mut addresses: Vec<SocketAddr>,
+    reach: &Reach,
+    deadline: Instant,
+) -> Result<(TcpStream, SocketAddr, SocketAddr), Cause> {
     addresses.retain(|address| reach.allows(address.ip()));
     addresses.truncate(MOST_ADDRESSES);
     if addresses.is_empty() {

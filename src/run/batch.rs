@@ -12,8 +12,9 @@ use super::{Done, Transcript, account, block_on, configuration, tls_failure};
 use crate::cli::Global;
 use crate::cli::submission::Aliases;
 use crate::cli::values::Batch;
-use crate::config::account::{Account, Log};
+use crate::config::account::{Account, Log, Relay};
 use crate::deliver::{Job, Letter, Letters, Outcome, deliver, is_before_message};
+use crate::dns::Resolver;
 use crate::envelope::{Envelope, ReversePath, Wishes};
 use crate::failure::{Exit, Failure, exit_of_all, exit_of_verdict, failures};
 use crate::identity::{Rules, Scope};
@@ -32,6 +33,7 @@ pub(super) fn batch(global: &Global, call: Batch) -> Done {
     let named = call.envelope_from.as_deref().map(|text| reverse_path(text, &domain)).transpose()?;
     let chosen_by = named.as_ref().map(ReversePath::as_str);
     let account = account(&config, global, chosen_by, Log::None, Style::Person)?;
+    let account = super::send::whose(call.servers, account);
     identity.mail_domain.clone_from(&account.mail_domain);
     let named = super::identity::named(named, &account, &identity)?;
     let sender = super::identity::first(named.as_ref(), &identity)?;
@@ -57,6 +59,7 @@ pub(super) fn batch(global: &Global, call: Batch) -> Done {
     let submission = log::Submission { account: &account.name, sender: &logged, size: 0 };
     let mut told = Told::new(transcript, &account, submission, Style::Person);
     let mut connectors = Connectors::default();
+    let resolver = Resolver::new(&account.dns, &account.tls);
     // One that a broken session has given back begins the next one, and is not given back again.
     while let Some(mut letter) = waiting.again.pop_front().or_else(|| waiting.next()) {
         let job = Job {
@@ -67,12 +70,14 @@ pub(super) fn batch(global: &Global, call: Batch) -> Done {
             signer: signatures.signer(),
             letters: Some(&mut waiting),
             connectors: &mut connectors,
+            resolver: &resolver,
             detail,
         };
         let outcomes = block_on(deliver(job, &mut told))?.map_err(tls_failure)?;
         let is_hopeless = outcomes.iter().all(|outcome| is_before_message(&outcome.verdict));
         waiting.over(&letter.name, outcomes);
-        if is_hopeless {
+        // What one domain's exchangers say is nothing to the others.
+        if is_hopeless && !account.servers.contains(&Relay::Exchangers) {
             waiting.leave_rest();
         }
     }

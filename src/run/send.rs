@@ -13,8 +13,8 @@ use super::{Done, Transcript, account, configuration, fail, unwritable};
 use crate::address::{AddressError, Fault, Mailbox, parse_typed_list};
 use crate::cli::Global;
 use crate::cli::submission::Aliases;
-use crate::cli::values::{Body, Format, Send, SendAction, Text};
-use crate::config::account::Log;
+use crate::cli::values::{Body, Format, Send, SendAction, Servers, Text};
+use crate::config::account::{Account, Log};
 use crate::envelope::{ReversePath, Wishes};
 use crate::failure::{Exit, Failure};
 use crate::identity::{self, Scope};
@@ -32,7 +32,8 @@ pub(super) fn send(global: &Global, call: &Send) -> Done {
         None => None,
     };
     let chosen_by = from.as_ref().map(|mailbox| mailbox.address.as_str());
-    let mut account = account(&config, global, chosen_by, Log::None, Style::Person)?;
+    let account = account(&config, global, chosen_by, Log::None, Style::Person)?;
+    let mut account = whose(call.servers, account);
     account.xclient.clone_from(&call.xclient);
     let domain = account.mail_domain.clone();
     let identity = who(&domain);
@@ -120,6 +121,14 @@ pub(super) fn send(global: &Global, call: &Send) -> Done {
     envelope.recipients().iter().for_each(|recipient| head.push_str(&format!("RCPT TO:<{}>\n", recipient.as_str())));
     report::output(&format!("{head}\n")).map_err(unwritable)?;
     print_message(&mut message).map(|()| Exit::Success)
+}
+
+/// The account with the servers that are asked for.
+pub(super) fn whose(servers: Servers, account: Account) -> Account {
+    match servers {
+        Servers::OfAccount => account,
+        Servers::Exchangers => account.direct(),
+    }
 }
 
 fn one(text: &str, domain: &str) -> Result<Mailbox, Vec<Failure>> {

@@ -13,6 +13,7 @@ use crate::cli::Global;
 use crate::cli::submission::{self, HeaderFixes, RecipientsFrom, Submission};
 use crate::config::account::{self as settings, Account, Log};
 use crate::deliver::{Attempt, Job, Outcome, Witness, deliver};
+use crate::dns::Resolver;
 use crate::envelope::{Dsn, Envelope, ReversePath, Wishes};
 use crate::failure::{Exit, Failure, exit_of};
 use crate::identity::{self, Change, Rule, Scope, difference};
@@ -216,7 +217,9 @@ pub(super) fn hand_over(
     let mut told = Told::new(transcript, account, submission, style);
     let connectors = &mut Connectors::default();
     let signer = signatures.signer();
-    let job = Job { account, envelope, facts, detail, source: &mut message, signer, letters: None, connectors };
+    let resolver = &Resolver::new(&account.dns, &account.tls);
+    let job =
+        Job { account, envelope, facts, detail, source: &mut message, signer, letters: None, connectors, resolver };
     block_on(deliver(job, &mut told))?.map_err(tls_failure)
 }
 

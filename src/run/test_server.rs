@@ -115,6 +115,7 @@ pub(super) fn demo() -> Done {
             signer: None,
             letters: None,
             connectors: &mut Connectors::default(),
+            resolver: &crate::dns::Resolver::new(&account.dns, &account.tls),
         };
         let mut received = String::new();
         let on_event = |event| {

@@ -43,6 +43,8 @@ pub enum Cause {
     TimedOut,
     /// No address of the host could be reached.
     Unreachable(String),
+    /// There is no way to the recipient's domain.
+    NoRoute(NoRoute),
     /// The host's name has no address, for certain.
     NoSuchHost(String),
     /// The TLS handshake failed: the reason.
@@ -115,6 +117,48 @@ pub enum Cause {
     OthersRefused,
 }
 
+/// Why there is no way to a domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoRoute {
+    /// What kind of reason it is.
+    pub kind: NoRouteKind,
+    /// The reason in words.
+    pub words: String,
+}
+
+/// The kinds of reasons, each with an enhanced status code (RFC 3463, RFC 7505).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRouteKind {
+    /// 5.1.2: there is no such domain, or it has no host that takes mail.
+    NoDomain,
+    /// 5.1.10: the domain says that it takes no mail.
+    NullMx,
+    /// 5.4.6: the way leads back to this machine.
+    Loop,
+    /// 4.4.3: nobody knows at the moment.
+    Unknown,
+    /// 4.7.5: what there is must not be used, as things are.
+    Untrusted,
+}
+
+impl NoRoute {
+    /// The enhanced status code.
+    pub fn code(&self) -> &'static str {
+        match self.kind {
+            NoRouteKind::NoDomain => "5.1.2",
+            NoRouteKind::NullMx => "5.1.10",
+            NoRouteKind::Loop => "5.4.6",
+            NoRouteKind::Unknown => "4.4.3",
+            NoRouteKind::Untrusted => "4.7.5",
+        }
+    }
+
+    /// Whether it may pass.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self.kind, NoRouteKind::Unknown | NoRouteKind::Untrusted)
+    }
+}
+
 impl Trouble {
     /// The enhanced status code: the server's, or what a failure found out here is called (RFC 3463).
     pub fn status(&self) -> Option<Enhanced> {
@@ -163,6 +207,7 @@ impl Trouble {
                     && !matches!(self.stage, Stage::Auth | Stage::StartTls | Stage::Reset)
                     && reply.code() != 530
             }
+            Cause::NoRoute(why) => !why.is_temporary(),
             Cause::TooLarge { .. }
             | Cause::EightBit
             | Cause::CannotReencode(_)

@@ -3,6 +3,8 @@
 /// What was last done, and is being waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stage {
+    /// The look for a host to connect to.
+    Route,
     /// The connection itself; before any session.
     Connect,
     /// The first reply.
@@ -63,6 +65,7 @@ impl Stage {
     /// The stage in the words of an error: "… while waiting for the greeting".
     pub fn doing(self) -> &'static str {
         match self {
+            Stage::Route => "while looking for its servers",
             Stage::Connect => "while connecting",
             Stage::Greeting => "while waiting for the greeting",
             Stage::Hello(Hello::Ehlo) => "in reply to EHLO",
@@ -87,6 +90,7 @@ impl Stage {
     /// One word for logs and JSON.
     pub fn word(self) -> &'static str {
         match self {
+            Stage::Route => "route",
             Stage::Connect => "connect",
             Stage::Greeting => "greeting",
             Stage::Hello(Hello::Ehlo) => "ehlo",

@@ -2,16 +2,19 @@
 
 use std::path::Path;
 
-use posthaste::config::account::{Host, Log};
+use posthaste::config::account::{Host, Log, Relay};
 use posthaste::config::{Choice, ConfigError, Environment, Kind, load};
 use posthaste::system::Identity;
 
 use super::place::{ANY, Place, named, sent_by};
 
 fn server_of(environment: &Environment, explicit: Option<&Path>) -> Result<String, ConfigError> {
-    match load(environment, explicit)?.account(ANY)?.servers.remove(0).host() {
-        Some(Host::Name(name)) => Ok(name.clone()),
-        other => panic!("{other:?}"),
+    match load(environment, explicit)?.account(ANY)?.servers.remove(0) {
+        Relay::Server(server) => match server.host() {
+            Some(Host::Name(name)) => Ok(name.clone()),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other}"),
     }
 }
 
@@ -63,7 +66,8 @@ fn greeting_in_clear_text_is_not_awaited_for_long_at_the_port_of_implicit_tls() 
     ] {
         let environment = place.environment(&[("POSTHASTE_SERVER", server), ("POSTHASTE_TIMEOUT", timeout)]);
         let account = load(&environment, None).unwrap().account(ANY).unwrap();
-        let timeouts = account.timeouts_with(&account.servers[0]);
+        let Relay::Server(server) = &account.servers[0] else { panic!("{server}") };
+        let timeouts = account.timeouts_with(server);
         assert_eq!(timeouts.greeting, greeting.map(std::time::Duration::from_secs), "{server}");
         assert_eq!(timeouts.command, account.timeouts.command, "{server}");
     }
@@ -89,7 +93,7 @@ fn variables_that_are_empty_or_not_ours_are_passed_over() {
     let place = Place::new();
     let variables = [("POSTHASTE_SERVER", ""), ("POSTHASTE_PORT", "tcp://10.0.0.1:25"), ("SERVER", "smtp://b.example")];
     let account = place.account("server = \"smtp://a.example\"\n", &variables).unwrap();
-    assert_eq!(account.servers[0].host(), Some(&Host::Name("a.example".to_owned())));
+    assert_eq!(account.servers[0].to_string(), "a.example:25");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use posthaste::config::account::{
     Account, AliasesIn, Chunking, DnsTrust, Domain, EightBit, Endpoint, Family, Host, KeepOriginal, Log, LongLines,
-    Mechanisms, NamedFile, Partial, Scheme, Secret, TlsPolicy, TlsRoots, TlsVersion, Unsigned, Via, Who,
+    Mechanisms, NamedFile, Partial, Relay, Scheme, Secret, TlsPolicy, TlsRoots, TlsVersion, Unsigned, Via, Who,
 };
 use posthaste::config::{Form, Key, SCHEMA, secret};
 use posthaste::envelope::{Notify, Occasion, Returned};
@@ -19,14 +19,18 @@ const PIN: &str = "\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"";
 
 const DKIM: &str = "dkim-selector = \"s\"\ndkim-key = \"/k.pem\"";
 
-const TABLE: [Row; 51] = [
+const TABLE: [Row; 52] = [
     (
         "server",
         "[\"smtp://a.example\", \"submission://b.example:26\"]",
         "smtp://a.example, submission://b.example:26",
         "",
         |a| {
-            let servers: Vec<_> = a.servers.iter().map(|s| (s.scheme, s.endpoint.clone())).collect();
+            let server = |relay: &Relay| match relay {
+                Relay::Server(server) => (server.scheme, server.endpoint.clone()),
+                other => panic!("{other}"),
+            };
+            let servers: Vec<_> = a.servers.iter().map(server).collect();
             let at = |name: &str, port| Endpoint::Tcp { host: Host::Name(name.to_owned()), port };
             servers == [(Scheme::Smtp, at("a.example", 25)), (Scheme::Submission, at("b.example", 26))]
         },
@@ -105,6 +109,7 @@ const TABLE: [Row; 51] = [
             servers == ["127.0.0.1:53", "tls://[2620:fe::fe]:853#dns.quad9.net"]
         },
     ),
+    ("mx-port", "2525", "2525", "", |a| a.mx_port == 2525),
     ("dns-trust", "\"always\"", "always", "", |a| a.dns.trust == DnsTrust::Always),
     ("dns-timeout", "\"5s\"", "5s", "", |a| a.dns.timeout == Duration::from_secs(5)),
     ("from", "[\"alice@example.org\", \"*@example.net\"]", "alice@example.org *@example.net", "", |a| {
@@ -286,7 +291,7 @@ fn environment_beats_the_account_and_the_account_the_top() {
     let config = place.load(text, &[("POSTHASTE_MAX_RECIPIENTS", "3")]).unwrap();
     let account = config.account(super::place::named("work")).unwrap();
     assert_eq!((account.max_recipients, account.mail_domain.as_str()), (3, "top.example"));
-    assert_eq!(account.servers[0].host(), Some(&Host::Name("work.example".to_owned())));
+    assert_eq!(account.servers[0].to_string(), "work.example:25");
     let account = place.load(text, &[]).unwrap().account(super::place::named("work")).unwrap();
     assert_eq!(account.max_recipients, 2);
     assert_eq!(place.account(text, &[]).unwrap().max_recipients, 1);

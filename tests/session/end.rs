@@ -29,7 +29,12 @@ impl Player<'_> {
                 return Err(dialogue.wrong(expected.line, format!("{name} is {word}: {text}")));
             }
             let server = "mx.example.net:25".to_owned();
-            outcomes.push(Outcome { recipient: recipient.clone(), verdict: verdict.clone(), server });
+            outcomes.push(Outcome {
+                recipient: recipient.clone(),
+                verdict: verdict.clone(),
+                server,
+                decisions: Vec::new(),
+            });
         }
         if let Some(unknown) = dialogue.verdicts.iter().find(|expected| {
             expected.recipient != "*" && !recipients.iter().any(|recipient| recipient.as_str() == expected.recipient)

@@ -1,0 +1,406 @@
+//! The mail exchangers of the recipients' domains (RFC 5321 section 5.1, RFC 7505).
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+
+use super::names::{is_own_address, is_own_name};
+use super::order::{Chance, by_preference};
+use super::policy::{self, Exchanger, Policy};
+use super::{Hop, LogIn, Plan, Route, Unroutable, no_route};
+use crate::config::account::{Account, Endpoint, Host, Scheme, Server};
+use crate::dns::{Answer, Found, LookupError, Mx, Resolver, Security, Target};
+use crate::envelope::{Envelope, ReversePath};
+use crate::smtp::outcome::{Cause, NoRouteKind, Trouble};
+use crate::smtp::stage::Stage;
+
+/// Hosts of a domain that are tried. A domain with a thousand must not hold us.
+const MOST_HOSTS: usize = 10;
+/// Look-ups at the same time.
+const SIDE_BY_SIDE: usize = 16;
+/// The port that makes a host with an address of this machine this machine's own server.
+const SMTP: u16 = 25;
+
+/// Where a recipient's mail goes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Destination {
+    /// To the exchangers of a domain.
+    Domain(String),
+    /// To an address (RFC 5321 section 4.1.3).
+    Literal(IpAddr),
+    /// Nowhere: why.
+    Nowhere(String),
+}
+
+/// A host as MX records name it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    preference: u16,
+    host: String,
+}
+
+/// What is known of a domain.
+struct Known {
+    candidates: Vec<Candidate>,
+    mx: Security,
+    decisions: Vec<String>,
+}
+
+/// A domain, and its recipients by their numbers in the envelope.
+type Member = (String, Vec<usize>);
+
+/// Domains of the same hosts, and what was decided for each host.
+struct Alike {
+    policies: Vec<Result<Policy, Cause>>,
+    members: Vec<Member>,
+}
+
+/// Hosts in the order in which they are tried, with what was found of each.
+type Hosts = Vec<(Candidate, Found<IpAddr>)>;
+
+/// Finds the ways.
+pub(super) async fn plan<'a>(
+    account: &'a Account,
+    envelope: &Envelope,
+    open: Vec<usize>,
+    resolver: &Resolver<'_>,
+) -> Plan<'a> {
+    let mut plan = Plan::default();
+    let mut domains: Vec<Member> = Vec::new();
+    for (destination, recipients) in grouped(envelope, open) {
+        match destination {
+            Destination::Domain(domain) => domains.push((domain, recipients)),
+            Destination::Literal(address) => literal(account, resolver, address, recipients, &mut plan).await,
+            Destination::Nowhere(place) => {
+                let words = format!("{place} is nowhere that mail can be sent to");
+                plan.refuse(recipients, place, no_route(NoRouteKind::NoDomain, words), Vec::new());
+            }
+        }
+    }
+    let has_domains = !domains.is_empty();
+    let known = side_by_side(domains.iter().map(|(domain, _)| exchangers(domain, resolver)).collect()).await;
+    // Domains with the same hosts have the same way.
+    let mut alike: Vec<(Vec<Member>, Known)> = Vec::new();
+    for ((domain, recipients), known) in domains.into_iter().zip(known) {
+        let known = match known {
+            Ok(known) => known,
+            Err((cause, decisions)) => {
+                plan.refuse(recipients, domain, cause, decisions);
+                continue;
+            }
+        };
+        let same = |other: &Known| other.candidates == known.candidates && other.mx == known.mx;
+        match alike.iter_mut().find(|(_, other)| same(other)) {
+            Some((members, other)) => {
+                other.decisions.extend(known.decisions);
+                members.push((domain, recipients));
+            }
+            None => alike.push((vec![(domain, recipients)], known)),
+        }
+    }
+    let ways = alike.into_iter().map(|(members, known)| way(account, resolver, members, known)).collect();
+    for part in side_by_side(ways).await {
+        plan.routes.extend(part.routes);
+        plan.unroutable.extend(part.unroutable);
+    }
+    if has_domains && let Some(warning) = null_mx_of_sender(envelope, resolver).await {
+        plan.routes.iter_mut().for_each(|route| route.decisions.push(warning.clone()));
+    }
+    plan
+}
+
+impl Plan<'_> {
+    fn refuse(&mut self, recipients: Vec<usize>, place: String, cause: Cause, decisions: Vec<String>) {
+        let trouble = Trouble { stage: Stage::Route, cause };
+        self.unroutable.push(Unroutable { recipients, place, trouble, decisions });
+    }
+}
+
+/// Recipients by where their mail goes, in the order of the envelope.
+fn grouped(envelope: &Envelope, open: Vec<usize>) -> Vec<(Destination, Vec<usize>)> {
+    let mut groups: Vec<(Destination, Vec<usize>)> = Vec::new();
+    let mut places: HashMap<Destination, usize> = HashMap::new();
+    for at in open {
+        let Some(recipient) = envelope.recipients().get(at) else { continue };
+        let destination = match recipient.domain() {
+            None => Destination::Nowhere(recipient.as_str().to_owned()),
+            Some(domain) => match domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                None => Destination::Domain(domain.to_ascii_lowercase()),
+                Some(literal) => {
+                    address(literal).map_or_else(|| Destination::Nowhere(domain.to_owned()), Destination::Literal)
+                }
+            },
+        };
+        let place = *places.entry(destination.clone()).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some((_, recipients)) => recipients.push(at),
+            None => groups.push((destination, vec![at])),
+        }
+    }
+    groups
+}
+
+/// What stands in the brackets of a literal, where it is an address.
+fn address(literal: &str) -> Option<IpAddr> {
+    match literal.get(..5) {
+        Some(tag) if tag.eq_ignore_ascii_case("IPv6:") => literal.get(5..)?.parse().ok().map(IpAddr::V6),
+        _ => literal.parse().ok().map(IpAddr::V4),
+    }
+}
+
+/// An address needs no look-up, and no policy speaks of it (RFC 7672 section 2.2.1, RFC 8461 section 3.4).
+async fn literal<'a>(
+    account: &'a Account,
+    resolver: &Resolver<'_>,
+    address: IpAddr,
+    recipients: Vec<usize>,
+    plan: &mut Plan<'a>,
+) {
+    let place = format!("[{address}]");
+    if account.mx_port == SMTP && is_own_address(address) {
+        let words = format!("{place} is this machine itself");
+        return plan.refuse(recipients, place, no_route(NoRouteKind::Loop, words), Vec::new());
+    }
+    let found = Found {
+        records: vec![address],
+        ttl: std::time::Duration::MAX,
+        security: Security::Insecure,
+        name: address.to_string(),
+    };
+    let host = Exchanger { domain: &place, host: &found.name, mx: Security::Insecure, addresses: &found };
+    match policy::for_host(account, resolver, host).await {
+        Ok(Policy { tls, reason }) => {
+            let decisions = vec![format!("{place}: the address itself; {reason}")];
+            let server = server(account, Host::Address(address));
+            let hops = vec![Hop { server, addresses: vec![address], tls: Cow::Owned(tls), login: LogIn::Never }];
+            plan.routes.push(Route { groups: vec![recipients], hops, decisions });
+        }
+        Err(cause) => plan.refuse(recipients, place, cause, Vec::new()),
+    }
+}
+
+fn server(account: &Account, host: Host) -> Server {
+    Server { scheme: Scheme::Smtp, endpoint: Endpoint::Tcp { host, port: account.mx_port }, user: None }
+}
+
+/// The hosts that a domain names, in order but for chance.
+async fn exchangers(domain: &str, resolver: &Resolver<'_>) -> Result<Known, (Cause, Vec<String>)> {
+    let mut decisions = Vec::new();
+    let refused = |kind, words, decisions| Err((no_route(kind, words), decisions));
+    let Found { records, security, name, .. } = match resolver.mx(domain).await {
+        Ok(Answer::Found(found)) => found,
+        Ok(Answer::NoData(name)) => {
+            decisions.push(format!("{domain}: no MX records, so {name} itself"));
+            // Whether DNSSEC vouches for it the addresses say.
+            let candidates = vec![Candidate { preference: 0, host: name }];
+            return Ok(Known { candidates, mx: Security::Secure, decisions });
+        }
+        Ok(Answer::NoName) => return refused(NoRouteKind::NoDomain, format!("there is no domain {domain}"), decisions),
+        Err(error) => return refused(NoRouteKind::Unknown, error.to_string(), decisions),
+    };
+    if name != domain {
+        decisions.push(format!("{domain} is an alias of {name}"));
+    }
+    if matches!(&records[..], [Mx { exchange: Target::None, .. }]) {
+        let words = format!("{domain} takes no mail: its MX record says so");
+        return refused(NoRouteKind::NullMx, words, decisions);
+    }
+    let mut candidates = Vec::new();
+    for Mx { preference, exchange } in records {
+        match exchange {
+            Target::Host(host) => candidates.push(Candidate { preference, host }),
+            Target::None => decisions.push(format!("{domain}: MX {preference} . among others is passed over")),
+            Target::Unusable(shown) => {
+                decisions.push(format!("{domain}: MX {preference} {shown} is no host name, and is passed over"));
+            }
+        }
+    }
+    candidates.sort();
+    candidates.dedup();
+    // A host that is named twice is tried by its better preference.
+    let mut seen = std::collections::HashSet::new();
+    candidates.retain(|candidate| seen.insert(candidate.host.clone()));
+    if candidates.is_empty() {
+        let words = format!("no MX record of {domain} names a host");
+        return refused(NoRouteKind::NoDomain, words, decisions);
+    }
+    let shown: Vec<_> =
+        candidates.iter().take(MOST_HOSTS).map(|one| format!("{} {}", one.preference, one.host)).collect();
+    let more = if candidates.len() > MOST_HOSTS { ", …" } else { "" };
+    let sure = if security == Security::Secure { " (DNSSEC)" } else { "" };
+    decisions.push(format!("{domain}: MX {}{more}{sure}", shown.join(", ")));
+    Ok(Known { candidates, mx: security, decisions })
+}
+
+/// The way for domains that name the same hosts, or several where what TLS must be like differs.
+async fn way<'a>(account: &'a Account, resolver: &Resolver<'_>, members: Vec<Member>, known: Known) -> Plan<'a> {
+    let Known { candidates, mx, mut decisions } = known;
+    let mut plan = Plan::default();
+    let mut ordered = by_preference(candidates, |one| one.preference, &mut Chance::new());
+    ordered.truncate(MOST_HOSTS);
+    let hosts = match usable(account, resolver, ordered, &mut decisions).await {
+        Ok(hosts) => hosts,
+        Err(cause) => {
+            for (domain, recipients) in members {
+                plan.refuse(recipients, domain, cause.clone(), decisions.clone());
+            }
+            return plan;
+        }
+    };
+    // By what TLS must be like with each host.
+    let mut alike: Vec<Alike> = Vec::new();
+    for (domain, recipients) in members {
+        let mut policies = Vec::new();
+        for (candidate, found) in &hosts {
+            let host = Exchanger { domain: &domain, host: &candidate.host, mx, addresses: found };
+            policies.push(policy::for_host(account, resolver, host).await);
+        }
+        match alike.iter_mut().find(|other| other.policies == policies) {
+            Some(other) => other.members.push((domain, recipients)),
+            None => alike.push(Alike { policies, members: vec![(domain, recipients)] }),
+        }
+    }
+    for Alike { policies, members } in alike {
+        let mut decisions = decisions.clone();
+        let mut hops = Vec::new();
+        let mut last = None;
+        if members.len() > 1 {
+            let names: Vec<&str> = members.iter().map(|(domain, _)| domain.as_str()).collect();
+            decisions.push(format!("{} have the same hosts, and share a session", names.join(", ")));
+        }
+        for ((candidate, found), policy) in hosts.iter().zip(policies) {
+            match policy {
+                Ok(Policy { tls, reason }) => {
+                    let addresses: Vec<_> = found.records.iter().map(IpAddr::to_string).collect();
+                    decisions.push(format!("{}: {}; {reason}", candidate.host, addresses.join(", ")));
+                    hops.push(Hop {
+                        server: server(account, Host::Name(candidate.host.clone())),
+                        addresses: found.records.clone(),
+                        tls: Cow::Owned(tls),
+                        login: LogIn::Never,
+                    });
+                }
+                Err(cause) => {
+                    decisions.push(format!("{} is passed over: {}", candidate.host, words(&cause)));
+                    last = Some(cause);
+                }
+            }
+        }
+        match (hops.is_empty(), last) {
+            (true, Some(cause)) => {
+                for (domain, recipients) in members {
+                    plan.refuse(recipients, domain, cause.clone(), decisions.clone());
+                }
+            }
+            _ => {
+                let groups = members.into_iter().map(|(_, recipients)| recipients).collect();
+                plan.routes.push(Route { groups, hops, decisions });
+            }
+        }
+    }
+    plan
+}
+
+fn words(cause: &Cause) -> String {
+    match cause {
+        Cause::NoRoute(why) => why.words.clone(),
+        Cause::Unreachable(words) | Cause::NoSuchHost(words) | Cause::Tls(words) => words.clone(),
+        _ => "it must not be used".to_owned(),
+    }
+}
+
+/// The hosts that have addresses, up to this machine itself.
+async fn usable(
+    account: &Account,
+    resolver: &Resolver<'_>,
+    ordered: Vec<Candidate>,
+    decisions: &mut Vec<String>,
+) -> Result<Hosts, Cause> {
+    let looked_up =
+        side_by_side(ordered.iter().map(|one| resolver.addresses(&one.host, account.reach.family)).collect()).await;
+    let mut hosts = Hosts::new();
+    let mut unknown: Option<LookupError> = None;
+    let mut own = None;
+    for (candidate, answer) in ordered.into_iter().zip(looked_up) {
+        let host = &candidate.host;
+        let found = match answer {
+            Ok(Answer::Found(found)) => found,
+            Ok(Answer::NoName | Answer::NoData(_)) => {
+                decisions.push(format!("{host} is passed over: it has no address"));
+                continue;
+            }
+            Err(error) => {
+                decisions.push(format!("{host} is passed over: {error}"));
+                unknown.get_or_insert(error);
+                continue;
+            }
+        };
+        let is_own = account.mx_port == SMTP && found.records.iter().any(|address| is_own_address(*address));
+        if is_own || is_own_name(account, host) {
+            own = own.or(Some(candidate));
+            continue;
+        }
+        if found.name != *host {
+            decisions.push(format!("{host} is an alias of {}, which RFC 5321 does not allow", found.name));
+        }
+        hosts.push((candidate, found));
+    }
+    if let Some(own) = &own {
+        decisions.push(format!("{} is this machine: it, and all that are no better, are passed over", own.host));
+        hosts.retain(|(candidate, _)| candidate.preference < own.preference);
+    }
+    match (hosts.is_empty(), own, unknown) {
+        (false, ..) => Ok(hosts),
+        (true, _, Some(error)) => Err(no_route(NoRouteKind::Unknown, error.to_string())),
+        (true, Some(own), None) => {
+            let words = format!("the mail loops: the best host for it, {}, is this machine", own.host);
+            Err(no_route(NoRouteKind::Loop, words))
+        }
+        (true, None, None) => {
+            Err(no_route(NoRouteKind::NoDomain, "none of its mail exchangers has an address".to_owned()))
+        }
+    }
+}
+
+/// Servers refuse mail that could not be answered (RFC 7505 section 4.2).
+async fn null_mx_of_sender(envelope: &Envelope, resolver: &Resolver<'_>) -> Option<String> {
+    let ReversePath::Address(sender) = envelope.sender() else { return None };
+    let domain = sender.domain().filter(|domain| !domain.starts_with('['))?;
+    match resolver.mx(domain).await {
+        Ok(Answer::Found(Found { records, .. })) if matches!(&records[..], [Mx { exchange: Target::None, .. }]) => {
+            Some(format!(
+                "the sender's domain {domain} takes no mail, and servers may refuse its own for that (5.7.27)"
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// Does work side by side, so many at a time, and gives the results in order.
+async fn side_by_side<F: Future>(work: Vec<F>) -> Vec<F::Output> {
+    let mut results = Vec::with_capacity(work.len());
+    let mut work = work.into_iter();
+    loop {
+        let mut running: Vec<Pin<Box<F>>> = work.by_ref().take(SIDE_BY_SIDE).map(Box::pin).collect();
+        if running.is_empty() {
+            return results;
+        }
+        let mut done: Vec<Option<F::Output>> = running.iter().map(|_| None).collect();
+        std::future::poll_fn(|cx| {
+            let mut is_pending = false;
+            for (one, result) in running.iter_mut().zip(&mut done) {
+                if result.is_none() {
+                    match one.as_mut().poll(cx) {
+                        std::task::Poll::Ready(output) => *result = Some(output),
+                        std::task::Poll::Pending => is_pending = true,
+                    }
+                }
+            }
+            if is_pending { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
+        })
+        .await;
+        results.extend(done.into_iter().flatten());
+    }
+}

@@ -1,0 +1,140 @@
+//! Where a message goes: what an account says, made into routes for the recipients of an envelope.
+//!
+//! A smarthost makes one route with one hop, and nobody is asked for it. The servers of a domain (SRV) make one route, with
+//! hops in the order of their records. Mail exchangers make a route for each domain, or for several that have the same ones.
+
+mod exchangers;
+mod names;
+mod order;
+pub mod policy;
+mod services;
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use crate::config::account::{Account, Relay, Server, Tls};
+use crate::dns::Resolver;
+use crate::envelope::Envelope;
+use crate::smtp::outcome::{Cause, NoRoute, NoRouteKind, Trouble};
+use crate::smtp::stage::Stage;
+
+/// What is to be done for recipients.
+#[derive(Debug, Default)]
+pub struct Plan<'a> {
+    /// Ways, for different recipients each.
+    pub routes: Vec<Route<'a>>,
+    /// Recipients to whom there is none.
+    pub unroutable: Vec<Unroutable>,
+}
+
+/// A way for recipients that can share a session.
+#[derive(Debug)]
+pub struct Route<'a> {
+    /// Recipients by their numbers in the envelope, in groups that have a transaction of their own each; no group is empty.
+    pub groups: Vec<Vec<usize>>,
+    /// Hosts, tried in this order.
+    pub hops: Vec<Hop<'a>>,
+    /// How this came to be, for people.
+    pub decisions: Vec<String>,
+}
+
+/// A host that may take the message.
+#[derive(Clone, Debug)]
+pub struct Hop<'a> {
+    /// How to speak to it.
+    pub server: Server,
+    /// Its addresses, in order; none where the system is to look its name up.
+    pub addresses: Vec<IpAddr>,
+    /// TLS with it.
+    pub tls: Cow<'a, Tls>,
+    /// Whether the account logs in there.
+    pub login: LogIn,
+}
+
+/// Whether somebody logs in to a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogIn {
+    /// As the account says.
+    AsAccount,
+    /// Nobody does.
+    Never,
+}
+
+/// Recipients to whom there is no way.
+#[derive(Clone, Debug)]
+pub struct Unroutable {
+    /// By their numbers in the envelope.
+    pub recipients: Vec<usize>,
+    /// Where no way leads: a domain, or the name of a service.
+    pub place: String,
+    /// Why.
+    pub trouble: Trouble,
+    /// How this came to be, for people.
+    pub decisions: Vec<String>,
+}
+
+impl<'a> Hop<'a> {
+    /// A server that is configured by its name or address.
+    pub fn configured(account: &'a Account, server: &Server) -> Self {
+        let tls = Cow::Borrowed(&account.tls);
+        Hop { server: server.clone(), addresses: Vec::new(), tls, login: LogIn::AsAccount }
+    }
+}
+
+/// Finds the ways for some of the recipients, by their numbers. What was found out is told as it is.
+pub async fn plan<'a>(
+    relay: &'a Relay,
+    account: &'a Account,
+    envelope: &Envelope,
+    open: Vec<usize>,
+    resolver: &Resolver<'_>,
+) -> Plan<'a> {
+    match relay {
+        Relay::Server(server) => {
+            let hops = vec![Hop::configured(account, server)];
+            Plan { routes: vec![Route { groups: vec![open], hops, decisions: Vec::new() }], unroutable: Vec::new() }
+        }
+        Relay::Service(service) => {
+            let (found, decisions) = services::hops(service, account, resolver).await;
+            match found {
+                Ok(hops) => {
+                    Plan { routes: vec![Route { groups: vec![open], hops, decisions }], unroutable: Vec::new() }
+                }
+                Err(cause) => {
+                    let trouble = Trouble { stage: Stage::Route, cause };
+                    let place = service.record();
+                    let unroutable = vec![Unroutable { recipients: open, place, trouble, decisions }];
+                    Plan { routes: Vec::new(), unroutable }
+                }
+            }
+        }
+        Relay::Exchangers => exchangers::plan(account, envelope, open, resolver).await,
+    }
+}
+
+/// The hosts that one entry of the key `server` names, for whoever sends no message; with what was found out about them.
+///
+/// # Errors
+/// Why there is none. Mail exchangers are those of a recipient, and there is none here.
+pub async fn servers<'a>(
+    relay: &'a Relay,
+    account: &'a Account,
+    resolver: &Resolver<'_>,
+) -> (Result<Vec<Hop<'a>>, Trouble>, Vec<String>) {
+    let failed = |cause| Trouble { stage: Stage::Route, cause };
+    match relay {
+        Relay::Server(server) => (Ok(vec![Hop::configured(account, server)]), Vec::new()),
+        Relay::Service(service) => {
+            let (found, decisions) = services::hops(service, account, resolver).await;
+            (found.map_err(failed), decisions)
+        }
+        Relay::Exchangers => {
+            let words = "which exchangers take the mail depends on the recipient".to_owned();
+            (Err(failed(no_route(NoRouteKind::NoDomain, words))), Vec::new())
+        }
+    }
+}
+
+fn no_route(kind: NoRouteKind, words: String) -> Cause {
+    Cause::NoRoute(NoRoute { kind, words })
+}

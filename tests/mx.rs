@@ -1,0 +1,46 @@
+//! Mail straight to the exchangers of the recipients' domains, and to the servers that a domain names: routes, with a DNS
+//! server and mail servers of the tests' own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "support/certificates.rs"]
+mod certificates;
+#[path = "mx/domains.rs"]
+mod domains;
+#[path = "mx/host.rs"]
+mod host;
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "sendmail/program.rs"]
+mod program;
+#[path = "mx/services.rs"]
+mod services;
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "support/dns.rs"]
+mod stub;
+#[path = "mx/tls.rs"]
+mod tls;
+
+use std::net::SocketAddr;
+
+use program::{Ended, Program, run};
+use stub::Stub;
+
+/// The program with exchangers on this port, and this resolver.
+fn direct(dns: &Stub, port: u16, settings: &str) -> Program {
+    Program::with(&format!(
+        "server = \"mx:\"\ndns = \"{}\"\nmx-port = {port}\ndns-timeout = \"600ms\"\n{settings}",
+        dns.address
+    ))
+}
+
+/// `posthaste send` to these.
+fn send(program: &Program, flags: &[&str], to: &[&str]) -> Ended {
+    let to = to.join(", ");
+    let fixed = ["send", "--from", "alice@sender.test", "--subject", "hi", "--body", "text", "--to", &to];
+    run(&mut program.posthaste(&[&fixed[..], flags].concat()), b"")
+}
+
+fn at(address: SocketAddr) -> String {
+    address.to_string()
+}
