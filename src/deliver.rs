@@ -21,7 +21,7 @@ use crate::net::Notice;
 use crate::net::drive::Detail;
 use crate::net::tls::{Connectors, UnusableTls};
 use crate::route::{self, Route, Unroutable};
-use crate::smtp::outcome::{Cause, Trouble, Verdict};
+use crate::smtp::outcome::{Cause, NoRouteKind, Trouble, Verdict};
 use crate::smtp::reply::Class;
 use crate::smtp::session::Caution;
 use crate::smtp::stage::Stage;
@@ -194,6 +194,7 @@ impl Progress {
                 if verdicts.iter().flatten().any(is_login_refused) {
                     self.refused.extend(user.map(str::to_owned));
                 }
+                let is_loop = verdicts.iter().flatten().any(is_loop);
                 let is_cut_short = verdicts.iter().any(Option::is_none);
                 let is_early = verdicts.iter().flatten().all(is_before_message);
                 if !decisions.is_empty() {
@@ -203,6 +204,10 @@ impl Progress {
                     if let Some(verdict) = verdict {
                         self.settle(job, *at, verdict, &server, &decisions);
                     }
+                }
+                // Hosts of a higher number would bring the mail here (RFC 5321 section 5.1).
+                if is_loop {
+                    return Ok(());
                 }
                 let left = self.open(before.iter().copied()).len();
                 if retry != Caution::None {
@@ -277,6 +282,11 @@ fn is_about_host(trouble: &Trouble) -> bool {
                 | Cause::HeldTooLong { .. }
                 | Cause::Utf8Address
         )
+}
+
+fn is_loop(verdict: &Verdict) -> bool {
+    let (Verdict::Deferred(trouble) | Verdict::Failed(trouble)) = verdict else { return false };
+    matches!(&trouble.cause, Cause::NoRoute(why) if why.kind == NoRouteKind::Loop)
 }
 
 fn is_login_refused(verdict: &Verdict) -> bool {

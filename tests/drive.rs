@@ -20,7 +20,7 @@ use posthaste::net::drive::{Detail, Means, drive};
 use posthaste::net::{Notice, socket};
 use posthaste::smtp::outcome::{Cause, Verdict};
 use posthaste::smtp::session::{
-    Caution, Chunking, EightBit, LoginMode, Partial, Protocol, Purpose, Session, Settings, TlsMode,
+    Caution, Chunking, EightBit, LoginMode, Namesake, Partial, Protocol, Purpose, Session, Settings, TlsMode,
 };
 use posthaste::smtp::stage::{Hello, Stage};
 use text::Text;
@@ -39,6 +39,7 @@ fn settings(chunking: Chunking) -> Settings {
         eight_bit: EightBit::Send,
         chunking,
         xclient: Vec::new(),
+        namesake: Namesake::Fine,
         caution: Caution::None,
     }
 }

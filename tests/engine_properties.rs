@@ -8,7 +8,7 @@ mod world;
 
 use posthaste::smtp::sasl::BY_STRENGTH;
 use posthaste::smtp::session::{
-    Caution, Chunking, ClearText, EightBit, LoginMode, Partial, Protocol, Settings, TlsMode,
+    Caution, Chunking, ClearText, EightBit, LoginMode, Namesake, Partial, Protocol, Settings, TlsMode,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -48,6 +48,7 @@ fn settings() -> impl Strategy<Value = Settings> {
             eight_bit,
             chunking,
             xclient: Vec::new(),
+            namesake: Namesake::Fine,
             caution,
         })
 }
@@ -145,6 +146,7 @@ fn a_server_without_faults_accepts() {
         eight_bit: EightBit::Encode,
         chunking: Chunking::Needed,
         xclient: Vec::new(),
+        namesake: Namesake::Fine,
         caution: Caution::None,
     };
     let fate = Fate {

@@ -18,7 +18,7 @@ use crate::route::{Hop, LogIn};
 use crate::smtp::outcome::{Cause, Trouble, Verdict};
 use crate::smtp::sasl::{BY_STRENGTH, Mechanism, Nonce};
 use crate::smtp::session::{
-    Caution, Chunking, ClearText, EightBit, LoginMode, Partial, Protocol, Purpose, Session, Settings, TlsMode,
+    Caution, Chunking, ClearText, EightBit, LoginMode, Namesake, Partial, Protocol, Purpose, Session, Settings, TlsMode,
 };
 use crate::smtp::stage::Stage;
 use crate::system;
@@ -56,6 +56,10 @@ pub fn settings(account: &Account, hop: &Hop<'_>, local: Option<IpAddr>, caution
             account::Chunking::SameFlight => Chunking::SameFlight,
         },
         xclient: account.xclient.clone(),
+        namesake: match hop.login {
+            LogIn::AsAccount => Namesake::Fine,
+            LogIn::Never => Namesake::Loop,
+        },
         caution,
     }
 }

@@ -4,9 +4,9 @@
 use super::capabilities::{Capabilities, Extension};
 use super::core::{Awaited, Core, Firewall};
 use super::login;
-use super::outcome::{Cause, Trouble};
+use super::outcome::{Cause, NoRoute, NoRouteKind, Trouble};
 use super::reply::{Class, Reply};
-use super::session::{Caution, LoginMode, Protection, Protocol, State, TlsMode};
+use super::session::{Caution, LoginMode, Namesake, Protection, Protocol, State, TlsMode};
 use super::stage::{Hello, Stage};
 use crate::envelope::ClientAttribute;
 
@@ -46,6 +46,14 @@ fn say(hello: Hello, core: &mut Core) -> State {
 
 pub(super) fn on_reply(opening: Opening, reply: Reply, core: &mut Core) -> State {
     match (opening, reply.class()) {
+        (Opening::Greeting | Opening::Hello(_), Class::Success) if is_namesake(&reply, core) => {
+            let stage = match opening {
+                Opening::Hello(hello) => Stage::Hello(hello),
+                Opening::Greeting | Opening::StartTls | Opening::Xclient => Stage::Greeting,
+            };
+            let words = format!("the mail loops: the server calls itself {}, which is this host", core.settings.hello);
+            core.give_up(Trouble { stage, cause: Cause::NoRoute(NoRoute { kind: NoRouteKind::Loop, words }) })
+        }
         (Opening::Greeting, Class::Success) => {
             core.firewall = firewall(&reply);
             hello(core)
@@ -96,6 +104,14 @@ fn introduce(core: &mut Core) -> State {
         }
     };
     core.give_up(Trouble { stage: Stage::Xclient, cause })
+}
+
+/// Whether the server calls itself as we do where that means a loop. Addresses are no names: behind a gateway both may have
+/// the same.
+fn is_namesake(reply: &Reply, core: &Core) -> bool {
+    let own = &core.settings.hello;
+    let name = reply.lines().first().and_then(|line| line.split(' ').next()).unwrap_or_default();
+    core.settings.namesake == Namesake::Loop && !own.starts_with('[') && name.eq_ignore_ascii_case(own)
 }
 
 /// The server is known; now TLS, if it is not there yet.

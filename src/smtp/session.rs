@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 pub use super::action::{Action, Chunk, Closing, Event, Part, Position, Protection};
 pub use super::settings::{
-    Caution, Chunking, ClearText, EightBit, LoginMode, Partial, Protocol, Purpose, Series, Settings, TlsMode,
+    Caution, Chunking, ClearText, EightBit, LoginMode, Namesake, Partial, Protocol, Purpose, Series, Settings, TlsMode,
 };
 
 use super::capabilities::Capabilities;

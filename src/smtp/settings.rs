@@ -27,6 +27,8 @@ pub struct Settings {
     pub chunking: Chunking,
     /// What the server shall take for its client, before the login; most servers refuse it.
     pub xclient: Vec<ClientAttribute>,
+    /// What it means that the server has the name of this host.
+    pub namesake: Namesake,
     /// What an earlier connection to this host has taught.
     pub caution: Caution,
 }
@@ -80,6 +82,15 @@ pub enum ClearText {
     Never,
     /// The account says so in writing, and the server is this machine.
     Allowed,
+}
+
+/// What it means that the server calls itself as we do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Namesake {
+    /// Nothing: it is the server of this machine, and takes our mail.
+    Fine,
+    /// The mail came back to where it begins: it loops, and goes no further.
+    Loop,
 }
 
 /// What happens when the server refuses some of the recipients.

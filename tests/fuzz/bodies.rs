@@ -24,7 +24,7 @@ use posthaste::smtp::framing::{Dots, Framer};
 use posthaste::smtp::reply::{Reader, Reply};
 use posthaste::smtp::sasl::{BY_STRENGTH, Mechanism, Nonce};
 use posthaste::smtp::session::{
-    Caution, Chunking, ClearText, EightBit, LoginMode, Partial, Protocol, Settings, TlsMode,
+    Caution, Chunking, ClearText, EightBit, LoginMode, Namesake, Partial, Protocol, Settings, TlsMode,
 };
 use rustix::fs::{MemfdFlags, memfd_create};
 
@@ -127,6 +127,7 @@ pub fn session(octets: &[u8]) {
         partial: if choice[1] & 0x80 == 0 { Partial::Deliver } else { Partial::AllOrNone },
         eight_bit: if choice[0] & 0x20 == 0 { EightBit::Refuse } else { EightBit::Encode },
         xclient: Vec::new(),
+        namesake: Namesake::Fine,
         caution: [Caution::None, Caution::Helo, Caution::ClearText, Caution::Serial][of(choice[1] >> 2, 4)],
         chunking: [Chunking::Needed, Chunking::AfterRecipients, Chunking::SameFlight][of(choice[1] >> 4 & 3, 3)],
         ..settings()
@@ -201,6 +202,7 @@ fn settings() -> Settings {
         eight_bit: EightBit::Refuse,
         chunking: Chunking::Needed,
         xclient: Vec::new(),
+        namesake: Namesake::Fine,
         caution: Caution::None,
     }
 }

@@ -231,6 +231,35 @@ fn mail_does_not_loop() {
     }
 }
 
+/// P-012: a server that calls itself as we do is where the mail begins. It is the end where it is the best one, and not where
+/// a better one may come back.
+#[test]
+fn a_server_of_our_own_name_is_a_loop() {
+    for manner in [
+        Manner { greeting: "220 Box.Example.ORG ESMTP", ..Manner::default() },
+        Manner { hello: Some("250 box.example.org hello"), ..Manner::default() },
+    ] {
+        let port = free_port();
+        let own = Host::start(2, port, manner);
+        let other = Host::start(3, port, Manner::default());
+        let dns = Stub::start(
+            "a.test MX 10 mx1.test\na.test MX 20 mx2.test\nb.test MX 5 closed.test\nb.test MX 10 mx1.test\n\
+             mx1.test A 127.0.0.2\nmx2.test A 127.0.0.3\nclosed.test A 127.0.0.9",
+        );
+        let program = direct(&dns, port, "");
+        let ended = send(&program, &[], &["bob@a.test"]);
+        assert_eq!(ended.code(), 69, "{}", ended.stderr);
+        let words = "the mail loops: the server calls itself box.example.org, which is this host (5.4.6)";
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
+        assert_eq!((own.take().connections, other.take().connections), (1, 0));
+        let ended = send(&program, &[], &["bob@b.test"]);
+        assert_eq!(ended.code(), 75, "{}", ended.stderr);
+        // A smarthost may be this machine.
+        let program = super::Program::with(&format!("server = \"smtp://127.0.0.2:{port}\"\ntls = \"none\"\n"));
+        send(&program, &[], &["bob@a.test"]).assert_silent_success();
+    }
+}
+
 /// P-421: each recipient has an outcome of its own, and the exit code is that of what may still succeed.
 #[test]
 fn mixed_outcomes_are_told_each() {

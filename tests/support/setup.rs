@@ -39,7 +39,7 @@ use posthaste::message::{Facts, HeaderText};
 use posthaste::smtp::question::{Question, Verb};
 use posthaste::smtp::sasl::{BY_STRENGTH, ChannelBinding, Mechanism, Nonce};
 use posthaste::smtp::session::{
-    Caution, Chunking, ClearText, EightBit, LoginMode, Partial, Protocol, Purpose, Settings, TlsMode,
+    Caution, Chunking, ClearText, EightBit, LoginMode, Namesake, Partial, Protocol, Purpose, Settings, TlsMode,
 };
 
 #[derive(Clone, Debug)]
@@ -104,6 +104,7 @@ impl Default for Setup {
                 eight_bit: EightBit::Refuse,
                 chunking: Chunking::Needed,
                 xclient: Vec::new(),
+                namesake: Namesake::Fine,
                 caution: Caution::None,
             },
             secret: String::new(),
