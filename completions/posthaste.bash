@@ -46,6 +46,9 @@ _posthaste() {
             posthaste,rewrite)
                 cmd="posthaste__subcmd__rewrite"
                 ;;
+            posthaste,route)
+                cmd="posthaste__subcmd__route"
+                ;;
             posthaste,send)
                 cmd="posthaste__subcmd__send"
                 ;;
@@ -91,6 +94,9 @@ _posthaste() {
             posthaste__subcmd__help,rewrite)
                 cmd="posthaste__subcmd__help__subcmd__rewrite"
                 ;;
+            posthaste__subcmd__help,route)
+                cmd="posthaste__subcmd__help__subcmd__route"
+                ;;
             posthaste__subcmd__help,send)
                 cmd="posthaste__subcmd__help__subcmd__send"
                 ;;
@@ -113,7 +119,7 @@ _posthaste() {
 
     case "${cmd}" in
         posthaste)
-            opts="-a -v -h -V --config --account --verbose --help --version send rewrite check vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help"
+            opts="-a -v -h -V --config --account --verbose --help --version send rewrite check route vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -392,7 +398,7 @@ _posthaste() {
             return 0
             ;;
         posthaste__subcmd__help)
-            opts="send rewrite check vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help"
+            opts="send rewrite check route vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -532,6 +538,20 @@ _posthaste() {
             return 0
             ;;
         posthaste__subcmd__help__subcmd__rewrite)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        posthaste__subcmd__help__subcmd__route)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -691,6 +711,43 @@ _posthaste() {
             ;;
         posthaste__subcmd__rewrite)
             opts="-a -v -h --explain --config --account --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        posthaste__subcmd__route)
+            opts="-a -v -h --direct --json --config --account --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -2,6 +2,8 @@
 //!
 //! It connects, does TLS and logs in, as a submission would, and sends no message.
 
+mod routes;
+
 use std::time::Duration;
 
 use serde::Serialize;
@@ -23,6 +25,8 @@ use crate::smtp::question::Question;
 use crate::smtp::reply::Reply;
 use crate::smtp::session::{Caution, Purpose, Session};
 use crate::smtp::stage::Stage;
+
+pub use self::routes::{HostReport, RouteReport, routes};
 
 /// What was seen of one server.
 #[derive(Clone, Debug, Serialize)]

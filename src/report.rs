@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
-use crate::check::{CertificateReport, ServerReport};
+use crate::check::{CertificateReport, RouteReport, ServerReport};
 use crate::deliver::{Attempt, Outcome};
 use crate::failure::{self, Failure};
 use crate::hints;
@@ -268,6 +268,27 @@ fn verdict_text(verdict: &Verdict, server: &str) -> (&'static str, String) {
         Verdict::Deferred(trouble) => ("deferred", failure::what(trouble, server)),
         Verdict::Failed(trouble) => ("failed", failure::what(trouble, server)),
     }
+}
+
+/// A report of `posthaste route` for a person.
+pub fn route_text(reports: &[RouteReport]) -> String {
+    let mut text = String::new();
+    for RouteReport { recipients, decisions, hosts, error, hint, .. } in reports {
+        text.push_str(&format!("{}\n", recipients.join(", ")));
+        decisions.iter().for_each(|decision| text.push_str(&format!("  {decision}\n")));
+        for (at, host) in hosts.iter().enumerate() {
+            let took = format!("{:.1} ms", host.took.as_secs_f64() * 1e3);
+            let result = match (&host.peer, &host.error) {
+                (Some(peer), _) => format!("{peer} listens, {took}; TLS {}", host.tls),
+                (None, error) => error.clone().unwrap_or_default(),
+            };
+            text.push_str(&format!("  {}. {}: {result}\n", at + 1, host.server));
+            host.hint.iter().for_each(|hint| text.push_str(&format!("     hint: {hint}\n")));
+        }
+        error.iter().for_each(|error| text.push_str(&format!("  FAILED: {error}\n")));
+        hint.iter().for_each(|hint| text.push_str(&format!("  hint: {hint}\n")));
+    }
+    text
 }
 
 /// A report of `posthaste check` for a person.

@@ -6,6 +6,7 @@ mod dkim;
 mod identity;
 mod recipients;
 mod rewrite;
+mod route;
 mod send;
 mod sign;
 mod stdio;
@@ -65,6 +66,7 @@ pub fn run(argv: Vec<OsString>) -> u8 {
         Invocation::Send(call) => send::send(&global, &call),
         Invocation::Batch(call) => batch::batch(&global, *call),
         Invocation::Rewrite(call) => rewrite::rewrite(&global, &call),
+        Invocation::Route(call) => route::route(&global, &call),
         Invocation::Check(call) => check_servers(&global, call),
         Invocation::Ask(call) => ask::ask(&global, &call),
         Invocation::Dkim(call) => dkim::dkim(&global, &call),

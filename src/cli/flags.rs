@@ -1,6 +1,7 @@
 //! Posthaste's own command line, by clap: the subcommands for people and for tests.
 
 mod dkim;
+mod route;
 
 use std::ffi::OsString;
 #[cfg(feature = "sink")]
@@ -118,6 +119,8 @@ enum Subcommands {
     Rewrite(RewriteFlags),
     /// Connect and log in, report each step, send nothing
     Check(CheckFlags),
+    /// Say where a message would go, and whether somebody listens there
+    Route(route::RouteFlags),
     /// Ask the server who somebody is (VRFY)
     Vrfy(AskFlags),
     /// Ask the server who is on a list (EXPN)
@@ -358,6 +361,7 @@ impl Cli {
             Subcommands::ServerHelp { topic } => {
                 Invocation::Ask(Ask { verb: Verb::Help, about: vec![topic.unwrap_or_default()] })
             }
+            Subcommands::Route(flags) => Invocation::Route(flags.route()),
             Subcommands::Dkim(flags) => Invocation::Dkim(flags.dkim()?),
             #[cfg(feature = "sink")]
             Subcommands::Sink(flags) => Invocation::Sink(flags.sink()),

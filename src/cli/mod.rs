@@ -19,7 +19,7 @@ use letters::ModeKind;
 use submission::{Flush, RecipientsFrom, Submission};
 #[cfg(feature = "sink")]
 use values::Sink;
-use values::{Ask, Batch, Check, Dkim, Rewrite, Send, Shell};
+use values::{Ask, Batch, Check, Dkim, Rewrite, Route, Send, Shell};
 
 /// What applies to every call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,6 +77,8 @@ pub enum Invocation {
     Batch(Box<Batch>),
     /// Connect, log in, report, send nothing.
     Check(Check),
+    /// Say where a message would go.
+    Route(Route),
     /// Ask the server something.
     Ask(Ask),
     /// Keys for DKIM and their records.

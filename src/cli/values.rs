@@ -166,6 +166,17 @@ pub enum RewriteOutput {
     Changes,
 }
 
+/// `posthaste route`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Recipients, each a list of addresses; at least one.
+    pub recipients: Vec<String>,
+    /// `--direct`.
+    pub servers: Servers,
+    /// `--json`.
+    pub format: Format,
+}
+
 /// `posthaste vrfy`, `expn`, `etrn` and `server-help`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {

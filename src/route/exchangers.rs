@@ -274,7 +274,8 @@ async fn way<'a>(account: &'a Account, resolver: &Resolver<'_>, members: Vec<Mem
             match policy {
                 Ok(Policy { tls, reason }) => {
                     let addresses: Vec<_> = found.records.iter().map(IpAddr::to_string).collect();
-                    decisions.push(format!("{}: {}; {reason}", candidate.host, addresses.join(", ")));
+                    let sure = if found.security == Security::Secure { " (DNSSEC)" } else { "" };
+                    decisions.push(format!("{}: {}{sure}; {reason}", candidate.host, addresses.join(", ")));
                     hops.push(Hop {
                         server: server(account, Host::Name(candidate.host.clone())),
                         addresses: found.records.clone(),

@@ -139,7 +139,7 @@ fn one(text: &str, domain: &str) -> Result<Mailbox, Vec<Failure>> {
     }
 }
 
-fn list(texts: &[String], domain: &str) -> Result<Vec<Mailbox>, Vec<Failure>> {
+pub(super) fn list(texts: &[String], domain: &str) -> Result<Vec<Mailbox>, Vec<Failure>> {
     let mut mailboxes = Vec::new();
     for text in texts {
         mailboxes.extend(parse_typed_list(text, domain).map_err(|error| vec![bad_address(&error)])?);

@@ -364,3 +364,39 @@ fn a_smarthost_costs_no_look_up() {
     send(&program, &[], &["bob@a.test"]).assert_silent_success();
     assert_eq!((smarthost.mails().len(), dns.questions()), (1, 0));
 }
+
+#[test]
+fn a_route_is_explained() {
+    let port = free_port();
+    let host = Host::start(2, port, Manner::default());
+    let dns = Stub::start(
+        "a.test !ad\na.test MX 10 mx1.test\na.test MX 20 mx2.test\nmx1.test A 127.0.0.9\nmx2.test A 127.0.0.2\n\
+         mx2.test !ad\nnull.test MX 0 .",
+    );
+    let program = direct(&dns, port, "");
+    let run = |args: &[&str]| super::run(&mut program.posthaste(&[&["route"], args].concat()), b"");
+    let ended = run(&["bob@a.test", "eve@null.test"]);
+    assert_eq!(ended.code(), 68, "{}", ended.stderr);
+    for line in [
+        "bob@a.test\n  a.test: MX 10 mx1.test, 20 mx2.test (DNSSEC)\n",
+        "  mx1.test: 127.0.0.9; TLS if it is offered",
+        "  mx2.test: 127.0.0.2 (DNSSEC); TLS if it is offered",
+        &format!("  1. mx1.test:{port}: mx1.test:{port} cannot be reached: 127.0.0.9:{port}: connection refused\n"),
+        &format!("  2. mx2.test:{port}: 127.0.0.2:{port} listens, "),
+        "eve@null.test\n  FAILED: null.test takes no mail: its MX record says so (5.1.10)\n",
+    ] {
+        assert!(ended.stdout.contains(line), "{line}\n{}", ended.stdout);
+    }
+    assert!(host.take().mails.is_empty());
+    let ended = run(&["--json", "bob@a.test"]);
+    assert_eq!(ended.code(), 0);
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(
+        (report["hosts"][1]["tls"].as_str(), &report["hosts"][1]["addresses"][0]),
+        (Some("opportunistic"), &"127.0.0.2".into())
+    );
+    // And where the account has a server of its own, that is where it goes.
+    let program = super::Program::with(&format!("server = \"smtp://127.0.0.2:{port}\"\n"));
+    let ended = super::run(&mut program.posthaste(&["route", "bob@a.test"]), b"");
+    assert!(ended.stdout.contains(&format!("  1. 127.0.0.2:{port}: 127.0.0.2:{port} listens")), "{}", ended.stdout);
+}
