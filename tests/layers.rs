@@ -122,7 +122,7 @@ fn check(file: &str, text: &str, layers: &Layers) -> Vec<String> {
             "rustls" | "tokio_rustls" | "webpki" | "webpki_roots" | "rustls_native_certs" => "net server",
             "rcgen" => "server",
             "clap" | "clap_complete" => "cli",
-            "tokio" => "net server dns deliver check run",
+            "tokio" => "net server dns route deliver check run",
             "hickory_resolver" => "dns",
             _ if word.starts_with("EX_") => "failure",
             _ => continue,
@@ -239,7 +239,7 @@ fn planted_breach_is_found() {
         (
             "report.rs",
             "async fn f() { tokio::time::sleep(d).await }",
-            "tokio belongs to net server dns deliver check run",
+            "tokio belongs to net server dns route deliver check run",
         ),
         ("deliver.rs", "use hickory_resolver::Resolver;", "hickory_resolver belongs to dns"),
         ("run/a.rs", "fn f() { println!(\"x\") }", "only report.rs and main.rs print (println!)"),

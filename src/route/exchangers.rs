@@ -80,7 +80,9 @@ pub(super) async fn plan<'a>(
         }
     }
     let has_domains = !domains.is_empty();
-    let known = side_by_side(domains.iter().map(|(domain, _)| exchangers(domain, resolver)).collect()).await;
+    let look_ups = side_by_side(domains.iter().map(|(domain, _)| exchangers(domain, resolver)).collect());
+    let warning = async { if has_domains { null_mx_of_sender(envelope, resolver).await } else { None } };
+    let (known, warning) = tokio::join!(look_ups, warning);
     // Domains with the same hosts have the same way.
     let mut alike: Vec<(Vec<Member>, Known)> = Vec::new();
     for ((domain, recipients), known) in domains.into_iter().zip(known) {
@@ -105,7 +107,7 @@ pub(super) async fn plan<'a>(
         plan.routes.extend(part.routes);
         plan.unroutable.extend(part.unroutable);
     }
-    if has_domains && let Some(warning) = null_mx_of_sender(envelope, resolver).await {
+    if let Some(warning) = warning {
         plan.routes.iter_mut().for_each(|route| route.decisions.push(warning.clone()));
     }
     plan
