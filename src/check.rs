@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::config::account::{Account, Timeouts};
-use crate::deliver::{Witness, settings};
+use crate::deliver::{Remembered, Witness, settings};
 use crate::dns::Resolver;
 use crate::failure::{self, Failure};
 use crate::net::Notice;
@@ -23,7 +23,7 @@ use crate::smtp::capabilities::Size;
 use crate::smtp::outcome::{Cause, Trouble, Verdict};
 use crate::smtp::question::Question;
 use crate::smtp::reply::Reply;
-use crate::smtp::session::{Caution, Purpose, Session};
+use crate::smtp::session::{Caution, EarlyProbe, Purpose, Session};
 use crate::smtp::stage::Stage;
 
 pub use self::routes::{HostReport, RouteReport, routes};
@@ -68,7 +68,7 @@ pub struct ServerReport {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Step {
-    /// `connect`, `greeting`, `ehlo`, `starttls`, `tls`, `xclient` or `login`.
+    /// `connect`, `greeting`, `ehlo`, `starttls`, `tls`, `xclient`, `early-mail` (MAIL before the login) or `login`.
     pub step: &'static str,
     /// How long it took.
     #[serde(serialize_with = "milliseconds", rename = "milliseconds")]
@@ -123,7 +123,13 @@ pub async fn check(account: &Account, witness: &mut dyn Witness) -> Result<Vec<S
         match hops {
             Ok(hops) => {
                 for hop in &hops {
-                    reports.push(check_one(account, hop, witness).await?);
+                    reports.push(match check_one(account, hop, EarlyProbe::Asked, witness).await? {
+                        Seen::Whole(report) => report,
+                        Seen::GoneAtProbe(report) => match check_one(account, hop, EarlyProbe::Left, witness).await? {
+                            Seen::Whole(again) => again,
+                            Seen::GoneAtProbe(_) => report,
+                        },
+                    });
                 }
             }
             Err(trouble) => reports.push(Steps::new().report(relay.to_string(), account, None, Some(trouble))),
@@ -132,19 +138,37 @@ pub async fn check(account: &Account, witness: &mut dyn Witness) -> Result<Vec<S
     Ok(reports)
 }
 
-async fn check_one(account: &Account, hop: &Hop<'_>, witness: &mut dyn Witness) -> Result<ServerReport, UnusableTls> {
+/// What one connection has shown.
+enum Seen {
+    Whole(ServerReport),
+    /// The server went away when it was asked about MAIL before the login, which is its right.
+    GoneAtProbe(ServerReport),
+}
+
+async fn check_one(
+    account: &Account,
+    hop: &Hop<'_>,
+    early: EarlyProbe,
+    witness: &mut dyn Witness,
+) -> Result<Seen, UnusableTls> {
     let connector = Connector::for_server(&hop.tls, &hop.server)?;
     let label = hop.server.to_string();
     let mut steps = Steps::new();
     witness.notice(Notice::Connecting { server: label.clone() });
     Ok(match connected(account, hop).await {
-        Err(cause) => steps.report(label, account, None, Some(Trouble { stage: Stage::Connect, cause })),
+        Err(cause) => {
+            let trouble = Trouble { stage: Stage::Connect, cause };
+            Seen::Whole(steps.report(label, account, None, Some(trouble)))
+        }
         Ok(Connection { stream, peer, local }) => {
             let connected = Notice::Connected { peer, local };
             steps.notice(&connected);
             witness.notice(connected);
             let local = local.map(|local| local.ip());
-            let mut session = Session::new(settings(account, hop, local, Caution::None), Purpose::Probe);
+            let mut settings = settings(account, hop, local, Caution::None);
+            let remembered = Remembered::of(account, hop, &settings);
+            settings.memory = remembered.as_ref().map(Remembered::recall).unwrap_or_default();
+            let mut session = Session::new(settings, Purpose::Probe(early));
             let timeouts = account.timeouts_with(&hop.server);
             let means = means(account, connector.as_ref(), &timeouts);
             let mut tell = |notice: Notice| {
@@ -152,7 +176,15 @@ async fn check_one(account: &Account, hop: &Hop<'_>, witness: &mut dyn Witness) 
                 witness.notice(notice);
             };
             drive(stream, &mut session, means, &mut tell).await;
-            steps.report(label, account, Some(&session), session.trouble().cloned())
+            if let Some(remembered) = remembered {
+                remembered.remember(session.memory());
+            }
+            let stage = session.trouble().map(|trouble| trouble.stage);
+            let report = steps.report(label, account, Some(&session), session.trouble().cloned());
+            match (early, stage) {
+                (EarlyProbe::Asked, Some(Stage::Mail | Stage::Reset)) => Seen::GoneAtProbe(report),
+                _ => Seen::Whole(report),
+            }
         }
     })
 }
@@ -287,6 +319,8 @@ impl Steps {
                     Some("EHLO" | "HELO" | "LHLO") => "ehlo",
                     Some("STARTTLS") => "starttls",
                     Some("XCLIENT") => "xclient",
+                    Some("MAIL") => "early-mail",
+                    Some("RSET") => return,
                     Some("QUIT") => return,
                     _ if line.starts_with("334") => return,
                     _ => "login",

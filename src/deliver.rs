@@ -1,11 +1,13 @@
 //! One message over its servers, to a verdict for each recipient.
 
+mod memory;
 mod series;
 mod session;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use self::memory::Remembered;
 pub use self::series::{Letter, Letters};
 pub use self::session::settings;
 

@@ -31,4 +31,5 @@ pub mod route;
 pub mod run;
 pub mod server;
 pub mod smtp;
+pub mod state;
 pub mod system;

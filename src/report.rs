@@ -201,7 +201,7 @@ pub fn transcript_line(notice: &Notice) -> Option<String> {
         Notice::Server(line) => format!("S: {line}"),
         Notice::Message(size) => format!("C: [message, {size} octets]"),
         Notice::Unserved(extension) => format!("-- {}", unserved(*extension)),
-        Notice::Note(text) => format!("-- {text}"),
+        Notice::Note(text) | Notice::Warning(text) => format!("-- {text}"),
         Notice::Reencoded(goal, size, dkim) => {
             let warning = match dkim {
                 Dkim::None => String::new(),

@@ -18,6 +18,7 @@ use posthaste::envelope::{Envelope, ReversePath};
 use posthaste::message::Facts;
 use posthaste::net::drive::{Detail, Means, drive};
 use posthaste::net::{Notice, socket};
+use posthaste::smtp::memory::Memory;
 use posthaste::smtp::outcome::{Cause, Verdict};
 use posthaste::smtp::session::{
     Caution, Chunking, EightBit, LoginMode, Namesake, Partial, Protocol, Purpose, Session, Settings, TlsMode,
@@ -41,6 +42,7 @@ fn settings(chunking: Chunking) -> Settings {
         xclient: Vec::new(),
         namesake: Namesake::Fine,
         caution: Caution::None,
+        memory: Memory::default(),
     }
 }
 

@@ -6,7 +6,8 @@
 #[path = "engine_properties/world.rs"]
 mod world;
 
-use posthaste::smtp::sasl::BY_STRENGTH;
+use posthaste::smtp::memory::{Bdat, EarlyMail, Grouping, Habits, Memory, Offer, StartTls};
+use posthaste::smtp::sasl::{BY_STRENGTH, Mechanism};
 use posthaste::smtp::session::{
     Caution, Chunking, ClearText, EightBit, LoginMode, Namesake, Partial, Protocol, Settings, TlsMode,
 };
@@ -17,39 +18,64 @@ use proptest::sample::select;
 use world::servers::{Answer, Octets, Reacting};
 use world::{Content, Ending, Fate, play};
 
+/// What is known of a server: of one that makes an offer of those that the servers here make.
+fn memory() -> impl Strategy<Value = Memory> {
+    let offers = [
+        &["8BITMIME", "SMTPUTF8", "PIPELINING", "AUTH PLAIN LOGIN CRAM-MD5"][..],
+        &["8BITMIME", "PIPELINING", "STARTTLS", "CHUNKING", "AUTH PLAIN LOGIN CRAM-MD5"],
+        &["PIPELINING", "CHUNKING", "STARTTLS", "AUTH PLAIN LOGIN CRAM-MD5"],
+    ];
+    (
+        select(vec![None, Some(0), Some(1), Some(2)]),
+        select(vec![Grouping::Unknown, Grouping::Likely, Grouping::Proven, Grouping::Proven, Grouping::Never]),
+        select(vec![EarlyMail::Unknown, EarlyMail::Refused, EarlyMail::Refused, EarlyMail::Taken]),
+        select(vec![Bdat::Unknown, Bdat::Taken, Bdat::Taken, Bdat::AfterRecipients]),
+        select(vec![None, None, Some(1), Some(2)]),
+    )
+        .prop_map(move |(offer, login, early_mail, bdat, most_recipients)| {
+            let habits = |offer| Habits { offer, login, early_mail, bdat, most_recipients };
+            let offer = offer.map(|number: usize| Offer::of(offers[number].iter().copied()));
+            Memory { starttls: StartTls::Unseen, habits: offer.map(habits) }
+        })
+}
+
 /// What a session is told.
 fn settings() -> impl Strategy<Value = Settings> {
     (
         select(vec![Protocol::Smtp, Protocol::Lmtp]),
         select(vec![TlsMode::Implicit, TlsMode::Required, TlsMode::Opportunistic, TlsMode::None]),
-        select(vec![false, true]),
+        select(vec![vec![], BY_STRENGTH.to_vec(), vec![Mechanism::Plain], vec![Mechanism::Plain]]),
         1usize..4,
         select(vec![Partial::Deliver, Partial::AllOrNone]),
         select(vec![Caution::None, Caution::None, Caution::Helo, Caution::ClearText, Caution::Data, Caution::Serial]),
         select(vec![EightBit::Refuse, EightBit::Send, EightBit::Encode, EightBit::Encode]),
         select(vec![Chunking::Needed, Chunking::Never, Chunking::AfterRecipients, Chunking::SameFlight]),
+        memory(),
     )
-        .prop_map(|(protocol, tls, login, max_recipients, partial, caution, eight_bit, chunking)| Settings {
-            protocol,
-            hello: "client.example".to_owned(),
-            tls,
-            login: match login {
-                false => LoginMode::None,
-                true => LoginMode::As {
-                    user: world::USER.to_owned(),
-                    mechanisms: BY_STRENGTH.to_vec(),
-                    clear_text: ClearText::Never,
-                    nonce: None,
-                    server: None,
+        .prop_map(|(protocol, tls, mechanisms, max_recipients, partial, caution, eight_bit, chunking, memory)| {
+            Settings {
+                protocol,
+                hello: "client.example".to_owned(),
+                tls,
+                login: match mechanisms.is_empty() {
+                    true => LoginMode::None,
+                    false => LoginMode::As {
+                        user: world::USER.to_owned(),
+                        mechanisms,
+                        clear_text: ClearText::Never,
+                        nonce: None,
+                        server: None,
+                    },
                 },
-            },
-            max_recipients,
-            partial,
-            eight_bit,
-            chunking,
-            xclient: Vec::new(),
-            namesake: Namesake::Fine,
-            caution,
+                max_recipients,
+                partial,
+                eight_bit,
+                chunking,
+                xclient: Vec::new(),
+                namesake: Namesake::Fine,
+                caution,
+                memory,
+            }
         })
 }
 
@@ -148,6 +174,7 @@ fn a_server_without_faults_accepts() {
         xclient: Vec::new(),
         namesake: Namesake::Fine,
         caution: Caution::None,
+        memory: Memory::default(),
     };
     let fate = Fate {
         tls_works: true,

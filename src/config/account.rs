@@ -57,6 +57,8 @@ pub struct Account {
     pub dsn: Dsn,
     /// Whether messages go out in chunks.
     pub chunking: Chunking,
+    /// The file with what is remembered of servers; `None` when nothing is.
+    pub state_file: Option<PathBuf>,
     /// How messages are signed; `None` when they are not.
     pub dkim: Option<Dkim>,
     /// Where the line for each recipient and attempt goes.

@@ -95,6 +95,12 @@ impl Environment {
         Some(base.join("posthaste/config.toml"))
     }
 
+    /// The file with what is remembered of servers, whether it is there or not.
+    pub(super) fn state_file(&self) -> Option<PathBuf> {
+        let base = self.absolute("XDG_STATE_HOME").or_else(|| Some(self.home()?.join(".local/state")))?;
+        Some(base.join("posthaste/servers"))
+    }
+
     /// A variable that holds a path; a relative one is passed over, as the XDG specification says.
     pub(super) fn absolute(&self, name: &str) -> Option<PathBuf> {
         self.variable(name).map(PathBuf::from).filter(|path| path.is_absolute())
@@ -138,5 +144,5 @@ fn misspelt(variable: &str, name: &str) -> Result<(), ConfigError> {
 }
 
 /// Variables without the prefix that are looked at.
-const OTHERS: [&str; 3] = ["HOME", "XDG_CONFIG_HOME", "CREDENTIALS_DIRECTORY"];
+const OTHERS: [&str; 4] = ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "CREDENTIALS_DIRECTORY"];
 const SYSTEM_FILE: &str = "/etc/posthaste/config.toml";

@@ -68,6 +68,7 @@ pub(super) fn account(config: &Config, layers: Layers<'_>, log: Log) -> Result<A
             envelope_id: None,
         },
         chunking: resolver.pick(|s| s.chunking.as_ref()).copied().unwrap_or(Chunking::Auto),
+        state_file: resolver.state_file(),
         dkim: dkim::dkim(&resolver)?,
         log: resolver.log(log)?,
         xclient: Vec::new(),
@@ -358,6 +359,15 @@ impl<'a> Resolver<'a> {
             };
         }
         Ok(TlsRoots::Both)
+    }
+
+    /// The file with what is remembered of servers; none where there is no home.
+    fn state_file(&self) -> Option<PathBuf> {
+        match self.pick(|s| s.state_file.as_ref()) {
+            Some(word) if word == "none" => None,
+            Some(_) => self.find(|s| s.state_file.as_ref()).map(|(_, set)| self.path(set)),
+            None => self.config.environment.state_file(),
+        }
     }
 
     fn log(&self, unset: Log) -> Result<Log, ConfigError> {

@@ -434,6 +434,14 @@ pub const SCHEMA: &[Key] = &[
         store: |s, i| put(&mut s.chunking, i, |text| value::word(text, CHUNKING)),
     },
     Key {
+        name: "state-file",
+        form: Form::Path,
+        default: "~/.local/state/posthaste/servers",
+        meaning: "the file with what is remembered of servers, to need fewer round trips; none: nothing is",
+        example: "\"none\"",
+        store: |s, i| put(&mut s.state_file, i, value::text),
+    },
+    Key {
         name: "dkim-selector",
         form: Form::Texts,
         default: "none: messages are not signed",

@@ -63,6 +63,7 @@ pub(super) struct Settings {
     pub dsn_notify: Option<Set<Notify>>,
     pub dsn_return: Option<Set<Returned>>,
     pub chunking: Option<Set<Chunking>>,
+    pub state_file: Option<Set<String>>,
     pub dkim_selector: Option<Set<Vec<String>>>,
     pub dkim_key: Option<Set<Vec<String>>>,
     pub dkim_domain: Option<Set<Vec<String>>>,

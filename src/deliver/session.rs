@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tokio::time::Instant;
 
+use super::memory::Remembered;
 use super::series::{Elsewhere, Series};
 use super::{Attempt, Job, Witness};
 use crate::config::account::{self, Account, Endpoint, Host, Mechanisms, Scheme, TlsPolicy};
@@ -15,6 +16,7 @@ use crate::net::drive::{Means, Messages, drive};
 use crate::net::socket::{self, Connection};
 use crate::net::tls::Connector;
 use crate::route::{Hop, LogIn};
+use crate::smtp::memory::Memory;
 use crate::smtp::outcome::{Cause, Trouble, Verdict};
 use crate::smtp::sasl::{BY_STRENGTH, Mechanism, Nonce};
 use crate::smtp::session::{
@@ -61,6 +63,7 @@ pub fn settings(account: &Account, hop: &Hop<'_>, local: Option<IpAddr>, caution
             LogIn::Never => Namesake::Loop,
         },
         caution,
+        memory: Memory::default(),
     }
 }
 
@@ -113,7 +116,9 @@ pub(super) async fn one_session(job: &mut Job<'_>, stretch: Stretch<'_>, witness
         Ok(Connection { stream, peer: answered, local }) => {
             let peer = answered.address();
             witness.notice(Notice::Connected { peer: answered, local });
-            let settings = settings(job.account, hop, local.map(|local| local.ip()), caution);
+            let mut settings = settings(job.account, hop, local.map(|local| local.ip()), caution);
+            let remembered = Remembered::of(job.account, hop, &settings);
+            settings.memory = remembered.as_ref().map(Remembered::recall).unwrap_or_default();
             let timeouts = job.account.timeouts_with(&hop.server);
             let first = envelope.recipients().len();
             let mut session = Session::new(settings, Purpose::Submit(envelope, job.facts));
@@ -148,6 +153,9 @@ pub(super) async fn one_session(job: &mut Job<'_>, stretch: Stretch<'_>, witness
                 detail: job.detail,
             };
             drive(stream, &mut session, means, &mut |notice| witness.notice(notice)).await;
+            if let Some(remembered) = remembered {
+                remembered.remember(session.memory());
+            }
             let all = session.verdicts();
             let (own, others) = all.split_at(if series.is_some() { first.min(all.len()) } else { all.len() });
             if let Some(series) = series {

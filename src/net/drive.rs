@@ -199,7 +199,7 @@ impl Driver<'_, '_> {
                 self.reencoded = None;
                 self.session.next_message(envelope, facts);
             }
-            Some(Purpose::Probe | Purpose::Ask(_)) | None => self.session.no_more_messages(),
+            Some(Purpose::Probe(_) | Purpose::Ask(_)) | None => self.session.no_more_messages(),
         }
     }
 
@@ -224,6 +224,7 @@ impl Driver<'_, '_> {
                 Event::Client(line) => Notice::Client(line),
                 Event::Server(line) => Notice::Server(line),
                 Event::Note(text) => Notice::Note(text),
+                Event::Warning(text) => Notice::Warning(text),
                 Event::Message(size) => Notice::Message(size),
                 Event::Verdict(recipient, verdict) => Notice::Verdict(recipient, verdict),
                 Event::Unserved(extension) => Notice::Unserved(extension),

@@ -41,6 +41,8 @@ pub enum Notice {
     Reencoded(Goal, u64, Dkim),
     /// Something else that a reader of the transcript should know.
     Note(String),
+    /// The same, for whoever reads no transcript too.
+    Warning(String),
     /// The connection is closed.
     Closed,
 }

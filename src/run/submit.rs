@@ -273,6 +273,11 @@ impl Witness for Told<'_> {
             self.warned.push(*extension);
             report::warning(*extension);
         }
+        if let Notice::Warning(text) = &notice
+            && is_for_person
+        {
+            report::note(text);
+        }
         self.transcript.notice(notice);
     }
 

@@ -72,6 +72,8 @@ pub enum Event {
     Server(String),
     /// Something that a reader should know, in our words.
     Note(String),
+    /// The same, for whoever does not read along too.
+    Warning(String),
     /// The message went out, with so many octets.
     Message(u64),
     /// A recipient, by the number in the envelope, has its verdict.

@@ -4,9 +4,11 @@
 //! lost a chunk cannot take the others for the whole, and a yes to the last chunk can be nothing else.
 
 use super::action::Event;
+use super::ahead::{self, Ahead};
 use super::core::{Awaited, Core, Firewall};
 use super::data::on_end_of_data;
 use super::lmtp;
+use super::memory;
 use super::outcome::{Cause, Trouble, Verdict};
 use super::parameters::{Parameters, is_binary};
 use super::reply::{Class, Reply};
@@ -62,11 +64,11 @@ pub(super) fn way(before: Before, core: &Core) -> Way {
         return Way::Data;
     }
     match core.settings.chunking {
-        Chunking::SameFlight
+        Chunking::SameFlight | Chunking::AfterRecipients
             if core.pipelining()
                 && core.settings.protocol == Protocol::Smtp
                 && before == Before::Nothing
-                && core.in_flight.is_empty()
+                && ahead::may_send_early(core)
                 && core.settings.partial == Partial::Deliver
                 && facts.size <= SMALL =>
         {
@@ -144,6 +146,7 @@ pub(super) fn sent(transaction: Transaction, core: &mut Core) -> State {
     match (position, transaction.way) {
         (Position::Last, Way::SameFlight) => {
             core.expect(Awaited::EndOfData);
+            core.fast.early_message();
             State::SameFlight(transaction)
         }
         (Position::Last, _) => {
@@ -230,6 +233,7 @@ pub(super) fn refused(transaction: Transaction, stage: Stage, reply: Reply, core
 pub(super) fn on_same_flight(mut transaction: Transaction, awaited: Awaited, reply: Reply, core: &mut Core) -> State {
     let yes = reply.class() == Class::Success;
     match awaited {
+        Awaited::Auth => ahead::on_auth(&mut transaction, reply),
         Awaited::Mail if !yes => transaction.refused_mail = Some(reply),
         Awaited::Rcpt(recipient, _) if yes => transaction.accepted.push(recipient),
         Awaited::Rcpt(recipient, parameters) if transaction.refused_mail.is_none() => {
@@ -242,11 +246,24 @@ pub(super) fn on_same_flight(mut transaction: Transaction, awaited: Awaited, rep
 }
 
 fn same_flight_ended(mut transaction: Transaction, reply: Reply, core: &mut Core) -> State {
+    if !matches!(transaction.ahead, Ahead::Done) {
+        return ahead::refused_with_message(transaction, reply, core);
+    }
+    core.fast.login_went_well();
     let refused_mail = transaction.refused_mail.take();
     let before = match reply.class() {
-        Class::Success => Before::Nothing,
+        Class::Success => {
+            core.fast.early_message_went_well();
+            memory::learn_of_group(core);
+            Before::Nothing
+        }
         Class::Intermediate => return on_end_of_data(transaction, reply, core),
         Class::Temporary | Class::Permanent => {
+            // A refusal of the message is as good as any; one of the command is not, unless there was nobody to get it.
+            let is_odd = matches!(reply.code(), 500..=504) && !transaction.accepted.is_empty();
+            if !is_odd && !matches!(reply.code(), 500..=502) {
+                core.fast.early_message_went_well();
+            }
             // What is refused so late is not sent so early again on this connection.
             core.settings.chunking = Chunking::AfterRecipients;
             Before::Unfinished

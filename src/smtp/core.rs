@@ -8,6 +8,7 @@ use super::action::{Closing, Event, Protection};
 use super::capabilities::Capabilities;
 use super::login::Token;
 use super::mask::{self, Secrets};
+use super::memory::{Fast, Memory, Offer};
 use super::outcome::{Cause, Trouble, Verdict};
 use super::parameters::Parameters;
 use super::question::Question;
@@ -51,6 +52,12 @@ pub(super) struct Core {
     pub(super) first: usize,
     pub(super) series: Series,
     pub(super) capabilities: Capabilities,
+    /// The last reply to EHLO, as the memory knows it.
+    pub(super) offer: Option<Offer>,
+    /// What is known of the server.
+    pub(super) memory: Memory,
+    /// What was tried because of it.
+    pub(super) fast: Fast,
     pub(super) protection: Protection,
     /// Whether a firewall stands between that reads along and loses a dot which is not alone in its segment.
     pub(super) firewall: Firewall,
@@ -129,13 +136,16 @@ impl Core {
         settings.hello.retain(|c| c.is_ascii_graphic());
         let count = match &purpose {
             Purpose::Submit(envelope, _) => envelope.recipients().len(),
-            Purpose::Probe | Purpose::Ask(_) => 0,
+            Purpose::Probe(_) | Purpose::Ask(_) => 0,
         };
         let questions = match &purpose {
             Purpose::Ask(questions) => questions.iter().cloned().collect(),
-            Purpose::Submit(..) | Purpose::Probe => VecDeque::new(),
+            Purpose::Submit(..) | Purpose::Probe(_) => VecDeque::new(),
         };
         Core {
+            offer: None,
+            memory: settings.memory,
+            fast: Fast::default(),
             settings,
             purpose,
             first: 0,

@@ -3,14 +3,15 @@
 use super::action::Event;
 use super::chunks::{self, Way};
 use super::core::{Awaited, Core, Firewall};
+use super::lessons::lesson;
 use super::lmtp;
+use super::memory;
 use super::outcome::{Cause, Trouble, Verdict};
 use super::reply::{Class, Reply};
-use super::session::{Caution, Closing, Protocol, Purpose, Series, State};
+use super::session::{Closing, Protocol, Purpose, Series, State};
 use super::stage::Stage;
 use super::transaction::{
-    Before, Transaction, enter, first, is_about_pipelining, mail_refused, may_go_on, next, settle_accepted,
-    settle_refused_mail, shut_down,
+    Before, Transaction, enter, first, mail_refused, may_go_on, next, settle_accepted, settle_refused_mail, shut_down,
 };
 
 pub(super) fn on_data(mut transaction: Transaction, reply: Reply, core: &mut Core) -> State {
@@ -60,10 +61,10 @@ fn data_refused(transaction: Transaction, reply: Reply, core: &mut Core) -> Stat
     if transaction.accepted.is_empty() {
         return next(Before::Unfinished, core);
     }
-    let about_pipelining = is_about_pipelining(&reply) && core.group > 1;
+    let lesson = lesson(&reply, core).filter(|_| core.group > 1);
     let trouble = Trouble { stage: Stage::Data, cause: Cause::Replied(core.keep(reply)) };
-    if about_pipelining {
-        core.set_retry(Caution::Serial);
+    if let Some(caution) = lesson {
+        core.set_retry(caution);
         core.settle_all(&Verdict::Deferred(trouble));
         return core.quit();
     }
@@ -96,7 +97,7 @@ pub(super) fn overlap(ended: Transaction, core: &mut Core) -> State {
         lmtp::expect_answers(&ended, core);
     }
     match first(Before::Nothing, core) {
-        State::Envelope(next) => State::Overlap(ended, next),
+        State::Envelope(next) => State::Overlap(ended, Box::new(next)),
         // It waits, because it must be re-encoded, or it cannot be sent to this server at all.
         _ => State::EndOfData(ended),
     }
@@ -106,14 +107,14 @@ pub(super) fn overlap(ended: Transaction, core: &mut Core) -> State {
 pub(super) fn on_overlap(ended: Transaction, next: Transaction, reply: Reply, core: &mut Core) -> State {
     match settle(ended, reply, core) {
         Settled::All => State::Envelope(next),
-        Settled::Some(ended) => State::Overlap(ended, next),
+        Settled::Some(ended) => State::Overlap(ended, Box::new(next)),
         Settled::Refused(ended, reply) => {
             settle_accepted(&ended, &Trouble { stage: Stage::EndOfData, cause: Cause::Replied(reply) }, core);
             State::Envelope(next)
         }
         Settled::Unclear(ended, reply) => {
             let trouble = Trouble { stage: Stage::EndOfData, cause: Cause::Replied(reply) };
-            shut_down(State::Overlap(ended, next), trouble, core, |_| State::Closed(Closing::Abruptly))
+            shut_down(State::Overlap(ended, Box::new(next)), trouble, core, |_| State::Closed(Closing::Abruptly))
         }
     }
 }
@@ -160,6 +161,9 @@ fn settle(mut transaction: Transaction, reply: Reply, core: &mut Core) -> Settle
     }
     match reply.class() {
         Class::Success => {
+            if transaction.way != Way::Data {
+                memory::learn_of_chunks(core);
+            }
             for recipient in &transaction.accepted {
                 core.settle(*recipient, Verdict::Accepted(reply.clone()));
             }

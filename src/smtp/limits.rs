@@ -55,7 +55,9 @@ pub(super) fn leave_to_another(core: &mut Core) -> State {
 
 /// Most recipients in the next transaction. Where nobody may get the message unless all do, all must be in it.
 fn recipient_limit(core: &Core) -> usize {
-    let most = core.capabilities.limits.rcpt_max.unwrap_or(usize::MAX);
+    // What the server says itself counts; what it did in an earlier session is no more than a plan (RFC 9422 section 3.8).
+    let remembered = core.memory.habits.and_then(|habits| habits.most_recipients);
+    let most = core.capabilities.limits.rcpt_max.or(remembered).unwrap_or(usize::MAX);
     let limit = match core.settings.partial {
         Partial::AllOrNone => usize::MAX,
         Partial::Deliver => core.settings.max_recipients.min(most).max(1),

@@ -3,6 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::action::{Closing, Event, Protection};
+use super::ahead;
 use super::core::{Awaited, Core};
 use super::outcome::{Cause, Trouble};
 use super::question;
@@ -35,11 +36,12 @@ pub(super) enum Token {
 
 /// After the last EHLO: logs in if the account does, and goes on if not.
 pub(super) fn enter(core: &mut Core) -> State {
+    super::memory::recognise(core);
     if core.settings.login == LoginMode::None {
         return logged_in(core);
     }
     if let Some(mechanism) = next(core) {
-        return ask(mechanism, core);
+        return super::early::ask(mechanism, core).unwrap_or_else(|| ask(mechanism, core));
     }
     let cause = match listed(core).any(|mechanism| has_what_it_needs(mechanism, core)) {
         true => Cause::ClearTextLogin,
@@ -144,9 +146,13 @@ fn no_token() -> Trouble {
 fn send(mut exchange: Exchange, initial: Option<Zeroizing<String>>, core: &mut Core) -> State {
     let command = format!("AUTH {}", exchange.mechanism().name());
     match initial {
-        Some(initial) if initial.is_empty() => core.send(&format!("{command} ="), Awaited::Auth),
+        Some(initial) if initial.is_empty() => {
+            core.send(&format!("{command} ="), Awaited::Auth);
+            return ahead::begin_or_wait(exchange, core);
+        }
         Some(initial) if command.len() + 1 + initial.len() + 2 <= LINE_LIMIT => {
             core.send_secret(&format!("{command} "), initial, Awaited::Auth);
+            return ahead::begin_or_wait(exchange, core);
         }
         Some(initial) => {
             exchange.defer(initial);
@@ -181,10 +187,16 @@ fn would_bind(core: &Core) -> bool {
 pub(super) fn on_reply(exchange: Exchange, reply: Reply, core: &mut Core) -> State {
     match reply.class() {
         Class::Success => match exchange.succeed(reply.text()) {
-            Ok(()) => logged_in(core),
+            Ok(()) => {
+                ahead::learn_of_login(core);
+                logged_in(core)
+            }
             Err(stop) => stopped(stop, core),
         },
-        Class::Intermediate => respond(exchange, &reply, core),
+        Class::Intermediate => {
+            core.fast.challenged();
+            respond(exchange, &reply, core)
+        }
         Class::Temporary | Class::Permanent => {
             let tried = exchange.mechanism();
             strike_out(tried, &reply, core);
@@ -279,7 +291,7 @@ fn strike_out(tried: Mechanism, reply: &Reply, core: &mut Core) {
 fn logged_in(core: &mut Core) -> State {
     match core.purpose {
         Purpose::Submit(..) => transaction::first(transaction::Before::Nothing, core),
-        Purpose::Probe => core.quit(),
+        Purpose::Probe(_) => core.quit(),
         Purpose::Ask(_) => question::next(core),
     }
 }

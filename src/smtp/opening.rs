@@ -1,9 +1,11 @@
 //! The opening of a session: greeting, EHLO with HELO as the way back, STARTTLS (RFC 5321 section 3.1 and 3.2,
 //! RFC 3207), and XCLIENT behind it.
 
+use super::action::Event;
 use super::capabilities::{Capabilities, Extension};
 use super::core::{Awaited, Core, Firewall};
 use super::login;
+use super::memory::{Offer, StartTls};
 use super::outcome::{Cause, NoRoute, NoRouteKind, Trouble};
 use super::reply::{Class, Reply};
 use super::session::{Caution, LoginMode, Namesake, Protection, Protocol, State, TlsMode};
@@ -12,6 +14,10 @@ use crate::envelope::ClientAttribute;
 
 /// A command line with its CRLF, in octets (RFC 5321 section 4.5.3.1.4).
 const LINE_LIMIT: usize = 512;
+
+/// What is said where somebody may have taken STARTTLS out of the reply (RFC 3207 section 6).
+const LOST_TLS: &str =
+    "the server offered STARTTLS in an earlier session and does not now: the message goes in clear text";
 
 /// What the opening waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +66,7 @@ pub(super) fn on_reply(opening: Opening, reply: Reply, core: &mut Core) -> State
         }
         (Opening::Greeting, _) => core.give_up(Trouble { stage: Stage::Greeting, cause: Cause::Replied(reply) }),
         (Opening::Hello(hello), Class::Success) => {
+            core.offer = (hello == Hello::Ehlo).then(|| Offer::of(reply.lines().iter().skip(1).map(String::as_str)));
             core.capabilities = match hello {
                 Hello::Ehlo | Hello::Lhlo => Capabilities::parse(&reply),
                 Hello::Helo => Capabilities::default(),
@@ -122,7 +129,12 @@ fn secure(hello: Hello, core: &mut Core) -> State {
     let offered = core.capabilities.starttls;
     match core.settings.tls {
         TlsMode::None => introduce(core),
-        TlsMode::Opportunistic if !offered || core.settings.caution == Caution::ClearText => introduce(core),
+        TlsMode::Opportunistic if !offered || core.settings.caution == Caution::ClearText => {
+            if !offered && core.memory.starttls == StartTls::Seen {
+                core.events.push_back(Event::Warning(LOST_TLS.to_owned()));
+            }
+            introduce(core)
+        }
         TlsMode::Required | TlsMode::Opportunistic if offered => {
             core.send("STARTTLS", Awaited::StartTls);
             State::Opening(Opening::StartTls)

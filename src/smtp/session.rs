@@ -8,14 +8,17 @@ use zeroize::Zeroizing;
 
 pub use super::action::{Action, Chunk, Closing, Event, Part, Position, Protection};
 pub use super::settings::{
-    Caution, Chunking, ClearText, EightBit, LoginMode, Namesake, Partial, Protocol, Purpose, Series, Settings, TlsMode,
+    Caution, Chunking, ClearText, EarlyProbe, EightBit, LoginMode, Namesake, Partial, Protocol, Purpose, Series,
+    Settings, TlsMode,
 };
 
 use super::capabilities::Capabilities;
 use super::chunks;
 use super::core::{Awaited, Core};
 use super::data;
+use super::lessons;
 use super::login;
+use super::memory::Memory;
 use super::opening::{self, Opening};
 use super::outcome::{Cause, Trouble, Verdict};
 use super::reencode;
@@ -46,6 +49,8 @@ pub(super) enum State {
     Password(Mechanism),
     /// AUTH.
     Login(Exchange),
+    /// MAIL before the login, to see what the server says to it.
+    EarlyMail,
     /// The caller re-encodes the message, before the first transaction or another.
     Reencoding(Before, Goal),
     /// MAIL, RCPT and DATA.
@@ -69,7 +74,7 @@ pub(super) enum State {
     /// All of a message is in the flight but its end; the caller tells whether another one follows.
     BeforeEnd(Transaction),
     /// The end of data was sent, and the next transaction behind it.
-    Overlap(Transaction, Transaction),
+    Overlap(Transaction, Box<Transaction>),
     /// All of a message is settled, and another one may follow.
     Idle(Before),
     /// A server without a recipient asked for the message and got an empty one.
@@ -142,6 +147,7 @@ impl Session {
         self.step(|state, core| {
             let State::Handshake = state else { return state };
             core.protection = protection;
+            super::memory::learn_of_starttls(core);
             core.binding = binding;
             core.capabilities = Capabilities::default();
             core.firewall = super::core::Firewall::Unseen;
@@ -323,6 +329,11 @@ impl Session {
         self.core.retry
     }
 
+    /// What is known of the server now, for the next session with it.
+    pub fn memory(&self) -> Memory {
+        self.core.learnt()
+    }
+
     /// The verdicts, one for each recipient of the envelope; complete when the action is [`Action::Close`].
     pub fn verdicts(&self) -> &[Option<Verdict>] {
         &self.core.verdicts
@@ -423,7 +434,7 @@ impl Session {
             }
             State::Opening(Opening::StartTls) | State::Handshake => opening::learn_of_tls(&mut self.core),
             State::Envelope(transaction) if self.core.group > 1 && transaction.nothing_refused() => {
-                self.core.set_retry(Caution::Serial);
+                self.core.set_retry(lessons::of_a_loss(&self.core));
             }
             // The last chunk is held back until those before it are answered, so it has not been sent.
             State::Chunk(_) | State::Chunked(_) => self.core.set_retry(Caution::Data),
@@ -452,11 +463,12 @@ fn on_reply(state: State, awaited: Awaited, reply: Reply, core: &mut Core) -> St
     match state {
         State::Opening(opening) => opening::on_reply(opening, reply, core),
         State::Login(exchange) => login::on_reply(exchange, reply, core),
+        State::EarlyMail => super::early::on_reply(awaited, reply, core),
         State::Envelope(transaction) => transaction::on_reply(transaction, awaited, reply, core),
         State::Chunk(transaction) => chunks::on_reply_while_sending(transaction, reply, core),
         State::Chunked(transaction) => chunks::on_reply(transaction, reply, core),
         State::SameFlight(transaction) => chunks::on_same_flight(transaction, awaited, reply, core),
-        State::Overlap(ended, next) => data::on_overlap(ended, next, reply, core),
+        State::Overlap(ended, next) => data::on_overlap(ended, *next, reply, core),
         State::EndOfData(transaction) => data::on_end_of_data(transaction, reply, core),
         State::Discarded => transaction::next(transaction::Before::Nothing, core),
         State::Leaving => core.quit(),

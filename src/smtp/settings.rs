@@ -1,5 +1,6 @@
 //! Settings: what a session is told by its caller.
 
+use super::memory::Memory;
 use super::question::Question;
 use super::sasl::{Mechanism, Nonce};
 use crate::envelope::{ClientAttribute, Envelope};
@@ -31,6 +32,8 @@ pub struct Settings {
     pub namesake: Namesake,
     /// What an earlier connection to this host has taught.
     pub caution: Caution,
+    /// What earlier runs have.
+    pub memory: Memory,
 }
 
 /// The protocol of a session.
@@ -140,9 +143,20 @@ pub enum Caution {
     ClearText,
     /// It lists CHUNKING, and BDAT does not work: say DATA.
     Data,
+    /// It loses commands that come behind AUTH: AUTH goes alone.
+    Login,
     /// It loses commands that come together, or goes away after so many recipients: send one command at a time,
     /// and only half of the recipients in one transaction where they are many.
     Serial,
+}
+
+/// Whether it is seen what the server says to MAIL before the login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EarlyProbe {
+    /// It is asked.
+    Asked,
+    /// It is not: a server may hang up on whoever asks.
+    Left,
 }
 
 /// Whether other messages follow the first one on the same connection.
@@ -160,7 +174,7 @@ pub enum Purpose {
     /// To send a message.
     Submit(Envelope, Facts),
     /// To see how far one would come: everything up to the login.
-    Probe,
+    Probe(EarlyProbe),
     /// To ask something, behind the login.
     Ask(Vec<Question>),
 }

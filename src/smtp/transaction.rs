@@ -1,18 +1,22 @@
 //! The mail transaction (RFC 5321 section 3.3): MAIL, RCPT and DATA in as few flights as the server allows
 //! (RFC 2920), the end of data with QUIT, and as many transactions as there are too many recipients for one.
 
+use super::ahead::{self, Ahead};
 use super::capabilities::Size;
 use super::chunks::{self, Progress, Way};
 use super::core::{Awaited, Core};
 use super::data::on_data;
+use super::lessons::lesson;
 use super::limits::{MANY, leave_to_another, may_begin, take_members};
 use super::lmtp;
+use super::memory;
 use super::outcome::{Cause, Trouble, Verdict};
 use super::parameters::{
     Parameters, mail, mail_hindrance, may_be_about_parameters, rcpt, rcpt_hindrance, rcpt_parameters,
 };
 use super::reencode;
 use super::reply::{Class, Reply};
+use super::sasl::Exchange;
 use super::session::{Caution, Closing, EightBit, Partial, Protocol, Purpose, Series, State};
 use super::stage::Stage;
 use super::wishes::{do_with_less, name_without_parameters, tell_of_unserved};
@@ -37,6 +41,8 @@ pub(super) struct Transaction {
     pub(super) progress: Progress,
     room: Room,
     again: Again,
+    /// The login that is in the same flight.
+    pub(super) ahead: Ahead,
     /// Whether a recipient was refused for good or for now.
     some_refused: bool,
 }
@@ -68,7 +74,17 @@ pub(super) enum Before {
 impl Transaction {
     /// Whether all that the server has said so far was a yes.
     pub(super) fn nothing_refused(&self) -> bool {
-        self.refused_mail.is_none() && !self.some_refused
+        self.refused_mail.is_none() && !self.some_refused && !matches!(self.ahead, Ahead::Refused(..))
+    }
+
+    /// The same transaction, whose commands go behind this login.
+    pub(super) fn behind(self, exchange: Exchange) -> Self {
+        Transaction { ahead: Ahead::Asked(Box::new(exchange)), ..self }
+    }
+
+    /// Whether the server waits for the message.
+    pub(super) fn wants_message(&self) -> bool {
+        self.data.as_ref().is_some_and(|reply| reply.class() == Class::Intermediate)
     }
 
     /// All its recipients.
@@ -98,15 +114,28 @@ pub(super) fn first(before: Before, core: &mut Core) -> State {
     enter(before, core)
 }
 
-/// A transaction, if the server can take the message at all.
-pub(super) fn enter(before: Before, core: &mut Core) -> State {
-    let Purpose::Submit(envelope, facts) = &core.purpose else { return core.quit() };
-    let hindrance = mail_hindrance(envelope, core).or(match core.capabilities.size {
+/// Whether nothing is known that keeps the message, as it is, from any of its recipients.
+pub(super) fn is_unhindered(core: &Core) -> bool {
+    !core.pending.is_empty()
+        && may_begin(core)
+        && hindrance(core).is_none()
+        && (core.settings.eight_bit == EightBit::Send || reencode::goal(core).is_none())
+        && core.pending.iter().all(|recipient| rcpt_hindrance(*recipient, core).is_none())
+}
+
+/// What keeps the message from this server.
+fn hindrance(core: &Core) -> Option<Cause> {
+    let Purpose::Submit(envelope, facts) = &core.purpose else { return None };
+    mail_hindrance(envelope, core).or(match core.capabilities.size {
         Size::Limit(limit) if facts.size > limit => Some(Cause::TooLarge { size: facts.size, limit }),
         _ if core.settings.eight_bit == EightBit::Refuse && reencode::goal(core).is_some() => Some(Cause::EightBit),
         _ => None,
-    });
-    match hindrance {
+    })
+}
+
+/// A transaction, if the server can take the message at all.
+pub(super) fn enter(before: Before, core: &mut Core) -> State {
+    match hindrance(core) {
         // Each has a reason of its own already.
         _ if core.pending.is_empty() => message_over(before, core),
         Some(cause) => {
@@ -172,6 +201,7 @@ fn begin(members: Vec<usize>, before: Before, core: &mut Core) -> State {
         progress: Progress::default(),
         room: Room::Left,
         again: Again::No,
+        ahead: Ahead::Done,
         some_refused: false,
     };
     if before == Before::Unfinished {
@@ -216,6 +246,12 @@ fn name_recipients(mut transaction: Transaction, core: &mut Core) -> State {
 
 pub(super) fn on_reply(mut transaction: Transaction, awaited: Awaited, reply: Reply, core: &mut Core) -> State {
     match awaited {
+        Awaited::Auth => {
+            ahead::on_auth(&mut transaction, reply);
+            if let Ahead::Challenged(reply) = transaction.ahead {
+                return ahead::challenged(reply, core);
+            }
+        }
         Awaited::Reset if reply.class() != Class::Success => {
             // The next connection begins with a clean slate, and needs no RSET.
             core.set_retry(Caution::Serial);
@@ -241,6 +277,11 @@ pub(super) fn on_recipient(
     reply: Reply,
     core: &mut Core,
 ) {
+    // What is said to somebody without a login is not about the recipient.
+    let is_stranger = !matches!(transaction.ahead, Ahead::Done);
+    if is_stranger && reply.class() != Class::Success {
+        return;
+    }
     if reply.class() == Class::Success {
         transaction.accepted.push(recipient);
         return;
@@ -255,14 +296,17 @@ pub(super) fn on_recipient(
     }
     if (is_full(&reply) || wants_one_domain(&reply)) && !transaction.accepted.is_empty() {
         transaction.room = Room::Full;
+        if is_limit(&reply) && transaction.many_accepted() {
+            memory::learn_of_limit(transaction.accepted.len(), core);
+        }
         core.pending.push_back(recipient);
         return;
     }
     transaction.some_refused = true;
-    let about_pipelining = is_about_pipelining(&reply) && core.pipelining();
+    let lesson = lesson(&reply, core).filter(|_| core.pipelining());
     let trouble = Trouble { stage: Stage::Rcpt, cause: Cause::Replied(core.keep(reply)) };
-    if about_pipelining {
-        core.set_retry(Caution::Serial);
+    if let Some(caution) = lesson {
+        core.set_retry(caution);
         core.settle(recipient, Verdict::Deferred(trouble));
     } else {
         core.settle(recipient, trouble.verdict());
@@ -277,6 +321,11 @@ fn is_full(reply: &Reply) -> bool {
     matches!(reply.code(), 452 | 552) && !matches!(enhanced, Some((3, 4) | (2, _)))
 }
 
+/// Whether it says that the limit is one of recipients, and not of something that is different another time.
+fn is_limit(reply: &Reply) -> bool {
+    reply.enhanced().is_some_and(|code| (code.subject, code.detail) == (5, 3))
+}
+
 /// Google takes recipients of one domain in a transaction, and says so with a code that means "later" to all others.
 fn wants_one_domain(reply: &Reply) -> bool {
     let says = |line: &String| line.to_ascii_lowercase().contains("multiple destination domains");
@@ -285,6 +334,15 @@ fn wants_one_domain(reply: &Reply) -> bool {
 
 /// All replies to a group are there.
 fn group_answered(mut transaction: Transaction, core: &mut Core) -> State {
+    if !matches!(transaction.ahead, Ahead::Done) {
+        return ahead::refused(transaction, core);
+    }
+    let is_odd = |reply: &Reply| lesson(reply, core).is_some() && !transaction.accepted.is_empty();
+    let is_odd = transaction.data.as_ref().is_some_and(is_odd) || core.retry != Caution::None;
+    if transaction.refused_mail.is_none() && !is_odd {
+        core.fast.login_went_well();
+        memory::learn_of_group(core);
+    }
     if let Some(data) = transaction.data.take() {
         return on_data(transaction, data, core);
     }
@@ -362,27 +420,16 @@ fn may_do_with_less(core: &Core) -> bool {
 
 /// The reply to MAIL is the verdict of all, unless it comes from a server that does not bear a group of commands.
 pub(super) fn settle_refused_mail(reply: Reply, core: &mut Core) {
-    let about_pipelining = is_about_pipelining(&reply) && core.group > 1;
+    let lesson = lesson(&reply, core).filter(|_| core.group > 1);
+    if lesson.is_none() {
+        core.fast.login_went_well();
+    }
     let trouble = Trouble { stage: Stage::Mail, cause: Cause::Replied(reply) };
-    if about_pipelining {
-        core.set_retry(Caution::Serial);
+    if let Some(caution) = lesson {
+        core.set_retry(caution);
         core.settle_all(&Verdict::Deferred(trouble.clone()));
     }
     core.fail_all(trouble);
-}
-
-/// "Improper use of SMTP command pipelining", "synchronization error": from servers that list it and do not bear it. Some
-/// lose their place in the group instead, and find commands out of sequence that are not; a 503 may ask for a login too.
-pub(super) fn is_about_pipelining(reply: &Reply) -> bool {
-    let says = |words: &[&str]| {
-        let lines = reply.lines().iter().map(|line| line.to_ascii_lowercase());
-        lines.into_iter().any(|line| words.iter().any(|word| line.contains(word)))
-    };
-    match reply.code() {
-        503 => !says(&["auth", "log in", "login"]),
-        500 | 554 => says(&["pipelin", "synchroni"]),
-        _ => false,
-    }
 }
 
 /// The session ends here, and not by a reply to what the state waits for.
@@ -395,6 +442,7 @@ pub(super) fn shut_down(
     match state {
         // A refusal that was read already explains more than the loss does.
         State::Envelope(Transaction { refused_mail: Some(reply), .. }) => settle_refused_mail(reply, core),
+        State::Envelope(Transaction { ahead: Ahead::Refused(_, reply), .. }) => core.fail_all(ahead::refusal(reply)),
         // Only those in the transaction may have got the message, and a refusal is about them.
         State::Body(transaction)
         | State::Chunk(transaction)

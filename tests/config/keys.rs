@@ -19,7 +19,7 @@ const PIN: &str = "\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"";
 
 const DKIM: &str = "dkim-selector = \"s\"\ndkim-key = \"/k.pem\"";
 
-const TABLE: [Row; 52] = [
+const TABLE: [Row; 53] = [
     (
         "server",
         "[\"smtp://a.example\", \"submission://b.example:26\"]",
@@ -157,6 +157,9 @@ const TABLE: [Row; 52] = [
     }),
     ("dsn-return", "\"hdrs\"", "hdrs", "", |a| a.dsn.returned == Some(Returned::Headers)),
     ("chunking", "\"same-flight\"", "same-flight", "", |a| a.chunking == Chunking::SameFlight),
+    ("state-file", "\"/var/lib/mail/servers\"", "/var/lib/mail/servers", "", |a| {
+        a.state_file.as_deref() == Some(std::path::Path::new("/var/lib/mail/servers"))
+    }),
     ("dkim-selector", "[\"2026a\", \"mail._b\"]", "2026a mail._b", "dkim-key = [\"/a.pem\", \"/b.pem\"]", |a| {
         a.dkim.as_ref().is_some_and(|dkim| dkim.keys[1].selector == "mail._b" && dkim.domains.is_empty())
     }),

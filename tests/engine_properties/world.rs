@@ -350,7 +350,7 @@ impl World {
                         body.answers += 1;
                     }
                 }
-                Event::Server(_) | Event::Message(_) | Event::Unserved(_) | Event::Note(_) => {}
+                Event::Server(_) | Event::Message(_) | Event::Unserved(_) | Event::Note(_) | Event::Warning(_) => {}
             }
         }
         Ok(())

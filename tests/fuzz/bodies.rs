@@ -21,6 +21,7 @@ use posthaste::message::prepare::{self, Caller, FixUps, Identity, LongLines, Rec
 use posthaste::message::{HeaderText, Message, More, Source};
 use posthaste::smtp::capabilities::Capabilities;
 use posthaste::smtp::framing::{Dots, Framer};
+use posthaste::smtp::memory::Memory;
 use posthaste::smtp::reply::{Reader, Reply};
 use posthaste::smtp::sasl::{BY_STRENGTH, Mechanism, Nonce};
 use posthaste::smtp::session::{
@@ -204,6 +205,7 @@ fn settings() -> Settings {
         xclient: Vec::new(),
         namesake: Namesake::Fine,
         caution: Caution::None,
+        memory: Memory::default(),
     }
 }
 

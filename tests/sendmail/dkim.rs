@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use posthaste::server::options::{Extension, Options, Protocol};
+use posthaste::server::options::{Extension, Options};
 
 use super::program::{Program, WAYS, run};
 use super::relay::{Mail, Relay, plain};
@@ -215,14 +215,6 @@ fn each_message_of_a_batch_and_of_a_client_on_stdin_is_signed() {
     let dialogue =
         "HELO x\nMAIL FROM:<al@example.org>\nRCPT TO:<b@x.test>\nDATA\nFrom: al@example.org\n\n..x\n.\nQUIT\n";
     assert_eq!(program.sendmail(&["-bs"], dialogue).code(), 0);
-    signatures(&relay.take().mail(), &records);
-}
-
-#[test]
-fn a_message_by_lmtp_is_signed() {
-    let relay = Relay::start(Options { protocol: Protocol::Lmtp, ..plain() });
-    let (program, records) = signing(&format!("lmtp://{}", relay.wire.address), "");
-    program.sendmail(&["b@x.test", "c@x.test"], "From: al@example.org\n\n.x\n").assert_silent_success();
     signatures(&relay.take().mail(), &records);
 }
 

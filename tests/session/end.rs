@@ -58,11 +58,23 @@ impl Player<'_> {
             Caution::Helo => "helo",
             Caution::ClearText => "clear-text",
             Caution::Data => "data",
+            Caution::Login => "login",
             Caution::Serial => "serial",
         };
         let expected = dialogue.retry.as_deref().unwrap_or("none");
         if retry != expected {
             return Err(dialogue.wrong(1, format!("the next connection has caution {retry}, not {expected}")));
+        }
+        match (&dialogue.warning, &self.warnings[..]) {
+            (None, _) | (Some(None), []) => {}
+            (Some(Some(words)), warnings) if warnings.iter().any(|text| text.contains(words)) => {}
+            (_, warnings) => return Err(dialogue.wrong(1, format!("the warnings are {warnings:?}"))),
+        }
+        if let Some(expected) = &dialogue.known {
+            let known = crate::setup::known::shown(&self.session.memory());
+            if known != *expected {
+                return Err(dialogue.wrong(1, format!("known is `{known}`, not `{expected}`")));
+            }
         }
         let trouble = self.session.trouble().map(|trouble| what(trouble, "the server"));
         match (&dialogue.trouble, &trouble) {

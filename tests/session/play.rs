@@ -30,7 +30,7 @@ pub fn play(dialogue: &Dialogue, cut: Cut) -> Result<(), Wrong> {
     let purpose = dialogue.setup.purpose().map_err(|what| dialogue.wrong(1, what))?;
     let mut recipients = match &purpose {
         Purpose::Submit(envelope, _) => envelope.recipients().to_vec(),
-        Purpose::Probe | Purpose::Ask(_) => Vec::new(),
+        Purpose::Probe(_) | Purpose::Ask(_) => Vec::new(),
     };
     for to in &dialogue.setup.following {
         let envelope = dialogue.setup.envelope(to).map_err(|what| dialogue.wrong(1, what))?;
@@ -50,6 +50,7 @@ pub fn play(dialogue: &Dialogue, cut: Cut) -> Result<(), Wrong> {
         open: (0..recipients.len()).collect(),
         verdicts: vec![None; recipients.len()],
         unserved: Vec::new(),
+        warnings: Vec::new(),
         reencoded: None,
         connection: 0,
         messages: 0,
@@ -107,6 +108,7 @@ struct Player<'a> {
     verdicts: Vec<Option<Verdict>>,
     /// Keywords of wishes that the message went without.
     unserved: Vec<String>,
+    warnings: Vec<String>,
     /// The message of this session, where it was re-encoded.
     reencoded: Option<Vec<u8>>,
     /// How many messages are over.
@@ -349,7 +351,8 @@ impl Player<'_> {
         let wishes = envelope.wishes().clone();
         let envelope = Envelope::new(envelope.sender().clone(), open).map_err(|error| self.wrong(error.to_string()))?;
         let envelope = envelope.wishing(wishes);
-        let settings = Settings { caution, ..self.dialogue.setup.settings.clone() };
+        let memory = self.session.memory();
+        let settings = Settings { caution, memory, ..self.dialogue.setup.settings.clone() };
         self.session = Session::new(settings, Purpose::Submit(envelope, facts));
         self.told = vec![0; self.open.len()];
         self.reencoded = None;
@@ -404,6 +407,7 @@ impl Player<'_> {
             match told {
                 Told::Client(shown) => self.said.push(Step::Client { shown, wire: Vec::new() }),
                 Told::Note(_) => {}
+                Told::Warning(text) => self.warnings.push(text),
                 Told::Message(size) => self.said.push(Step::Message { size, chunk: None }),
                 Told::Server(line) => self.heard.push(line),
                 Told::Verdict(recipient, _) => self.told[recipient] += 1,

@@ -14,6 +14,8 @@
 //! = flights 5                              the client's turns, with SYN and ClientHello (protocol list, section AN)
 //! = exit 75                                where it does not follow from the verdicts; also `= hint words`,
 //! = retry serial                           for a next connection; for a probe `= trouble words` or `= no trouble`
+//! = known login=proven                     what is known of the server then, in the words of `! known`; or nothing
+//! = warning words                            of which a person is warned; or `= no warning`
 //! = unserved DSN                           a wish that the message goes without
 //! ```
 //!
@@ -36,6 +38,10 @@ pub struct Dialogue {
     pub flights: Option<usize>,
     pub exit: Option<u8>,
     pub retry: Option<String>,
+    /// What is known of the server in the end.
+    pub known: Option<String>,
+    /// What a person is warned of; the outer `None` is for no word about it.
+    pub warning: Option<Option<String>>,
     /// Keywords that the server lacks, and of which the sender is told.
     pub unserved: Vec<String>,
     /// Words of the hint that a person gets.
@@ -139,6 +145,8 @@ impl Dialogue {
             flights: None,
             exit: None,
             retry: None,
+            known: None,
+            warning: None,
             unserved: Vec::new(),
             hint: None,
             trouble: None,
@@ -241,6 +249,9 @@ impl Dialogue {
             "hint" => self.hint = Some(rest.to_owned()),
             "unserved" => self.unserved.push(rest.to_owned()),
             "retry" => self.retry = Some(rest.to_owned()),
+            "known" => self.known = Some(rest.to_owned()),
+            "warning" => self.warning = Some(Some(rest.to_owned())),
+            "no" if rest == "warning" => self.warning = Some(None),
             "trouble" => self.trouble = Some(Some(rest.to_owned())),
             "no" if rest == "trouble" => self.trouble = Some(None),
             recipient => {

@@ -21,8 +21,11 @@
 //! ! partial deliver | all-or-none
 //! ! chunking never | needed | after-recipients | same-flight
 //! ! long-line                                     a line of 1500 octets is in the body
-//! ! caution none | helo | clear-text | data | serial
+//! ! caution none | helo | clear-text | data | login | serial
 //! ! xclient NAME=spike.example                  what the server shall take for its client; not through the binary
+//! ! offer PIPELINING | AUTH PLAIN                the lines of EHLO, without the first, of which something is known
+//! ! known login=proven mail=refused bdat=taken   what is; also starttls and recipients=50; not through the binary
+//! ! early-mail                                   a probe sees what the server says to MAIL before the login
 //! ! lmtp                                          what is spoken is LMTP
 //! ! dsn notify failure,delay                      what the sender wishes of notifications; also return and envid
 //! ! wish deliver-by 2h                             and hold-for, hold-until, priority, require-tls; not through the binary
@@ -33,13 +36,18 @@
 //! ! only engine reason                            not through the binary
 //! ```
 
+#[path = "known.rs"]
+pub mod known;
+
 use posthaste::address::Address;
 use posthaste::envelope::{Envelope, Hold, NoSuchWish, ReversePath, Way, Wishes};
 use posthaste::message::{Facts, HeaderText};
+use posthaste::smtp::memory::{Memory, Offer};
 use posthaste::smtp::question::{Question, Verb};
 use posthaste::smtp::sasl::{BY_STRENGTH, ChannelBinding, Mechanism, Nonce};
 use posthaste::smtp::session::{
-    Caution, Chunking, ClearText, EightBit, LoginMode, Namesake, Partial, Protocol, Purpose, Settings, TlsMode,
+    Caution, Chunking, ClearText, EarlyProbe, EightBit, LoginMode, Namesake, Partial, Protocol, Purpose, Settings,
+    TlsMode,
 };
 
 #[derive(Clone, Debug)]
@@ -58,6 +66,9 @@ pub struct Setup {
     pub questions: Vec<Question>,
     pub aim: Aim,
     pub pieces: Pieces,
+    pub early: EarlyProbe,
+    /// What the server offers of which something is known.
+    offer: Offer,
     /// Why the binary cannot play it.
     pub only_engine: Option<String>,
     subject: String,
@@ -106,6 +117,7 @@ impl Default for Setup {
                 xclient: Vec::new(),
                 namesake: Namesake::Fine,
                 caution: Caution::None,
+                memory: Memory::default(),
             },
             secret: String::new(),
             then_secret: None,
@@ -118,6 +130,8 @@ impl Default for Setup {
             questions: Vec::new(),
             aim: Aim::Submit,
             pieces: Pieces::Any,
+            early: EarlyProbe::Left,
+            offer: Offer::of([]),
             only_engine: None,
             subject: "test".to_owned(),
             fields: String::new(),
@@ -175,8 +189,9 @@ impl Setup {
             }
             "long-line" => self.lines = vec!["long ".repeat(300)],
             "caution" => {
-                let all = [Caution::None, Caution::Helo, Caution::ClearText, Caution::Data, Caution::Serial];
-                self.settings.caution = all[word(&["none", "helo", "clear-text", "data", "serial"])?];
+                let all =
+                    [Caution::None, Caution::Helo, Caution::ClearText, Caution::Data, Caution::Login, Caution::Serial];
+                self.settings.caution = all[word(&["none", "helo", "clear-text", "data", "login", "serial"])?];
             }
             "xclient" => {
                 let wrong = |error: NoSuchWish| error.to_string();
@@ -191,6 +206,15 @@ impl Setup {
                 self.only_engine = Some("the program sends several messages from files".to_owned());
             }
             "probe" => self.aim = Aim::Probe,
+            "early-mail" => {
+                self.early = EarlyProbe::Asked;
+                self.only_engine = Some("sendmail checks nothing".to_owned());
+            }
+            "offer" => self.offer = Offer::of(value.split(" | ")),
+            "known" => {
+                self.settings.memory = known::parse(value, self.offer)?;
+                self.only_engine = Some("what is known stands in a file".to_owned());
+            }
             "ask" => self.ask(value)?,
             "in" if value == "one piece" => self.pieces = Pieces::One,
             "only" => match value.strip_prefix("engine ") {
@@ -342,7 +366,7 @@ impl Setup {
             return Ok(Purpose::Ask(self.questions.clone()));
         }
         if self.aim == Aim::Probe {
-            return Ok(Purpose::Probe);
+            return Ok(Purpose::Probe(self.early));
         }
         let envelope = self.envelope(&self.to)?;
         Ok(Purpose::Submit(envelope, self.facts()))

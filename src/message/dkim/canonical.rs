@@ -67,8 +67,9 @@ impl Body {
                         out.push(b' ');
                     }
                     (self.text, self.blank) = (true, false);
-                    let run = unchanged(&octets[at..]);
-                    out.extend_from_slice(&octets[at..at + run]);
+                    let rest = &octets[at..];
+                    let run = memchr3(b' ', b'\t', b'\r', rest).unwrap_or(rest.len());
+                    out.extend_from_slice(&rest[..run]);
                     at += run;
                     continue;
                 }
@@ -76,31 +77,6 @@ impl Body {
             at += 1;
         }
         take(out);
-    }
-}
-
-/// How many octets stay as they are: text, with single spaces between words.
-fn unchanged(octets: &[u8]) -> usize {
-    let mut end = 0;
-    loop {
-        end += word(&octets[end..]);
-        match octets[end..] {
-            [b' ', next, ..] if !matches!(next, b' ' | b'\t' | b'\r') => end += 1,
-            _ => return end,
-        }
-    }
-}
-
-/// A word is looked at octet by octet for so long before a search for its end pays.
-const SHORT: usize = 16;
-
-/// Octets before the next blank or CR.
-fn word(octets: &[u8]) -> usize {
-    let is_end = |octet: &u8| matches!(octet, b' ' | b'\t' | b'\r');
-    let (near, far) = octets.split_at(octets.len().min(SHORT));
-    match near.iter().position(is_end) {
-        Some(end) => end,
-        None => near.len() + memchr3(b' ', b'\t', b'\r', far).unwrap_or(far.len()),
     }
 }
 
