@@ -478,7 +478,11 @@ async fn silence_at_each_stage_has_its_own_limit() {
 #[tokio::test(start_paused = true)]
 async fn silence_instead_of_a_greeting_can_have_another_limit() {
     let timeouts = Timeouts { greeting: Some(Duration::from_secs(20)), ..timeouts() };
-    let ended = play(text(10), timeouts, |_stream| std::future::pending()).await;
+    let ended = play(text(10), timeouts, |stream| async move {
+        let _open = stream;
+        std::future::pending().await
+    })
+    .await;
     assert_eq!((deferred(&ended), ended.after.as_secs()), ((Stage::Greeting, Cause::TimedOut), 20));
 }
 
