@@ -125,13 +125,25 @@ impl Config {
     /// # Errors
     /// [`Kind::NoAccount`] when there is none, [`Kind::Invalid`] when its settings do not fit together.
     pub fn account(&self, choice: Choice<'_>) -> Result<Account, ConfigError> {
-        let named = self.environment.variable("POSTHASTE_ACCOUNT").map(|name| name.to_string_lossy());
-        let layers = match (choice.name.or(named.as_deref()), choice.sender) {
-            (Some(name), _) => self.by_name(name)?,
-            (None, Some(sender)) => self.by_sender(sender).map_or_else(|| self.by_default(), Ok)?,
-            (None, None) => self.by_default()?,
-        };
+        let layers = self.chosen(choice.name, choice.sender)?;
         resolve::account(self, layers, choice.log)
+    }
+
+    /// The name of the account that [`Config::account`] chooses, which is not looked at.
+    ///
+    /// # Errors
+    /// [`Kind::NoAccount`] when there is none.
+    pub fn account_name(&self, name: Option<&str>, sender: Option<&str>) -> Result<&str, ConfigError> {
+        self.chosen(name, sender).map(|layers| layers.name)
+    }
+
+    fn chosen(&self, name: Option<&str>, sender: Option<&str>) -> Result<Layers<'_>, ConfigError> {
+        let named = self.environment.variable("POSTHASTE_ACCOUNT").map(|name| name.to_string_lossy());
+        match (name.or(named.as_deref()), sender) {
+            (Some(name), _) => self.by_name(name),
+            (None, Some(sender)) => self.by_sender(sender).map_or_else(|| self.by_default(), Ok),
+            (None, None) => self.by_default(),
+        }
     }
 
     /// The names of all accounts, in the order of the file.

@@ -176,6 +176,88 @@ fn without_a_server_nothing_else_is_tried() {
     assert_eq!(seen.mails.len(), 0);
 }
 
+/// A program with an account for alice, one for bob, and a default one, on these servers.
+fn three_accounts(servers: [std::net::SocketAddr; 3]) -> Program {
+    let [home, work, club] = servers;
+    Program::with(&format!(
+        "server = \"smtp://{home}\"\ntls = \"none\"\n\n[account.work]\nserver = \"smtp://{work}\"\n\
+         from = [\"alice@work.test\", \"*@work.test\"]\n\n[account.club]\nserver = \"smtp://{club}\"\nfrom = \"bob@club.test\"\n"
+    ))
+}
+
+fn by(author: &str, number: usize) -> String {
+    format!("From: {author}\nTo: {number}@x.test\nSubject: {number}\n\nx\n")
+}
+
+/// The author of each message chooses its account, and those of one account go in one session.
+#[test]
+fn each_message_goes_by_the_account_of_its_author() {
+    let relays = [(); 3].map(|()| Relay::start(plain()));
+    let program = three_accounts([0, 1, 2].map(|at: usize| relays[at].wire.address));
+    let authors = [
+        "Alice <alice@work.test>",
+        "bob@club.test",
+        "carol@x.test",
+        "bob@CLUB.TEST (Bob), x@work.test",
+        "me@work.test",
+    ];
+    let files: Vec<_> =
+        (0..15).map(|number| program.file(&number.to_string(), by(authors[number % authors.len()], number))).collect();
+    let files: Vec<&Path> = files.iter().map(|file| &**file).collect();
+    batch(&program, &files).assert_silent_success();
+    for (relay, (senders, numbers)) in relays.iter().zip([
+        (None, vec![2, 7, 12]),
+        (Some("alice@work.test"), vec![0, 4, 5, 9, 10, 14]),
+        (Some("bob@club.test"), vec![1, 3, 6, 8, 11, 13]),
+    ]) {
+        let seen = relay.take();
+        let mut sent: Vec<usize> = subjects(&seen).iter().map(|subject| subject.parse().unwrap()).collect();
+        sent.sort_unstable();
+        assert_eq!(sent, numbers);
+        assert_eq!(sessions(&seen), 1);
+        assert!(seen.mails.iter().all(|mail| senders.is_none_or(|sender| mail.sender == sender)));
+    }
+    // Whoever names an account or a sender has chosen for all of them.
+    for option in [["--account", "club"], ["--envelope-from", "bob@club.test"]] {
+        let names: Vec<&str> = files.iter().map(|file| file.to_str().unwrap()).collect();
+        let arguments = [&["send"], &option[..], &["--batch"], &names[..]].concat();
+        run(&mut program.posthaste(&arguments), b"").assert_silent_success();
+        assert_eq!(relays[2].take().mails.len(), 15);
+    }
+}
+
+/// Many messages of other accounts do not pile up, and none is lost for that.
+#[test]
+fn a_session_ends_for_many_messages_of_another_account() {
+    let relays = [(); 3].map(|()| Relay::start(plain()));
+    let program = three_accounts([0, 1, 2].map(|at: usize| relays[at].wire.address));
+    let author = |number: usize| if number.is_multiple_of(20) { "alice@work.test" } else { "bob@club.test" };
+    let files: Vec<_> = (0..45).map(|number| program.file(&number.to_string(), by(author(number), number))).collect();
+    let files: Vec<&Path> = files.iter().map(|file| &**file).collect();
+    batch(&program, &files).assert_silent_success();
+    let (work, club) = (relays[1].take(), relays[2].take());
+    assert_eq!((work.mails.len(), club.mails.len()), (3, 42));
+    assert!(sessions(&work) > 1 && sessions(&work) + sessions(&club) < 8);
+}
+
+/// The servers of one account are out of reach, and that keeps nothing of another account back.
+#[test]
+fn an_account_without_a_server_does_not_stop_the_others() {
+    let relay = Relay::start(plain());
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let program = three_accounts([relay.wire.address, gone, relay.wire.address]);
+    let authors = ["alice@work.test", "bob@club.test"];
+    let files: Vec<_> =
+        (0..6).map(|number| program.file(&number.to_string(), by(authors[number % 2], number))).collect();
+    let files: Vec<&Path> = files.iter().map(|file| &**file).collect();
+    let ended = batch(&program, &files);
+    assert_eq!(ended.code(), 75, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("not tried, for the same reason").count(), 2, "{}", ended.stderr);
+    let mut sent = subjects(&relay.take());
+    sent.sort();
+    assert_eq!(sent, ["1", "3", "5"]);
+}
+
 #[test]
 fn options_that_write_a_message_do_not_go_with_it() {
     let program = Program::with("server = \"smtp://127.0.0.1:9\"\ntls = \"none\"\n");
