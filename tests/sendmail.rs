@@ -23,6 +23,8 @@ mod hostile;
 mod identity;
 #[path = "sendmail/memory.rs"]
 mod memory;
+#[path = "sendmail/others.rs"]
+mod others;
 #[path = "sendmail/program.rs"]
 mod program;
 #[path = "sendmail/reencode.rs"]

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 pub struct Wire {
     pub address: SocketAddr,
@@ -39,8 +40,16 @@ pub fn holds(octets: &[u8], part: &[u8]) -> bool {
 
 impl Wire {
     /// Serves each connection by `script`; an error only means that the client is gone.
-    pub fn open(mut script: impl FnMut(&mut Peer) -> io::Result<()> + Send + 'static) -> Wire {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    pub fn open(script: impl FnMut(&mut Peer) -> io::Result<()> + Send + 'static) -> Wire {
+        Wire::open_at(0, script)
+    }
+
+    /// The same at a port that somebody else knows; 0 is any.
+    pub fn open_at(port: u16, mut script: impl FnMut(&mut Peer) -> io::Result<()> + Send + 'static) -> Wire {
+        let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+        // The one before may still be about to leave the port.
+        let again = (0..1000).find_map(|_| bind().inspect_err(|_| thread::sleep(Duration::from_millis(5))).ok());
+        let listener = again.unwrap_or_else(|| bind().unwrap());
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Mutex::new(Shared::default()));
         let (tell, synced) = channel();
