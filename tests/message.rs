@@ -4,6 +4,8 @@
 
 #[path = "message/compose.rs"]
 mod compose;
+#[path = "message/corpus.rs"]
+mod corpus;
 #[path = "message/downgrade/mod.rs"]
 mod downgrade;
 #[path = "message/prepare.rs"]
