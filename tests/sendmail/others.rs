@@ -148,7 +148,7 @@ impl Trial {
 
     /// As it is written in the page: the command line, and the input where the case is about that.
     fn shown(&self) -> String {
-        let words = self.args.iter().map(|word| match word.split_once(env!("CARGO_MANIFEST_DIR")) {
+        let words = self.args.iter().map(|word| match word.split_once(env!("CARGO_TARGET_TMPDIR")) {
             Some((before, path)) => format!("{before}{}", path.rsplit('/').next().unwrap()),
             None if word.is_empty() || word.contains([' ', '"', '<', '|']) => {
                 format!("'{}'", word.replace('|', "\\|").replace('\r', "\\r").replace('\n', "\\n"))
