@@ -29,6 +29,7 @@ use posthaste::message::{Message, More, Source as _};
 use posthaste::server::options::{Login, Options, Tls};
 use posthaste::server::session as server;
 use posthaste::smtp::framing::{Dots, Framer};
+use posthaste::smtp::memory::Memory;
 use posthaste::smtp::session::{
     Action, Caution, Chunking, EightBit, LoginMode, Namesake, Partial, Protocol, Purpose, Session, Settings, TlsMode,
 };
@@ -267,6 +268,7 @@ fn submitted(envelope: Envelope, mut message: Message, account: &Account, server
         xclient: Vec::new(),
         namesake: Namesake::Fine,
         caution: Caution::None,
+        memory: Memory::default(),
     };
     let facts = *message.facts();
     let mut session = Session::new(settings, Purpose::Submit(envelope, facts));
