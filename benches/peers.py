@@ -25,6 +25,8 @@ class Task:
     pipe: bool = False  # the message comes by a pipe and not as a file
     chunking: str = ""  # for posthaste: how it uses BDAT
     batch: bool = False  # for posthaste: the message is an mbox of many
+    known: Path | None = None  # for posthaste: the file with what it remembers of servers
+    check: bool = False  # for posthaste: nothing is sent, and it is seen what the server bears
 
 
 @dataclass
@@ -98,8 +100,11 @@ class Posthaste(Peer):
             lines += [f'user = "{USER}"', f'password-file = "{secret}"', f'tls-ca-file = "{self.authority}"']
         if task.chunking:
             lines.append(f'chunking = "{task.chunking}"')
-        config = self.config(f"{task.mode}{task.chunking}.toml", "\n".join(lines) + "\n")
+        lines.append(f'state-file = "{task.known or "none"}"')
+        config = self.config(f"{task.mode}{task.chunking}{'-known' if task.known else ''}.toml", "\n".join(lines) + "\n")
         argv = [str(self.program), "sendmail", "-i", "-f", SENDER, *task.recipients]
+        if task.check:
+            return Launch([str(self.program), "check"], self.environ(POSTHASTE_CONFIG=str(config)), message_fd=None)
         if task.batch:
             argv = [str(self.program), "send", "--batch", str(task.message)]
             return Launch(argv, self.environ(POSTHASTE_CONFIG=str(config)), message_fd=None)

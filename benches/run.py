@@ -132,6 +132,9 @@ def trips(suite, ready, effort):
             suite.round_trips(peer, cells, mode)
             if isinstance(peer, Posthaste):
                 suite.round_trips_by_chunk(peer, cells, mode)
+                if mode != "plain":
+                    suite.round_trips_known(peer, cells, mode, "", f"trips-{mode}-known")
+                    suite.round_trips_known(peer, cells, mode, "always", f"trips-{mode}-known-bdat")
         if "plain" in modes:
             suite.hundred(peer, cells)
         if isinstance(peer, Posthaste):

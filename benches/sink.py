@@ -1,7 +1,7 @@
 """A small SMTP server that accepts everything: neutral ground for the clients under measurement.
 
 Three ports on both loopback addresses: plain, STARTTLS and implicit TLS. AUTH PLAIN and LOGIN are accepted
-whatever the password. Run as a process of its own, so that its work is never counted as a client's:
+whatever the password, and MAIL is refused before them. Run as a process of its own, so that its work is never counted as a client's:
 
     sink.py CERTIFICATE KEY [ADDRESS]
 
@@ -74,6 +74,7 @@ class Session:
     def __init__(self, peer, mode, context):
         self.peer, self.mode, self.context = peer, mode, context
         self.secure = False
+        self.known = False  # whether the client has logged in
         self.buffer = b""
         self.recipients = 0
         self.flight = []  # replies to one pipelined group leave in one write
@@ -109,6 +110,8 @@ class Session:
             self.start_tls()
         elif verb == b"AUTH":
             self.auth(words)
+        elif verb == b"MAIL" and self.mode != "plain" and not self.known:
+            self.reply("530 5.7.0 log in first")
         elif verb == b"RCPT":
             self.recipients += 1
             self.reply("250 ok")
@@ -144,6 +147,7 @@ class Session:
         elif len(words) < 3:
             self.reply("334 ")
             self.line()
+        self.known = True
         self.reply("235 2.7.0 ok")
 
     def message(self):

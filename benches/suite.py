@@ -115,6 +115,20 @@ class Suite:
 
         self.attempt(cells, [f"trips-{mode}-bdat"], step)
 
+    def round_trips_known(self, peer, cells, mode, chunking, name):
+        """The same with a server that is known: by a check and two submissions, which are not measured."""
+        def step():
+            known = self.work / f"known-{mode}{chunking}"
+            known.unlink(missing_ok=True)
+            self.trip(peer, mode, 1, chunking, known=known, check=True)
+            for _ in range(2):
+                self.trip(peer, mode, 1, chunking, known=known)
+            trips = (self.trip(peer, mode, 1, chunking, known=known) for _ in range(self.effort.repeats))
+            turns, elapsed = min(trips)
+            return Cell(elapsed / ROUND_TRIP, turns=turns)
+
+        self.attempt(cells, [name], step)
+
     def twenty(self, peer, cells):
         """Twenty messages on one connection, which no peer can send from the command line."""
         def step():
@@ -150,13 +164,13 @@ class Suite:
         """Returns turns and the time from SYN to the client's exit, the shortest of some."""
         return min(self.patient(peer, lambda: self.trip(peer, mode, recipients, chunking)) for _ in range(repeats))
 
-    def trip(self, peer, mode, recipients, chunking="", mbox=0):
+    def trip(self, peer, mode, recipients, chunking="", mbox=0, known=None, check=False):
         turns, port = self.link.attach(self.servers.ports[mode])
         try:
             task = self.task(peer, mode, recipients, port=port, chunking=chunking)
             if mbox:
                 task.message, task.batch = self.store.mbox(mbox), True
-            task.host = self.link.host
+            task.host, task.known, task.check = self.link.host, known, check
             result = process.measured(peer.launch(task), task, self.work, SMALL_DEADLINE + recipients * ROUND_TRIP * 2)
             if turns.opened is None:
                 raise Failed("it did not connect")

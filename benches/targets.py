@@ -25,7 +25,7 @@ class Quantity:
         """The kind of connection that the row needs."""
         if "starttls" in self.key or self.key.startswith("memory-tls") or self.key == "rate-tls":
             return "starttls"
-        return "tls" if self.key.endswith(("-tls", "-tls-bdat")) else "plain"
+        return "tls" if self.key.endswith("-tls") or "-tls-" in self.key else "plain"
 
 
 QUANTITIES = [
@@ -35,6 +35,10 @@ QUANTITIES = [
     Quantity("trips-plain-bdat", "round trips, plain, BDAT in one flight", "trips", LESS, 4, turns=4),
     Quantity("trips-starttls-bdat", "round trips, STARTTLS + AUTH, BDAT in one flight", "trips", LESS, 8, turns=8),
     Quantity("trips-tls-bdat", "round trips, implicit TLS + AUTH, BDAT in one flight", "trips", LESS, 6, turns=6),
+    Quantity("trips-starttls-known", "round trips, STARTTLS + AUTH, known server", "trips", LESS, 8, turns=8),
+    Quantity("trips-tls-known", "round trips, implicit TLS + AUTH, known server", "trips", LESS, 6, turns=6),
+    Quantity("trips-starttls-known-bdat", "round trips, STARTTLS + AUTH, known server, BDAT", "trips", LESS, 7, turns=7),
+    Quantity("trips-tls-known-bdat", "round trips, implicit TLS + AUTH, known server, BDAT", "trips", LESS, 5, turns=5),
     Quantity("trips-twenty", "round trips, plain, twenty messages on one connection", "trips", LESS, 26, turns=26),
     Quantity("trips-hundred", "extra for 100 recipients", "trips", LESS, 1, turns=0),
     Quantity("instructions-plain", "instructions, plain, 2 KB", "M", LESS, 0.85e6, 0.4e6, True),
