@@ -13,7 +13,9 @@ use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use posthaste::config::account::{Dns, DnsServer, DnsTrust, Family, NamedFile, Tls, TlsPolicy, TlsRoots, TlsVersion};
+use posthaste::config::account::{
+    Dns, DnsServer, DnsTrust, Family, NamedFile, Proof, Tls, TlsPolicy, TlsRoots, TlsVersion,
+};
 use posthaste::dns::{Answer, Found, LookupError, Mx, Resolver, Security, Srv, Target};
 use rcgen::CertificateParams;
 use stub::Stub;
@@ -31,6 +33,7 @@ fn tls(roots: TlsRoots) -> Tls {
         policy: TlsPolicy::Required,
         on_sockets: TlsPolicy::None,
         on_exchangers: TlsPolicy::Opportunistic,
+        proof: Proof::AsAccount,
         roots,
         pins: Vec::new(),
         server_name: None,

@@ -6,6 +6,8 @@
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "support/certificates.rs"]
 mod certificates;
+#[path = "mx/dane.rs"]
+mod dane;
 #[path = "mx/domains.rs"]
 mod domains;
 #[path = "mx/host.rs"]

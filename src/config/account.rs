@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::envelope::{ClientAttribute, Dsn};
 
+pub use super::dane::{Association, Dane, Matching, Proof, Selector};
 pub use super::dns::{Dns, DnsServer, DnsTrust};
 pub use super::identity::{AliasesIn, Domain, Identity, KeepOriginal, SenderEntry, Who};
 pub use super::reach::{Family, Proxy, ProxyKind, ProxyLogin, Reach, Via, command_for};
@@ -283,6 +284,8 @@ pub struct Tls {
     pub on_sockets: TlsPolicy,
     /// The same for mail exchangers.
     pub on_exchangers: TlsPolicy,
+    /// By what the certificate is judged.
+    pub proof: Proof,
     /// Which authorities are trusted.
     pub roots: TlsRoots,
     /// SHA-256 of acceptable public keys (SubjectPublicKeyInfo); when not empty, one must match and the

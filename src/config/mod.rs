@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 pub mod account;
+mod dane;
 mod dkim;
 mod dns;
 mod environment;

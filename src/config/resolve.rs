@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::account::{ALIASES, Chunking, Dns, DnsTrust, EightBit, Family, LongLines, Partial, Pattern, Reach, Via};
 use super::account::{
-    Account, Log, Login, Mechanisms, NamedFile, Relay, Scheme, Secret, Server, Service, Timeouts, Tls, TlsPolicy,
-    TlsRoots, TlsVersion,
+    Account, Log, Login, Mechanisms, NamedFile, Proof, Relay, Scheme, Secret, Server, Service, Timeouts, Tls,
+    TlsPolicy, TlsRoots, TlsVersion,
 };
 use super::error::{ConfigError, Kind};
 use super::schema::PREFIX;
@@ -309,6 +309,7 @@ impl<'a> Resolver<'a> {
             policy,
             on_sockets,
             on_exchangers: self.pick(|s| s.tls.as_ref()).copied().unwrap_or(TlsPolicy::Opportunistic),
+            proof: Proof::AsAccount,
             roots: self.roots()?,
             pins: self.pick(|s| s.tls_pin.as_ref()).cloned().unwrap_or_default(),
             server_name: self.pick(|s| s.tls_server_name.as_ref()).cloned(),

@@ -6,6 +6,7 @@ mod binding;
 mod certificate;
 mod command;
 mod credential;
+mod dane;
 pub mod dkim;
 pub mod drive;
 pub mod notice;

@@ -90,7 +90,7 @@ pub struct TlsFacts {
     pub cipher: String,
     /// The group of the key exchange, such as `X25519MLKEM768`.
     pub group: String,
-    /// How the certificate was checked: `verified`, `pinned`, or `not verified`.
+    /// How the certificate was checked: `verified`, `verified by DANE`, `pinned`, or `not verified`.
     pub check: &'static str,
     /// The server's certificate.
     pub certificate: CertificateFacts,

@@ -11,9 +11,10 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKey
 use rustls::{AlertDescription, CertificateError, ClientConfig, Error, PeerIncompatible, RootCertStore};
 use zeroize::Zeroizing;
 
+use super::dane::ByRecords;
 use super::notice::{CertificateFacts, TlsFacts};
 use super::verifier::{KeyOnly, LazyRoots, Remembering, by_roots, system_roots};
-use crate::config::account::{Host, NamedFile, Server, Tls, TlsPolicy, TlsRoots, TlsVersion};
+use crate::config::account::{Host, NamedFile, Proof, Server, Tls, TlsPolicy, TlsRoots, TlsVersion};
 use crate::smtp::session::Protection;
 use crate::system;
 
@@ -56,6 +57,9 @@ impl Connectors {
     }
 }
 
+/// What the check of a certificate by TLSA records is called.
+const DANE: &str = "verified by DANE";
+
 /// Tickets that are kept: rustls has eight for a server, which is the one that there is.
 const SESSIONS: usize = 8;
 
@@ -82,14 +86,17 @@ impl Connector {
     fn new(tls: &Tls, policy: TlsPolicy, host: Option<&Host>) -> Result<Self, UnusableTls> {
         let provider = provider();
         let (name, shown_name) = reference_name(tls, host)?;
-        let (verifier, protection, check): (Arc<dyn ServerCertVerifier>, _, _) = if !tls.pins.is_empty() {
-            let pinned = KeyOnly { pins: tls.pins.clone(), provider: provider.clone() };
-            (Arc::new(pinned), Protection::Verified, "pinned")
-        } else if policy == TlsPolicy::Opportunistic {
-            let any = KeyOnly { pins: Vec::new(), provider: provider.clone() };
-            (Arc::new(any), Protection::Unverified, "not verified")
-        } else {
-            (verifier(tls, &provider)?, Protection::Verified, "verified")
+        let by_key = |pins| Arc::new(KeyOnly { pins, provider: provider.clone() });
+        let (verifier, protection, check): (Arc<dyn ServerCertVerifier>, _, _) = match &tls.proof {
+            Proof::Dane(dane) => {
+                let by_records = ByRecords { dane: dane.clone(), provider: provider.clone() };
+                (Arc::new(by_records), Protection::Verified, DANE)
+            }
+            Proof::AsAccount if !tls.pins.is_empty() => (by_key(tls.pins.clone()), Protection::Verified, "pinned"),
+            Proof::AsAccount if policy == TlsPolicy::Required => {
+                (verifier(tls, &provider)?, Protection::Verified, "verified")
+            }
+            Proof::AsAccount | Proof::Nothing => (by_key(Vec::new()), Protection::Unverified, "not verified"),
         };
         let verifier = Arc::new(Remembering::new(verifier));
         let versions: &[&rustls::SupportedProtocolVersion] = match tls.min {
@@ -198,8 +205,14 @@ impl Connector {
                 CertificateError::UnknownIssuer => {
                     format!("the server's certificate is from an unknown issuer: {}", self.issuer_of_refused())
                 }
+                CertificateError::NotValidForName if self.check == DANE => {
+                    format!("the server's certificate bears neither the name {host} nor that of the domain (DANE)")
+                }
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                     format!("the server's certificate is not for {host}{}", names_of(reason))
+                }
+                CertificateError::ApplicationVerificationFailure if self.check == DANE => {
+                    format!("the server's certificate matches none of the TLSA records of {host} (DANE)")
                 }
                 CertificateError::ApplicationVerificationFailure => {
                     "the server's public key is none of those in tls-pin".to_owned()

@@ -11,9 +11,9 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, Sign
 use crate::system::{self, Identity};
 
 #[cfg(feature = "aws-lc-rs")]
-use aws_lc_rs::digest;
+pub(super) use aws_lc_rs::digest;
 #[cfg(not(feature = "aws-lc-rs"))]
-use ring::digest;
+pub(super) use ring::digest;
 
 /// SHA-256 of the public key (SubjectPublicKeyInfo) of a certificate.
 pub(super) fn spki_sha256(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {

@@ -195,9 +195,10 @@ async fn exchangers(domain: &str, resolver: &Resolver<'_>) -> Result<Known, (Cau
         Ok(Answer::Found(found)) => found,
         Ok(Answer::NoData(name)) => {
             decisions.push(format!("{domain}: no MX records, so {name} itself"));
-            // Whether DNSSEC vouches for it the addresses say.
+            // Whether DNSSEC vouches for it the addresses say, but not for an alias.
+            let mx = if name == domain { Security::Secure } else { Security::Insecure };
             let candidates = vec![Candidate { preference: 0, host: name }];
-            return Ok(Known { candidates, mx: Security::Secure, decisions });
+            return Ok(Known { candidates, mx, decisions });
         }
         Ok(Answer::NoName) => return refused(NoRouteKind::NoDomain, format!("there is no domain {domain}"), decisions),
         Err(error) => return refused(NoRouteKind::Unknown, error.to_string(), decisions),

@@ -3,6 +3,7 @@
 //! A smarthost makes one route with one hop, and nobody is asked for it. The servers of a domain (SRV) make one route, with
 //! hops in the order of their records. Mail exchangers make a route for each domain, or for several that have the same ones.
 
+mod dane;
 mod exchangers;
 mod names;
 mod order;

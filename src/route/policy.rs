@@ -1,9 +1,10 @@
 //! What TLS with a mail exchanger must be like, and why.
 //!
-//! This is the place where DANE (RFC 7672) and MTA-STS (RFC 8461) raise what the account asks for.
+//! This is the place where DANE (RFC 7672), and later MTA-STS (RFC 8461), raise what the account asks for.
 
 use std::net::IpAddr;
 
+use super::dane;
 use crate::config::account::{Account, Tls, TlsPolicy};
 use crate::dns::{Found, Resolver, Security};
 use crate::smtp::outcome::Cause;
@@ -36,8 +37,13 @@ pub struct Policy {
 /// # Errors
 /// Why nothing may be sent to this host now.
 pub async fn for_host(account: &Account, resolver: &Resolver<'_>, host: Exchanger<'_>) -> Result<Policy, Cause> {
-    let _ = (resolver, host);
     let wanted = account.tls.on_exchangers;
+    // Whoever wants clear text has said so.
+    if wanted != TlsPolicy::None
+        && let Some(policy) = dane::policy(account, resolver, host).await?
+    {
+        return Ok(policy);
+    }
     let reason = match wanted {
         TlsPolicy::Required => "TLS with a checked certificate (the key tls asks for it)",
         TlsPolicy::Opportunistic => "TLS if it is offered, whatever the certificate (nothing asks for more)",
