@@ -4,6 +4,8 @@
 
 #[path = "drive/chunks.rs"]
 mod chunks;
+#[path = "drive/memory.rs"]
+mod memory;
 #[path = "drive/series.rs"]
 mod series;
 #[path = "drive/text.rs"]
@@ -13,7 +15,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use posthaste::address::Address;
-use posthaste::config::account::{Endpoint, Family, Host, Reach, Timeouts, Via};
+use posthaste::config::account::{Endpoint, Family, Host, Reach, Secret, Timeouts, Via};
 use posthaste::envelope::{Envelope, ReversePath};
 use posthaste::message::Facts;
 use posthaste::net::drive::{Detail, Means, drive};
@@ -87,6 +89,17 @@ async fn play_by<F: Future<Output = ()> + 'static>(
     timeouts: Timeouts,
     server: impl FnOnce(TcpStream) -> F + 'static,
 ) -> Ended {
+    play_as(settings(chunking), path, recipients, message, timeouts, server).await
+}
+
+async fn play_as<F: Future<Output = ()> + 'static>(
+    settings: Settings,
+    path: Path,
+    recipients: usize,
+    message: Text,
+    timeouts: Timeouts,
+    server: impl FnOnce(TcpStream) -> F + 'static,
+) -> Ended {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     if path == Path::Narrow {
         // Connections have it from their listener.
@@ -118,12 +131,11 @@ async fn play_by<F: Future<Output = ()> + 'static>(
             let recipients = names.take(recipients).map(|name| Address::parse(&format!("{name}@example.net")).unwrap());
             let envelope = Envelope::new(ReversePath::Null, recipients.collect()).unwrap();
             let facts = Facts { size: message.claimed.unwrap_or(message.wire_size()), ..Facts::default() };
-            let settings = settings(chunking);
             let mut session = Session::new(settings, Purpose::Submit(envelope, facts));
             let mut message = message;
             let means = Means {
                 connector: None,
-                secret: None,
+                secret: Some(&Secret::Literal("secret".to_owned().into())),
                 source: Some(&mut message),
                 signer: None,
                 more: None,

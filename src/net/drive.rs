@@ -213,7 +213,11 @@ impl Driver<'_, '_> {
 
     /// When the answer in a stage must be there. The one to the message is awaited even when the session is over.
     fn deadline(&self, stage: Stage) -> Instant {
-        let own = Instant::now() + limit(stage, self.means.timeouts);
+        let mut limit = limit(stage, self.means.timeouts);
+        if self.session.is_on_trial() {
+            limit = limit.min(TRIAL);
+        }
+        let own = Instant::now() + limit;
         if stage == Stage::EndOfData { own } else { own.min(self.end) }
     }
 
@@ -424,6 +428,10 @@ impl Driver<'_, '_> {
         }
     }
 }
+
+/// How long an answer may take where commands go behind the login for the first time: a server that has lost them would
+/// hold up the next connection, on which they do not.
+const TRIAL: Duration = Duration::from_secs(30);
 
 /// How long the answer in a stage may take (RFC 5321 section 4.5.3.2; those without a minimum there as Postfix has
 /// them). A `timeout` of the account replaces all but the last, which would make duplicates if it were short.

@@ -233,6 +233,11 @@ pub(super) fn learn_of_limit(most: usize, core: &mut Core) {
 }
 
 impl Core {
+    /// Whether commands went behind the login for the first time, and are not answered yet.
+    pub(super) fn is_on_trial(&self) -> bool {
+        self.fast.is_behind_login() && self.memory.habits.is_some_and(|habits| habits.login == Grouping::Likely)
+    }
+
     /// What the session has taught. What was tried in good faith and did not go well is not tried again.
     pub(super) fn learnt(&self) -> Memory {
         let mut memory = self.memory;

@@ -329,6 +329,11 @@ impl Session {
         self.core.retry
     }
 
+    /// Whether what is awaited has never gone well with this server before, and nothing is lost if it does not.
+    pub fn is_on_trial(&self) -> bool {
+        self.core.is_on_trial() && matches!(self.state, State::Envelope(_))
+    }
+
     /// What is known of the server now, for the next session with it.
     pub fn memory(&self) -> Memory {
         self.core.learnt()
