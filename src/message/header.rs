@@ -47,8 +47,8 @@ pub fn fields(header: &[u8]) -> Vec<Field> {
     fields
 }
 
-/// Makes a header fit to be sent: drops NUL, and makes a blank of a CR that belongs to no line end. A last line
-/// without an end gets one.
+/// Makes a header fit to be sent: drops NUL, makes a blank of a CR that belongs to no line end, and leaves one CR where
+/// several stand before a LF: on the wire each of a thousand would end a line. A last line without an end gets one.
 pub fn clean(header: &[u8]) -> Vec<u8> {
     let mut clean = header.to_vec();
     if memchr(0, header).is_some() {
@@ -59,16 +59,30 @@ pub fn clean(header: &[u8]) -> Vec<u8> {
         clean.truncate(last + 1);
         clean.push(b'\n');
     }
-    let mut is_line_end = false;
+    let mut before = Run::Other;
     for octet in clean.iter_mut().rev() {
-        match octet {
-            b'\r' if !is_line_end => *octet = b' ',
-            b'\r' => {}
-            _ => is_line_end = *octet == b'\n',
-        }
+        (*octet, before) = match (*octet, before) {
+            (b'\r', Run::Other) => (b' ', before),
+            (b'\r', Run::Lf) => (b'\r', Run::CrLf),
+            (b'\r', Run::CrLf) => (SURPLUS, before),
+            (b'\n', _) => (b'\n', Run::Lf),
+            (other, _) => (other, Run::Other),
+        };
     }
+    clean.retain(|octet| *octet != SURPLUS);
     clean
 }
+
+/// What stands behind an octet.
+#[derive(Clone, Copy)]
+enum Run {
+    Other,
+    Lf,
+    CrLf,
+}
+
+/// In the place of a CR before another that belongs to a line end. NUL is in no header any more.
+const SURPLUS: u8 = 0;
 
 /// Finds the end of a header of which more and more is known.
 #[derive(Debug)]
@@ -293,7 +307,8 @@ mod tests {
     fn a_header_is_made_fit_to_be_sent() {
         for (raw, fit) in [
             (&b"Subject: s\0x\n"[..], &b"Subject: sx\n"[..]),
-            (b"A: b\rc\r\r\n", b"A: b c\r\r\n"),
+            (b"A: b\rc\r\r\n", b"A: b c\r\n"),
+            (&[b"A: ", &[b'\r'; 3000][..], b"\nB: c\n"].concat(), b"A: \r\nB: c\n"),
             (b"A: b\r", b"A: b\n"),
             (b"A: b\r\0\n", b"A: b\r\n"),
             (b"A: b", b"A: b\n"),
