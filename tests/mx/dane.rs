@@ -306,6 +306,26 @@ fn only_what_is_validated_counts() {
     assert_eq!((send(&direct(&dns, port, ""), &[], &["bob@a.test"]).code(), mx.take().connections), (75, 0));
 }
 
+/// P-318: domains of one host share a session where records are about the server's own certificate. With an authority,
+/// each has its own: a certificate in the name of one domain is not one in the name of the other.
+#[test]
+fn the_name_of_one_domain_does_not_do_for_another() {
+    let port = free_port();
+    let good = shown("a.test", Sends::Chain, |_| {});
+    let mx = host(2, port, &good.config);
+    for (record, connections, to) in [
+        (format!("3 1 1 {}", sha256(&good.key)), 1, vec!["bob@a.test", "bob@b.test"]),
+        (format!("2 1 1 {}", sha256(&good.authority_key)), 2, vec!["bob@a.test"]),
+    ] {
+        let table = signed(port, &[record]) + "b.test MX 10 mx1.a.test\nb.test MX !ad\n";
+        let dns = Stub::start(&table);
+        let ended = send(&direct(&dns, port, ""), &[], &["bob@a.test", "bob@b.test"]);
+        let seen = mx.take();
+        let mails: Vec<_> = seen.mails.iter().flat_map(|(to, _)| to).map(String::as_str).collect();
+        assert_eq!((seen.connections, mails), (connections, to), "{}", ended.stderr);
+    }
+}
+
 /// Remembers the name for which a certificate is asked.
 #[derive(Debug)]
 struct Asked {
