@@ -144,7 +144,7 @@ fn alert(error: &std::io::Error) -> Option<AlertDescription> {
 fn hello(stream: &mut TcpStream) -> Accepted {
     let mut acceptor = Acceptor::default();
     loop {
-        acceptor.read_tls(stream).unwrap();
+        assert!(acceptor.read_tls(stream).unwrap() > 0, "the client is gone before its hello was there");
         match acceptor.accept() {
             Ok(Some(accepted)) => return accepted,
             Ok(None) => {}
