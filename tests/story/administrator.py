@@ -95,7 +95,7 @@ def everybody_sends(machine: Debian) -> None:
     arrived(machine, "by alice", ADMINISTRATOR)
     machine.must("php -r 'exit(mail(\"bob@example.net\", \"Hello\", \"by the web server\") ? 0 : 1);'", user="www-data")
     arrived(machine, "by the web server", "bob@example.net")
-    lines = [line for line in machine.syslog[told:] if "posthaste" in line]
+    lines = [line for line in machine.syslog[told:] if "posthaste[" in line]
     expect(len(lines) == 4 and all("result=accepted" in line for line in lines), f"the log has {lines}")
 
     # Who is not in the group is told so, and the mail is not lost without a word.
@@ -103,8 +103,8 @@ def everybody_sends(machine: Debian) -> None:
     denied = machine.sh("echo by mallory | /usr/sbin/sendmail root", user="mallory")
     expect(denied.code == 77 and "/etc/posthaste/config.toml" in denied.output and "ermission denied" in denied.output,
            f"one who is not in the group is told {denied}")
-    wait_until(lambda: any("posthaste" in line for line in machine.syslog[told:]), "the line in the log of one who is not in the group")
-    lines = [line for line in machine.syslog[told:] if "posthaste:" in line]
+    wait_until(lambda: any("posthaste[" in line for line in machine.syslog[told:]), "the line in the log of one who is not in the group")
+    lines = [line for line in machine.syslog[told:] if "posthaste[" in line]
     expect(len(lines) == 1 and "exit=77" in lines[0] and "permission denied" in lines[0], f"the log has {lines}")
     expect(machine.sh("cat /etc/posthaste/config.toml", user="mallory").code != 0, "everybody can read the password")
 
