@@ -440,9 +440,12 @@ pub(super) fn shut_down(
     close: impl FnOnce(&mut Core) -> State,
 ) -> State {
     match state {
-        // A refusal that was read already explains more than the loss does.
+        // A refusal that was read already explains more than the loss does, and that of the login more than what followed it.
+        State::Envelope(Transaction { ahead: Ahead::Refused(_, reply), .. })
+        | State::SameFlight(Transaction { ahead: Ahead::Refused(_, reply), refused_mail: Some(_), .. }) => {
+            core.fail_all(ahead::refusal(reply));
+        }
         State::Envelope(Transaction { refused_mail: Some(reply), .. }) => settle_refused_mail(reply, core),
-        State::Envelope(Transaction { ahead: Ahead::Refused(_, reply), .. }) => core.fail_all(ahead::refusal(reply)),
         // Only those in the transaction may have got the message, and a refusal is about them.
         State::Body(transaction)
         | State::Chunk(transaction)
