@@ -5,6 +5,7 @@
 
 use super::action::{Closing, Event};
 use super::core::{Awaited, Core, Firewall};
+use super::lessons::is_about_pipelining;
 use super::login;
 use super::memory::{Bdat, EarlyMail, Grouping, Habits};
 use super::outcome::{Cause, Trouble, Verdict};
@@ -23,7 +24,8 @@ pub(super) enum Ahead {
     Asked(Box<Exchange>),
     /// It was refused.
     Refused(Box<Exchange>, Reply),
-    /// The server wants to hear more, and has taken the next command for it; or it says something that is no answer to AUTH.
+    /// The server wants to hear more, and has taken the next command for it; or it says
+    /// something that is no answer to the login.
     Challenged(Reply),
 }
 
@@ -88,6 +90,8 @@ pub(super) fn on_auth(transaction: &mut Transaction, reply: Reply) {
         Class::Success if reply.code() == 235 => Ahead::Done,
         Class::Success => Ahead::Challenged(reply),
         Class::Intermediate => Ahead::Challenged(reply),
+        // Postfix from 3.9 on answers so to what it takes for improper pipelining.
+        Class::Permanent if is_about_pipelining(&reply) => Ahead::Challenged(reply),
         Class::Temporary | Class::Permanent => Ahead::Refused(exchange, reply),
     };
 }

@@ -15,7 +15,7 @@ pub(super) fn lesson(reply: &Reply, core: &Core) -> Option<Caution> {
 
 /// "Improper use of SMTP command pipelining", "synchronization error": from servers that list it and do not bear it. Some
 /// lose their place in the group instead, and find commands out of sequence that are not; a 503 may ask for a login too.
-fn is_about_pipelining(reply: &Reply) -> bool {
+pub(super) fn is_about_pipelining(reply: &Reply) -> bool {
     let says = |words: &[&str]| {
         let lines = reply.lines().iter().map(|line| line.to_ascii_lowercase());
         lines.into_iter().any(|line| words.iter().any(|word| line.contains(word)))
