@@ -162,7 +162,8 @@ fn directory(path: &Path) -> Option<OwnedFd> {
 }
 
 fn make(path: &Path) -> Option<()> {
-    let facts = path.ancestors().skip(1).find_map(|above| above.metadata().ok())?;
+    // Up to the home, and not that: many a user of a service has one that is not meant to be there.
+    let facts = path.ancestors().skip(1).take(3).find_map(|above| above.metadata().ok())?;
     // A home that its group can write is usual where each user has a group of their own.
     let is_ours = facts.is_dir() && facts.uid() == system::effective_user() && facts.mode() & 0o002 == 0;
     is_ours.then(|| DirBuilder::new().recursive(true).mode(0o700).create(path).ok()).flatten()

@@ -294,3 +294,12 @@ fn a_mail_before_the_login_is_remembered_too() {
     store(&path).remember(&key("a.example"), memory);
     assert_eq!(store(&path).recall(&key("a.example")), memory);
 }
+
+/// The home of many a user of a service is `/nonexistent`, and stays so.
+#[test]
+fn a_home_that_is_not_there_is_not_made() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("gone/.local/state/posthaste/servers");
+    store(&path).remember(&key("a.example"), memory(Grouping::Proven));
+    assert!(names(place.path()).is_empty());
+}
