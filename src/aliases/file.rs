@@ -120,6 +120,9 @@ pub(super) fn targets(text: &str) -> Result<Vec<Target>, String> {
     pieces.iter().map(|piece| piece.trim()).filter(|piece| !piece.is_empty()).map(target).collect()
 }
 
+/// Stands for the domain that a name has not; it never leaves this module.
+const OURS: &str = "alias.invalid";
+
 fn target(piece: &str) -> Result<Target, String> {
     let inner = piece.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(piece);
     if inner == "/dev/null" || inner.eq_ignore_ascii_case(":blackhole:") {
@@ -141,12 +144,25 @@ fn target(piece: &str) -> Result<Target, String> {
     if let Some(name) = inner.strip_prefix('\\') {
         return Ok(Target::Final(name.to_owned()));
     }
-    let mut list = parse_list(piece, "alias.invalid").map_err(|error| error.to_string())?;
+    let mut list = parse_list(piece, OURS).map_err(|error| error.to_string())?;
     match (list.pop(), list.is_empty()) {
-        (Some(mailbox), true) if mailbox.address.is_local() => {
+        // A name that is written in another way than it is understood is a name all the same.
+        (Some(mailbox), true) if mailbox.address.is_local() || mailbox.address.domain() == Some(OURS) => {
             Ok(Target::Name(mailbox.address.local().trim_matches('"').to_owned()))
         }
         (Some(mailbox), true) => Ok(Target::Address(mailbox.address)),
         _ => Err(format!("{} is not one recipient; commas go between them", piece.escape_debug())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_behind_a_comment_and_a_backslash_is_a_name() {
+        let name = "A".repeat(70);
+        assert!(matches!(target(&format!("(c)\\{name}")), Ok(Target::Name(_)) | Err(_)));
+        assert!(matches!(target(&name), Ok(Target::Name(_)) | Err(_)));
     }
 }
