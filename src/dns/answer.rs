@@ -1,5 +1,6 @@
 //! Answers, typed.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -72,6 +73,14 @@ pub struct Tlsa {
     pub matching: u8,
     /// What the selected thing must be.
     pub data: Vec<u8>,
+}
+
+/// As in a zone file (RFC 6698 section 2.2).
+impl fmt::Display for Tlsa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {} ", self.usage, self.selector, self.matching)?;
+        self.data.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
 }
 
 /// The host that a record names.

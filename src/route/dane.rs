@@ -1,10 +1,10 @@
 //! What DNSSEC says of the certificate of a mail exchanger (RFC 7672).
 
 use super::no_route;
-use super::policy::{Exchanger, Policy, for_exchanger};
+use super::policy::{Applied, Barred, Exchanger, Flaw, Policy, PolicyKind, for_exchanger};
 use crate::config::account::{Account, Association, Dane, Matching, Proof, Selector, Tls, TlsPolicy};
 use crate::dns::{Answer, Found, Resolver, Security, Tlsa};
-use crate::smtp::outcome::{Cause, NoRouteKind};
+use crate::smtp::outcome::NoRouteKind;
 
 /// What the TLSA records of a host ask for; nothing where there are none, or where DNSSEC does not vouch for each step
 /// that leads to them: the MX record, the addresses with their aliases, and the records themselves. Where an alias is
@@ -17,7 +17,7 @@ pub(super) async fn policy(
     account: &Account,
     resolver: &Resolver<'_>,
     host: Exchanger<'_>,
-) -> Result<Option<Policy>, Cause> {
+) -> Result<Option<Policy>, Barred> {
     if host.mx == Security::Insecure || host.addresses.security == Security::Insecure {
         return Ok(None);
     }
@@ -31,7 +31,10 @@ pub(super) async fn policy(
                 return Ok(Some(by_records(account, host, base, &records)));
             }
             Ok(_) => {}
-            Err(error) => return Err(no_route(NoRouteKind::Untrusted, error.to_string())),
+            Err(error) => {
+                let cause = no_route(NoRouteKind::Untrusted, error.to_string());
+                return Err(Barred { host: host.host.to_owned(), cause, applied: applied(host, base, &[]) });
+            }
         }
     }
     Ok(None)
@@ -44,6 +47,7 @@ fn by_records(account: &Account, host: Exchanger<'_>, base: &str, records: &[Tls
         [_] => "DANE: 1 record".to_owned(),
         _ => format!("DANE: {} records", records.len()),
     };
+    let applied = applied(host, base, records);
     let with =
         |proof| Tls { proof, server_name: Some(base.to_owned()), ..for_exchanger(&account.tls, TlsPolicy::Required) };
     if count > 0 {
@@ -53,17 +57,34 @@ fn by_records(account: &Account, host: Exchanger<'_>, base: &str, records: &[Tls
             dane.names.dedup();
         }
         let reason = format!("TLS with a certificate that matches ({found} of {base}, {count} usable)");
-        return Policy { tls: with(Proof::Dane(dane)), reason };
+        return Policy { tls: with(Proof::Dane(dane)), reason, applied };
     }
+    let applied = Applied { flaw: Some(Flaw::Tlsa), ..applied };
     match account.tls.on_exchangers {
         TlsPolicy::Required => Policy {
             tls: with(Proof::AsAccount),
             reason: format!("TLS with a checked certificate (the key tls asks for it; {found} of {base}, none usable)"),
+            applied,
         },
         _ => Policy {
             tls: with(Proof::Nothing),
             reason: format!("TLS, whatever the certificate ({found} of {base}, none usable)"),
+            applied,
         },
+    }
+}
+
+/// Most records that a report has.
+const SHOWN: usize = 16;
+
+fn applied(host: Exchanger<'_>, base: &str, records: &[Tlsa]) -> Applied {
+    Applied {
+        recipients: host.domain.to_owned(),
+        kind: PolicyKind::Tlsa,
+        domain: base.to_owned(),
+        strings: records.iter().take(SHOWN).map(Tlsa::to_string).collect(),
+        mx: Vec::new(),
+        flaw: None,
     }
 }
 

@@ -8,7 +8,7 @@ use std::pin::Pin;
 
 use super::names::{is_own_address, is_own_name};
 use super::order::{Chance, by_preference};
-use super::policy::{self, Exchanger, Policy};
+use super::policy::{self, Applied, Barred, Exchanger, Policy};
 use super::{Hop, LogIn, Plan, Route, Unroutable, no_route};
 use crate::config::account::{Account, Endpoint, Host, Scheme, Server};
 use crate::dns::{Answer, Found, LookupError, Mx, Resolver, Security, Target};
@@ -51,10 +51,15 @@ struct Known {
 /// A domain, and its recipients by their numbers in the envelope.
 type Member = (String, Vec<usize>);
 
-/// Domains of the same hosts, and what was decided for each host.
+/// What was decided for each host of a domain.
+type Decided = Vec<Result<Policy, Barred>>;
+
+/// Domains of the same hosts that can share a session; the first one's policies say what it is like.
 struct Alike {
-    policies: Vec<Result<Policy, Cause>>,
+    policies: Decided,
     members: Vec<Member>,
+    /// Of the other members, in their order.
+    others: Vec<Decided>,
 }
 
 /// Hosts in the order in which they are tried, with what was found of each.
@@ -106,6 +111,7 @@ pub(super) async fn plan<'a>(
     for part in side_by_side(ways).await {
         plan.routes.extend(part.routes);
         plan.unroutable.extend(part.unroutable);
+        plan.barred.extend(part.barred);
     }
     if let Some(warning) = warning {
         plan.routes.iter_mut().for_each(|route| route.decisions.push(warning.clone()));
@@ -173,13 +179,14 @@ async fn literal<'a>(
     };
     let host = Exchanger { domain: &place, host: &found.name, mx: Security::Insecure, addresses: &found };
     match policy::for_host(account, resolver, host).await {
-        Ok(Policy { tls, reason }) => {
+        Ok(Policy { tls, reason, .. }) => {
             let decisions = vec![format!("{place}: the address itself; {reason}")];
             let server = server(account, Host::Address(address));
-            let hops = vec![Hop { server, addresses: vec![address], tls: Cow::Owned(tls), login: LogIn::Never }];
+            let tls = Cow::Owned(tls);
+            let hops = vec![Hop { server, addresses: vec![address], tls, applied: Vec::new(), login: LogIn::Never }];
             plan.routes.push(Route { groups: vec![recipients], hops, decisions });
         }
-        Err(cause) => plan.refuse(recipients, place, cause, Vec::new()),
+        Err(barred) => plan.refuse(recipients, place, barred.cause, Vec::new()),
     }
 }
 
@@ -260,12 +267,15 @@ async fn way<'a>(account: &'a Account, resolver: &Resolver<'_>, members: Vec<Mem
             let host = Exchanger { domain: &domain, host: &candidate.host, mx, addresses: found };
             policies.push(policy::for_host(account, resolver, host).await);
         }
-        match alike.iter_mut().find(|other| other.policies == policies) {
-            Some(other) => other.members.push((domain, recipients)),
-            None => alike.push(Alike { policies, members: vec![(domain, recipients)] }),
+        match alike.iter_mut().find(|other| are_alike(&other.policies, &policies)) {
+            Some(other) => {
+                other.members.push((domain, recipients));
+                other.others.push(policies);
+            }
+            None => alike.push(Alike { policies, members: vec![(domain, recipients)], others: Vec::new() }),
         }
     }
-    for Alike { policies, members } in alike {
+    for Alike { policies, members, others } in alike {
         let mut decisions = decisions.clone();
         let mut hops = Vec::new();
         let mut last = None;
@@ -273,9 +283,10 @@ async fn way<'a>(account: &'a Account, resolver: &Resolver<'_>, members: Vec<Mem
             let names: Vec<&str> = members.iter().map(|(domain, _)| domain.as_str()).collect();
             decisions.push(format!("{} have the same hosts, and share a session", names.join(", ")));
         }
-        for ((candidate, found), policy) in hosts.iter().zip(policies) {
+        for (at, ((candidate, found), policy)) in hosts.iter().zip(policies).enumerate() {
+            let others = others.iter().filter_map(|decided| decided.get(at));
             match policy {
-                Ok(Policy { tls, reason }) => {
+                Ok(Policy { tls, reason, applied }) => {
                     let addresses: Vec<_> = found.records.iter().map(IpAddr::to_string).collect();
                     let sure = if found.security == Security::Secure { " (DNSSEC)" } else { "" };
                     decisions.push(format!("{}: {}{sure}; {reason}", candidate.host, addresses.join(", ")));
@@ -283,12 +294,15 @@ async fn way<'a>(account: &'a Account, resolver: &Resolver<'_>, members: Vec<Mem
                         server: server(account, Host::Name(candidate.host.clone())),
                         addresses: found.records.clone(),
                         tls: Cow::Owned(tls),
+                        applied: applied_to_all(applied, others),
                         login: LogIn::Never,
                     });
                 }
-                Err(cause) => {
-                    decisions.push(format!("{} is passed over: {}", candidate.host, words(&cause)));
-                    last = Some(cause);
+                Err(barred) => {
+                    decisions.push(format!("{} is passed over: {}", candidate.host, words(&barred.cause)));
+                    last = Some(barred.cause.clone());
+                    plan.barred.push(barred);
+                    plan.barred.extend(others.filter_map(|decided| decided.clone().err()));
                 }
             }
         }
@@ -305,6 +319,21 @@ async fn way<'a>(account: &'a Account, resolver: &Resolver<'_>, members: Vec<Mem
         }
     }
     plan
+}
+
+/// Whether a session can serve two domains with the same hosts.
+fn are_alike(one: &Decided, other: &Decided) -> bool {
+    one.iter().zip(other).all(|pair| match pair {
+        (Ok(one), Ok(other)) => one.is_alike(other),
+        (Err(one), Err(other)) => one.cause == other.cause,
+        _ => false,
+    })
+}
+
+/// The policies of all domains that share a session with one host.
+fn applied_to_all<'d>(first: Applied, others: impl Iterator<Item = &'d Result<Policy, Barred>>) -> Vec<Applied> {
+    let others = others.filter_map(|decided| decided.as_ref().ok().map(|policy| policy.applied.clone()));
+    std::iter::once(first).chain(others).collect()
 }
 
 fn words(cause: &Cause) -> String {

@@ -13,6 +13,7 @@ mod services;
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use self::policy::{Applied, Barred};
 use crate::config::account::{Account, Relay, Server, Tls};
 use crate::dns::Resolver;
 use crate::envelope::Envelope;
@@ -26,6 +27,8 @@ pub struct Plan<'a> {
     pub routes: Vec<Route<'a>>,
     /// Recipients to whom there is none.
     pub unroutable: Vec<Unroutable>,
+    /// Hosts that a policy forbids, and that the ways pass over.
+    pub barred: Vec<Barred>,
 }
 
 /// A way for recipients that can share a session.
@@ -48,6 +51,8 @@ pub struct Hop<'a> {
     pub addresses: Vec<IpAddr>,
     /// TLS with it.
     pub tls: Cow<'a, Tls>,
+    /// By which policies TLS is as it is, one for each domain of the recipients; none where it is not looked up.
+    pub applied: Vec<Applied>,
     /// Whether the account logs in there.
     pub login: LogIn,
 }
@@ -78,7 +83,7 @@ impl<'a> Hop<'a> {
     /// A server that is configured by its name or address.
     pub fn configured(account: &'a Account, server: &Server) -> Self {
         let tls = Cow::Borrowed(&account.tls);
-        Hop { server: server.clone(), addresses: Vec::new(), tls, login: LogIn::AsAccount }
+        Hop { server: server.clone(), addresses: Vec::new(), tls, applied: Vec::new(), login: LogIn::AsAccount }
     }
 }
 
@@ -93,19 +98,17 @@ pub async fn plan<'a>(
     match relay {
         Relay::Server(server) => {
             let hops = vec![Hop::configured(account, server)];
-            Plan { routes: vec![Route { groups: vec![open], hops, decisions: Vec::new() }], unroutable: Vec::new() }
+            Plan { routes: vec![Route { groups: vec![open], hops, decisions: Vec::new() }], ..Plan::default() }
         }
         Relay::Service(service) => {
             let (found, decisions) = services::hops(service, account, resolver).await;
             match found {
-                Ok(hops) => {
-                    Plan { routes: vec![Route { groups: vec![open], hops, decisions }], unroutable: Vec::new() }
-                }
+                Ok(hops) => Plan { routes: vec![Route { groups: vec![open], hops, decisions }], ..Plan::default() },
                 Err(cause) => {
                     let trouble = Trouble { stage: Stage::Route, cause };
                     let place = service.record();
                     let unroutable = vec![Unroutable { recipients: open, place, trouble, decisions }];
-                    Plan { routes: Vec::new(), unroutable }
+                    Plan { unroutable, ..Plan::default() }
                 }
             }
         }

@@ -23,12 +23,87 @@ pub struct Exchanger<'a> {
 }
 
 /// What is decided for one domain and one exchanger of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     /// TLS as the connection is to have it; [`Tls::policy`] says whether it must.
     pub tls: Tls,
     /// Why, for people: `TLS if it is offered (nothing asks for more)`.
     pub reason: String,
+    /// By which policy.
+    pub applied: Applied,
+}
+
+/// A host to which nothing may be sent now.
+#[derive(Clone, Debug)]
+pub struct Barred {
+    /// The host as the MX record names it.
+    pub host: String,
+    /// Why.
+    pub cause: Cause,
+    /// By which policy.
+    pub applied: Applied,
+}
+
+/// The policy by which it was decided, as reports on TLS name it (RFC 8460 section 4.4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The recipients' domain, whose owner is told.
+    pub recipients: String,
+    /// What kind it is.
+    pub kind: PolicyKind,
+    /// The domain that it is of: the TLSA base domain, else that of the recipients (RFC 8460 section 1.1).
+    pub domain: String,
+    /// What it says: TLSA records as a zone file has them, the lines of an MTA-STS policy.
+    pub strings: Vec<String>,
+    /// Which hosts an MTA-STS policy allows.
+    pub mx: Vec<String>,
+    /// What was wrong with it, where there is something.
+    pub flaw: Option<Flaw>,
+}
+
+/// The kinds of policies (RFC 8460 section 4.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PolicyKind {
+    /// TLSA records: DANE.
+    Tlsa,
+    /// MTA-STS.
+    Sts,
+    /// Neither.
+    NoPolicyFound,
+}
+
+/// What is wrong with a policy, whatever then becomes of the message (RFC 8460 section 4.3.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// None of the TLSA records can be used.
+    Tlsa,
+    /// The MTA-STS policy could not be fetched: the reason.
+    StsFetch(String),
+    /// The MTA-STS policy cannot be read: the reason.
+    StsInvalid(String),
+    /// The certificate of the server that has the MTA-STS policy is no good: the reason.
+    StsWebPki(String),
+}
+
+impl Applied {
+    /// Nothing asks for TLS with the exchangers of this domain.
+    pub fn no_policy(recipients: &str) -> Self {
+        Applied {
+            recipients: recipients.to_owned(),
+            kind: PolicyKind::NoPolicyFound,
+            domain: recipients.to_owned(),
+            strings: Vec::new(),
+            mx: Vec::new(),
+            flaw: None,
+        }
+    }
+}
+
+impl Policy {
+    /// Whether a session may serve both: they ask for the same, whoever it is that asks.
+    pub(super) fn is_alike(&self, other: &Policy) -> bool {
+        (&self.tls, &self.reason) == (&other.tls, &other.reason)
+    }
 }
 
 /// Decides. An exchanger for which this fails is passed over; where it is the last one, that is why the message is
@@ -36,7 +111,7 @@ pub struct Policy {
 ///
 /// # Errors
 /// Why nothing may be sent to this host now.
-pub async fn for_host(account: &Account, resolver: &Resolver<'_>, host: Exchanger<'_>) -> Result<Policy, Cause> {
+pub async fn for_host(account: &Account, resolver: &Resolver<'_>, host: Exchanger<'_>) -> Result<Policy, Barred> {
     let wanted = account.tls.on_exchangers;
     // Whoever wants clear text has said so.
     if wanted != TlsPolicy::None
@@ -49,7 +124,8 @@ pub async fn for_host(account: &Account, resolver: &Resolver<'_>, host: Exchange
         TlsPolicy::Opportunistic => "TLS if it is offered, whatever the certificate (nothing asks for more)",
         TlsPolicy::None => "clear text (the key tls asks for it)",
     };
-    Ok(Policy { tls: for_exchanger(&account.tls, wanted), reason: reason.to_owned() })
+    let applied = Applied::no_policy(host.domain);
+    Ok(Policy { tls: for_exchanger(&account.tls, wanted), reason: reason.to_owned(), applied })
 }
 
 /// What an account says of TLS, for strangers: pins and a name are those of a smarthost, and a certificate of the client

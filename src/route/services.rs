@@ -82,6 +82,7 @@ async fn found<'a>(
         }
         decisions.push(format!("{about}: {host}:{port}; the certificate must be for {name}"));
         hops.push(Hop {
+            applied: Vec::new(),
             server: Server {
                 scheme: service.scheme,
                 endpoint: Endpoint::Tcp { host: Host::Name(host), port },
