@@ -8,20 +8,17 @@
 //! ```
 
 mod line;
+pub mod place;
 
-use std::fs::{DirBuilder, File};
-use std::io::{Read as _, Write as _};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, flock, fstat, openat, renameat, unlinkat};
+use rustix::fs::{CWD, FlockOperation, flock};
 
 use self::line::Line;
 use crate::smtp::memory::{Grouping, Memory};
 use crate::smtp::session::TlsMode;
-use crate::system;
 
 /// The file with what is remembered.
 #[derive(Clone, Debug)]
@@ -92,7 +89,7 @@ impl Store {
 
     fn write(&self, key: &Key, memory: Memory) -> Option<()> {
         let name = self.path.file_name()?;
-        let directory = directory(self.path.parent()?)?;
+        let directory = place::directory(self.path.parent()?)?;
         // Whoever has the lock writes soon what he has learnt; what we have learnt can be learnt again.
         flock(&directory, FlockOperation::NonBlockingLockExclusive).ok()?;
         let mut lines = read(directory.as_fd(), Path::new(name)).unwrap_or_default();
@@ -104,17 +101,7 @@ impl Store {
         lines.sort_by_key(|line| line.day);
         let surplus = lines.len().saturating_sub(SERVERS);
         let text: String = lines.iter().skip(surplus).map(Line::to_string).collect();
-        let mut fresh = name.to_owned();
-        fresh.push(".new");
-        // What another process has left behind when it was ended.
-        let _ = unlinkat(&directory, &fresh, AtFlags::empty());
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = File::from(openat(&directory, &fresh, flags, Mode::RUSR | Mode::WUSR).ok()?);
-        let written = file.write_all(format!("{HEAD}{text}").as_bytes());
-        if written.is_err() || renameat(&directory, &fresh, &directory, name).is_err() {
-            let _ = unlinkat(&directory, &fresh, AtFlags::empty());
-        }
-        Some(())
+        place::replace(&directory, name, &format!("{HEAD}{text}"))
     }
 }
 
@@ -124,47 +111,8 @@ fn is_in_use(memory: &Memory) -> bool {
     memory.habits.is_none_or(|habits| habits.login != Grouping::Never)
 }
 
-/// Reads the file, if it is a regular one of ours that nobody else can write. It never waits.
+/// Reads the lines of the file, if it is ours.
 fn read(directory: impl AsFd, path: &Path) -> Option<Vec<Line>> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let descriptor = openat(directory, path, flags, Mode::empty()).ok()?;
-    let facts = fstat(&descriptor).ok()?;
-    let size = u64::try_from(facts.st_size).ok().filter(|size| *size <= LARGEST)?;
-    let is_regular = FileType::from_raw_mode(facts.st_mode) == FileType::RegularFile;
-    if !is_regular || !is_ours(facts.st_uid, facts.st_mode) {
-        return None;
-    }
-    let mut octets = Vec::with_capacity(size as usize + 1);
-    File::from(descriptor).take(size).read_to_end(&mut octets).ok()?;
-    let text = String::from_utf8(octets).ok()?;
+    let text = place::read(directory, path, LARGEST)?;
     Some(text.lines().filter_map(Line::parse).take(2 * SERVERS).collect())
-}
-
-/// Whether it belongs to the user of this process, and nobody else can write it.
-fn is_ours(owner: u32, mode: u32) -> bool {
-    owner == system::effective_user() && mode & 0o022 == 0
-}
-
-/// Opens the directory of the file, and makes it where it is not there: in a place of ours alone. With `sudo` the home may
-/// be that of somebody else.
-fn directory(path: &Path) -> Option<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let open = || openat(CWD, path, flags, Mode::empty());
-    let directory = match open() {
-        Err(rustix::io::Errno::NOENT) => {
-            make(path)?;
-            open().ok()?
-        }
-        other => other.ok()?,
-    };
-    let facts = fstat(&directory).ok()?;
-    is_ours(facts.st_uid, facts.st_mode).then_some(directory)
-}
-
-fn make(path: &Path) -> Option<()> {
-    // Up to the home, and not that: many a user of a service has one that is not meant to be there.
-    let facts = path.ancestors().skip(1).take(3).find_map(|above| above.metadata().ok())?;
-    // A home that its group can write is usual where each user has a group of their own.
-    let is_ours = facts.is_dir() && facts.uid() == system::effective_user() && facts.mode() & 0o002 == 0;
-    is_ours.then(|| DirBuilder::new().recursive(true).mode(0o700).create(path).ok()).flatten()
 }
