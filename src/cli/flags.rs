@@ -2,10 +2,10 @@
 
 mod dkim;
 mod route;
+#[cfg(feature = "sink")]
+mod sink;
 
 use std::ffi::OsString;
-#[cfg(feature = "sink")]
-use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -14,8 +14,6 @@ use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueHint};
 use super::letters::ModeKind;
 use super::rewrite::RewriteFlags;
 use super::submission::{Dsn, Said};
-#[cfg(feature = "sink")]
-use super::values::{self, Sink, SinkFaults, SinkLogin, SinkProtocol, SinkTls};
 use super::values::{Ask, Batch, Body, Check, Format, HeaderField, NamedFile, Send, SendAction, Servers, Shell, Text};
 use super::{Global, Invocation, UsageError, Verbosity, sendmail};
 use crate::envelope::{ClientAttribute, DeliverBy, EnvelopeId, Hold, Notify, Priority, Returned, Way};
@@ -71,13 +69,6 @@ Examples:
   posthaste send --to bob@example.net --subject Logo --inline logo.png \\
       --html '<p>Our logo: <img src=\"cid:logo.png\"></p>' --dry-run
   posthaste send --batch invoices/*.eml";
-
-#[cfg(feature = "sink")]
-const SINK_EXAMPLES: &str = "\
-Examples:
-  posthaste sink
-  posthaste sink --maildir caught --tls-listen 2465 --require-tls
-  posthaste sink --json --count 1 > message.json";
 
 /// Submit mail: a sendmail for programs, a mailer for people
 #[derive(Debug, Parser)]
@@ -136,7 +127,7 @@ enum Subcommands {
     Dkim(dkim::DkimFlags),
     /// Catch mail with a small SMTP server on this machine
     #[cfg(feature = "sink")]
-    Sink(SinkFlags),
+    Sink(sink::SinkFlags),
     /// Send a message to a sink of our own and show what happens
     #[cfg(feature = "sink")]
     Demo,
@@ -294,48 +285,6 @@ struct AskFlags {
     about: Vec<String>,
 }
 
-#[cfg(feature = "sink")]
-#[derive(Args, Debug)]
-#[command(after_help = SINK_EXAMPLES)]
-struct SinkFlags {
-    /// Listen here; a port alone is on loopback
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:2525", value_parser = values::listen_address)]
-    listen: std::net::SocketAddr,
-    /// Listen here too, with TLS from the first octet
-    #[arg(long, value_name = "ADDRESS:PORT", value_parser = values::listen_address)]
-    tls_listen: Option<std::net::SocketAddr>,
-    /// Store messages in this Maildir, which is made; without it, print them
-    #[arg(long, value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
-    maildir: Option<PathBuf>,
-    /// Report in JSON, one object a message
-    #[arg(long)]
-    json: bool,
-    /// Demand a login under this name; without it, any or none will do
-    #[arg(long, value_name = "NAME", requires = "password_file")]
-    user: Option<String>,
-    /// The file whose first line is the password
-    #[arg(long, value_name = "FILE", requires = "user", value_hint = ValueHint::FilePath)]
-    password_file: Option<PathBuf>,
-    /// Speak LMTP, with an answer for each recipient
-    #[arg(long)]
-    lmtp: bool,
-    /// Take no mail in clear text
-    #[arg(long)]
-    require_tls: bool,
-    /// Write the certificate of its authority here, for a client's tls-ca-file
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    ca_file: Option<PathBuf>,
-    /// Refuse larger messages; octets, or with K, M or G
-    #[arg(long, value_name = "SIZE", value_parser = values::size)]
-    max_size: Option<u64>,
-    /// Fail as local parts ask: refuse-550@…, defer-451@…, data-refuse-554@…, data-defer-451@…, drop@…, data-drop@…
-    #[arg(long)]
-    faults: bool,
-    /// End after this many messages
-    #[arg(long, value_name = "NUMBER")]
-    count: Option<NonZeroU64>,
-}
-
 impl Cli {
     fn invocation(self) -> Result<(Global, Invocation), UsageError> {
         let verbosity = if self.global.verbose > 0 { Verbosity::Dialogue } else { Verbosity::Errors };
@@ -433,25 +382,6 @@ impl SendFlags {
             action: if self.dry_run { SendAction::Print } else { SendAction::Submit },
             format: format(self.json),
         })
-    }
-}
-
-#[cfg(feature = "sink")]
-impl SinkFlags {
-    fn sink(self) -> Sink {
-        Sink {
-            listen: self.listen,
-            tls_listen: self.tls_listen,
-            maildir: self.maildir,
-            format: format(self.json),
-            login: self.user.zip(self.password_file).map(|(user, password_file)| SinkLogin { user, password_file }),
-            protocol: if self.lmtp { SinkProtocol::Lmtp } else { SinkProtocol::Smtp },
-            tls: if self.require_tls { SinkTls::Required } else { SinkTls::Offered },
-            ca_file: self.ca_file,
-            max_size: self.max_size,
-            faults: if self.faults { SinkFaults::ByLocalPart } else { SinkFaults::Off },
-            count: self.count,
-        }
     }
 }
 
