@@ -8,14 +8,7 @@ use std::os::unix::fs::MetadataExt;
 
 /// A body as it came, without changes to an octet.
 #[derive(Debug)]
-pub(super) struct Body {
-    place: Place,
-    /// What was read of it.
-    at: u64,
-}
-
-#[derive(Debug)]
-enum Place {
+pub(super) enum Body {
     Memory(Vec<u8>),
     File {
         file: File,
@@ -48,50 +41,44 @@ impl Identity {
 
 impl Body {
     pub(super) fn memory(octets: Vec<u8>) -> Self {
-        Body { place: Place::Memory(octets), at: 0 }
+        Body::Memory(octets)
     }
 
     /// A body that stays in the caller's file.
     pub(super) fn left_in(file: File, start: u64, length: u64, identity: Identity) -> Self {
-        Body { place: Place::File { file, start, length, identity: Some(identity) }, at: 0 }
+        Body::File { file, start, length, identity: Some(identity) }
     }
 
     pub(super) fn spooled(spooled: Spooled) -> Self {
         match spooled {
             Spooled::Memory(octets) => Body::memory(octets),
-            Spooled::File(file, length) => {
-                Body { place: Place::File { file, start: 0, length, identity: None }, at: 0 }
-            }
+            Spooled::File(file, length) => Body::File { file, start: 0, length, identity: None },
         }
     }
 
-    pub(super) fn rewind(&mut self) {
-        self.at = 0;
-    }
-
-    /// Puts at most `room` octets more at the end of `out`.
-    pub(super) fn read_block(&mut self, out: &mut Vec<u8>, room: usize) -> io::Result<More> {
-        match &self.place {
-            Place::Memory(octets) => {
-                let rest = &octets[self.at as usize..];
+    /// Puts at most `room` octets at the end of `out`, those behind the `at` that were read before, and counts them there.
+    pub(super) fn read_block(&self, at: &mut u64, out: &mut Vec<u8>, room: usize) -> io::Result<More> {
+        match self {
+            Body::Memory(octets) => {
+                let rest = &octets[*at as usize..];
                 let block = &rest[..room.min(rest.len())];
                 out.extend_from_slice(block);
-                self.at += block.len() as u64;
+                *at += block.len() as u64;
                 Ok(if block.len() == rest.len() { More::No } else { More::Yes })
             }
-            Place::File { file, start, length, identity } => {
+            Body::File { file, start, length, identity } => {
                 let base = out.len();
-                let wanted = (length - self.at).min(room as u64) as usize;
+                let wanted = (length - *at).min(room as u64) as usize;
                 out.reserve(wanted);
-                read_at(file, out, start + self.at)?;
+                read_at(file, out, start + *at)?;
                 // More room than was asked for may have been there.
                 out.truncate(base + wanted);
                 let count = out.len() - base;
                 if count == 0 && wanted > 0 {
                     return Err(changed());
                 }
-                self.at += count as u64;
-                if self.at < *length {
+                *at += count as u64;
+                if *at < *length {
                     return Ok(More::Yes);
                 }
                 match identity {

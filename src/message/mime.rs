@@ -112,11 +112,12 @@ impl Labels {
 }
 
 /// Makes a body quoted-printable.
-pub(super) fn encode(mut body: Body) -> io::Result<(Body, Facts)> {
+pub(super) fn encode(body: Body) -> io::Result<(Body, Facts)> {
     let (mut encoder, mut tally, mut spool) = (Encoder::default(), Tally::default(), Spool::new());
     let (mut block, mut encoded) = (Vec::new(), Vec::new());
+    let mut at = 0;
     loop {
-        let more = body.read_block(&mut block, incoming::BLOCK)?;
+        let more = body.read_block(&mut at, &mut block, incoming::BLOCK)?;
         encoder.push(&block, &mut encoded);
         if more == More::No {
             encoder.finish(&mut encoded);

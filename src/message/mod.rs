@@ -107,11 +107,26 @@ pub struct Message {
     head: Vec<u8>,
     /// Octets of the signatures that the head begins with.
     signatures: usize,
-    /// What was read of the head.
-    at: usize,
     body: Body,
     body_facts: Facts,
     facts: Facts,
+    /// Where it is read as a [`Source`] of its own.
+    at: At,
+}
+
+/// How much was read of a message.
+#[derive(Clone, Copy, Debug, Default)]
+struct At {
+    head: usize,
+    body: u64,
+}
+
+/// A message as one of several read it at the same time, each at a place of its own: it has no octets, and the file of a
+/// long body is read by its offset.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    message: &'a Message,
+    at: At,
 }
 
 impl Message {
@@ -127,7 +142,7 @@ impl Message {
             part_headers: body_facts.part_headers,
             longest_line: head_facts.longest_line.max(body_facts.longest_line),
         };
-        Message { head, signatures: 0, at: 0, body, body_facts, facts }
+        Message { head, signatures: 0, body, body_facts, facts, at: At::default() }
     }
 
     /// The same message under another head, which ends with an empty line and has no signature of ours.
@@ -159,31 +174,61 @@ impl Message {
         self.facts.longest_line = self.facts.longest_line.max(added.longest_line);
         self.head.splice(0..0, fields.iter().copied());
         self.signatures += fields.len();
-        self.at = 0;
+        self.at = At::default();
+    }
+
+    /// A reader at the first octet.
+    pub fn reader(&self) -> Reader<'_> {
+        Reader { message: self, at: At::default() }
+    }
+
+    fn unsigned(&self) -> At {
+        At { head: self.signatures, body: 0 }
+    }
+
+    fn read_at(&self, at: &mut At, out: &mut Vec<u8>) -> io::Result<More> {
+        let rest = &self.head[at.head..];
+        let block = &rest[..rest.len().min(incoming::BLOCK)];
+        out.extend_from_slice(block);
+        at.head += block.len();
+        if block.len() < rest.len() {
+            return Ok(More::Yes);
+        }
+        self.body.read_block(&mut at.body, out, incoming::BLOCK - block.len())
     }
 }
 
 impl Source for Message {
     fn rewind(&mut self) -> io::Result<()> {
-        self.at = 0;
-        self.body.rewind();
+        self.at = At::default();
         Ok(())
     }
 
     fn rewind_unsigned(&mut self) -> io::Result<()> {
-        self.rewind()?;
-        self.at = self.signatures;
+        self.at = self.unsigned();
         Ok(())
     }
 
     fn read_block(&mut self, out: &mut Vec<u8>) -> io::Result<More> {
-        let rest = &self.head[self.at..];
-        let block = &rest[..rest.len().min(incoming::BLOCK)];
-        out.extend_from_slice(block);
-        self.at += block.len();
-        if block.len() < rest.len() {
-            return Ok(More::Yes);
-        }
-        self.body.read_block(out, incoming::BLOCK - block.len())
+        let mut at = self.at;
+        let more = self.read_at(&mut at, out);
+        self.at = at;
+        more
+    }
+}
+
+impl Source for Reader<'_> {
+    fn rewind(&mut self) -> io::Result<()> {
+        self.at = At::default();
+        Ok(())
+    }
+
+    fn rewind_unsigned(&mut self) -> io::Result<()> {
+        self.at = self.message.unsigned();
+        Ok(())
+    }
+
+    fn read_block(&mut self, out: &mut Vec<u8>) -> io::Result<More> {
+        self.message.read_at(&mut self.at, out)
     }
 }

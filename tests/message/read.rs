@@ -78,6 +78,37 @@ fn a_large_body_is_read_again() {
     }
 }
 
+/// In memory, in the caller's file and in one of our own: readers do not move each other, nor the message itself.
+#[test]
+fn a_message_has_many_readers() {
+    let identity = alice();
+    for size in [100usize, 3 << 20] {
+        let text = [b"Subject: s\n\n".to_vec(), b"0123456789abcde\n".repeat(size / 16)].concat();
+        for source in [super::file(&text), pipe(text.clone(), 5000)] {
+            let mut message = prepare(read(source, LoneDot::IsText).unwrap(), &rules(&identity)).unwrap().message;
+            message.add_signatures(b"DKIM-Signature: x\r\n");
+            let whole = octets(&mut message);
+            let mut readers: Vec<_> = (0..4).map(|_| (message.reader(), Vec::new(), true)).collect();
+            readers[3].0.rewind_unsigned().unwrap();
+            // The first one is ahead of the others by a block for each of their turns.
+            while readers.iter().any(|(.., open)| *open) {
+                for at in [0, 1, 0, 2, 3] {
+                    let (reader, read, open) = &mut readers[at];
+                    *open = *open && reader.read_block(read).unwrap() == More::Yes;
+                }
+            }
+            for (_, read, _) in &readers[..3] {
+                assert!(*read == whole, "{size}");
+            }
+            assert!(readers[3].1 == whole[b"DKIM-Signature: x\r\n".len()..], "{size}");
+            readers[1].0.rewind().unwrap();
+            let mut again = Vec::new();
+            while readers[1].0.read_block(&mut again).unwrap() == More::Yes {}
+            assert!(again == whole, "{size}");
+        }
+    }
+}
+
 /// A message begins where the caller left the file.
 #[test]
 fn a_file_is_read_from_its_place() {

@@ -243,10 +243,10 @@ fn quoted(text: &str) -> String {
     String::from_utf8_lossy(&octets).into_owned()
 }
 
-fn each_block(mut body: Body, mut work: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-    let mut block = Vec::new();
+fn each_block(body: Body, mut work: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    let (mut at, mut block) = (0, Vec::new());
     loop {
-        let more = body.read_block(&mut block, BLOCK)?;
+        let more = body.read_block(&mut at, &mut block, BLOCK)?;
         work(&block)?;
         block.clear();
         if more == More::No {
