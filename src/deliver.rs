@@ -3,7 +3,9 @@
 mod memory;
 mod series;
 mod session;
+mod side;
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -13,12 +15,13 @@ pub use self::session::settings;
 
 use self::series::Elsewhere;
 use self::session::{Attempted, Stretch, one_session, user};
+use self::side::{Audience, Voice};
 use crate::address::Address;
 use crate::config::account::Account;
 use crate::dns::Resolver;
 use crate::envelope::Envelope;
 use crate::message::dkim::Signer;
-use crate::message::{Facts, Source};
+use crate::message::{Facts, Message};
 use crate::net::Notice;
 use crate::net::drive::Detail;
 use crate::net::tls::{Connectors, UnusableTls};
@@ -77,13 +80,11 @@ pub struct Job<'a> {
     /// What the message is like.
     pub facts: Facts,
     /// The message.
-    pub source: &'a mut (dyn Source + 'a),
+    pub message: &'a Message,
     /// Who signs a message anew that had to be re-encoded, where the account signs.
     pub signer: Option<&'a Signer>,
-    /// Other messages of the same account, for the same session.
-    pub letters: Option<&'a mut (dyn Letters + 'a)>,
     /// TLS, as other jobs of this process may have used it already.
-    pub connectors: &'a mut Connectors,
+    pub connectors: &'a Connectors,
     /// Who looks up where it goes. A smarthost is never looked up by it.
     pub resolver: &'a Resolver<'a>,
     /// How much the witness wants to know.
@@ -94,57 +95,72 @@ pub struct Job<'a> {
 /// that bring a part of the message's recipients to their end do not count.
 const CONNECTIONS: usize = 2;
 
-/// Submits a message: each server of the account in turn, until every recipient is accepted or refused for good.
+/// Submits a message, and perhaps other messages of the same account in the same session: each server of the account in
+/// turn, until every recipient is accepted or refused for good.
 /// A recipient whose message was sent whole is never tried again here, so nothing is doubled.
 ///
 /// # Errors
 /// [`UnusableTls`] when the account's TLS files cannot be used; nothing was sent then.
-pub async fn deliver(mut job: Job<'_>, witness: &mut dyn Witness) -> Result<Vec<Outcome>, UnusableTls> {
-    let mut progress = Progress { outcomes: vec![None; job.envelope.recipients().len()], refused: Vec::new() };
-    let account = job.account;
-    for relay in &account.servers {
-        let open = progress.open(0..job.envelope.recipients().len());
+pub async fn deliver(
+    job: &Job<'_>,
+    mut letters: Option<&mut dyn Letters>,
+    witness: &mut dyn Witness,
+) -> Result<Vec<Outcome>, UnusableTls> {
+    let audience = Audience::new(witness);
+    let voice = Voice::to(&audience);
+    let all = 0..job.envelope.recipients().len();
+    let progress = Progress::of(job);
+    for relay in &job.account.servers {
+        let open = progress.open(all.clone());
         if open.is_empty() {
             break;
         }
-        let plan = route::plan(relay, account, job.envelope, open, job.resolver).await;
+        let plan = route::plan(relay, job.account, job.envelope, open, job.resolver).await;
         for dead_end in plan.unroutable {
-            progress.no_way(&job, dead_end, witness);
+            voice.decisions(&dead_end.decisions);
+            progress.no_way(dead_end, voice);
         }
         for route in &plan.routes {
-            progress.along(&mut job, route, witness).await?;
+            progress.along(route, again(&mut letters), voice).await?;
         }
     }
-    Ok(progress.outcomes.into_iter().flatten().collect())
+    Ok(progress.outcomes.into_inner().into_iter().flatten().collect())
 }
 
 /// What became of the recipients so far.
-struct Progress {
-    outcomes: Vec<Option<Outcome>>,
+struct Progress<'a> {
+    job: &'a Job<'a>,
+    outcomes: RefCell<Vec<Option<Outcome>>>,
     /// Users whose login was refused: each attempt with a wrong password counts towards a lock-out.
-    refused: Vec<String>,
+    refused: RefCell<Vec<String>>,
 }
 
-impl Progress {
-    /// Those of the recipients who are still to be served.
-    fn open(&self, recipients: impl Iterator<Item = usize>) -> Vec<usize> {
-        recipients.filter(|at| self.outcomes.get(*at).is_some_and(|outcome| may_try(outcome.as_ref()))).collect()
+impl<'a> Progress<'a> {
+    fn of(job: &'a Job<'a>) -> Self {
+        let outcomes = RefCell::new(vec![None; job.envelope.recipients().len()]);
+        Progress { job, outcomes, refused: RefCell::default() }
     }
 
-    fn no_way(&mut self, job: &Job<'_>, dead_end: Unroutable, witness: &mut dyn Witness) {
+    /// Those of the recipients who are still to be served.
+    fn open(&self, recipients: impl Iterator<Item = usize>) -> Vec<usize> {
+        let outcomes = self.outcomes.borrow();
+        recipients.filter(|at| outcomes.get(*at).is_some_and(|outcome| may_try(outcome.as_ref()))).collect()
+    }
+
+    fn no_way(&self, dead_end: Unroutable, voice: Voice<'_>) {
         let Unroutable { recipients, place, trouble, decisions } = dead_end;
-        decisions.iter().for_each(|decision| witness.notice(Notice::Note(decision.clone())));
         let verdict = trouble.verdict();
         for at in recipients {
-            let Some(recipient) = job.envelope.recipients().get(at) else { continue };
+            let Some(recipient) = self.job.envelope.recipients().get(at) else { continue };
             let took = Duration::ZERO;
-            witness.attempt(&Attempt { recipient, server: &place, peer: None, verdict: &verdict, took });
-            self.settle(job, at, verdict.clone(), &place, &decisions);
+            voice.attempt(&Attempt { recipient, server: &place, peer: None, verdict: &verdict, took });
+            self.settle(at, verdict.clone(), &place, &decisions);
         }
     }
 
-    fn settle(&mut self, job: &Job<'_>, at: usize, verdict: Verdict, server: &str, decisions: &[String]) {
-        let (Some(recipient), Some(slot)) = (job.envelope.recipients().get(at), self.outcomes.get_mut(at)) else {
+    fn settle(&self, at: usize, verdict: Verdict, server: &str, decisions: &[String]) {
+        let mut outcomes = self.outcomes.borrow_mut();
+        let (Some(recipient), Some(slot)) = (self.job.envelope.recipients().get(at), outcomes.get_mut(at)) else {
             return;
         };
         let decisions = decisions.to_vec();
@@ -157,12 +173,13 @@ impl Progress {
 
     /// Each host of the route in turn.
     async fn along(
-        &mut self,
-        job: &mut Job<'_>,
+        &self,
         route: &Route<'_>,
-        witness: &mut dyn Witness,
+        mut letters: Option<&mut dyn Letters>,
+        voice: Voice<'_>,
     ) -> Result<(), UnusableTls> {
-        route.decisions.iter().for_each(|decision| witness.notice(Notice::Note(decision.clone())));
+        let job = self.job;
+        voice.decisions(&route.decisions);
         let mut decisions = route.decisions.clone();
         let elsewhere = match (job.account.servers.len(), route.hops.len()) {
             (0 | 1, 0 | 1) => Elsewhere::Nowhere,
@@ -170,11 +187,11 @@ impl Progress {
         };
         for hop in &route.hops {
             let user = user(job.account, hop);
-            if user.is_some_and(|user| self.refused.iter().any(|refused| refused == user)) {
+            if user.is_some_and(|user| self.refused.borrow().iter().any(|refused| refused == user)) {
                 continue;
             }
-            let connector = job.connectors.for_server(&hop.tls, &hop.server)?;
             let server = hop.server.to_string();
+            let connector = job.connectors.for_server(&hop.tls, &hop.server)?;
             let mut addresses = hop.addresses.clone();
             let mut caution = Caution::None;
             let mut lessons = 0;
@@ -191,10 +208,11 @@ impl Progress {
                 let envelopes = open.iter().filter_map(|group| job.envelope.part(group)).collect();
                 let before: Vec<usize> = open.into_iter().flatten().collect();
                 let connector = connector.as_deref();
-                let stretch = Stretch { hop, addresses: &addresses, connector, envelopes, caution, elsewhere };
-                let Attempted { verdicts, retry, peer } = one_session(job, stretch, witness).await;
+                let letters = again(&mut letters);
+                let stretch = Stretch { hop, addresses: &addresses, connector, envelopes, caution, elsewhere, letters };
+                let Attempted { verdicts, retry, peer } = one_session(job, stretch, voice).await;
                 if verdicts.iter().flatten().any(is_login_refused) {
-                    self.refused.extend(user.map(str::to_owned));
+                    self.refused.borrow_mut().extend(user.map(str::to_owned));
                 }
                 let is_loop = verdicts.iter().flatten().any(is_loop);
                 let is_cut_short = verdicts.iter().any(Option::is_none);
@@ -204,7 +222,7 @@ impl Progress {
                 }
                 for (at, verdict) in before.iter().zip(verdicts) {
                     if let Some(verdict) = verdict {
-                        self.settle(job, *at, verdict, &server, &decisions);
+                        self.settle(*at, verdict, &server, &decisions);
                     }
                 }
                 // Hosts of a higher number would bring the mail here (RFC 5321 section 5.1).
@@ -231,6 +249,11 @@ impl Progress {
         }
         Ok(())
     }
+}
+
+/// The same letters once more.
+fn again<'a>(letters: &'a mut Option<&mut dyn Letters>) -> Option<&'a mut (dyn Letters + 'a)> {
+    letters.as_mut().map(|letters| &mut **letters as _)
 }
 
 /// What a session brought, in short.

@@ -6,8 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use tokio::time::Instant;
 
 use super::memory::Remembered;
-use super::series::{Elsewhere, Series};
-use super::{Attempt, Job, Witness};
+use super::series::{Elsewhere, Letters, Series};
+use super::side::Voice;
+use super::{Attempt, Job};
 use crate::config::account::{self, Account, Endpoint, Host, Mechanisms, Scheme, TlsPolicy};
 use crate::envelope::Envelope;
 use crate::message::{Facts, Source};
@@ -92,17 +93,19 @@ pub(super) struct Stretch<'a> {
     pub(super) envelopes: VecDeque<Envelope>,
     pub(super) caution: Caution,
     pub(super) elsewhere: Elsewhere,
+    /// Messages behind the first are for the account's own servers.
+    pub(super) letters: Option<&'a mut (dyn Letters + 'a)>,
 }
 
-pub(super) async fn one_session(job: &mut Job<'_>, stretch: Stretch<'_>, witness: &mut dyn Witness) -> Attempted {
-    let Stretch { hop, addresses, connector, mut envelopes, caution, elsewhere } = stretch;
+pub(super) async fn one_session(job: &Job<'_>, stretch: Stretch<'_>, voice: Voice<'_>) -> Attempted {
+    let Stretch { hop, addresses, connector, mut envelopes, caution, elsewhere, letters } = stretch;
     let begun = Instant::now();
     let server_label = hop.server.to_string();
     let recipients: Vec<_> = envelopes.iter().flat_map(|envelope| envelope.recipients()).cloned().collect();
     let Some(envelope) = envelopes.pop_front() else {
         return Attempted { verdicts: Vec::new(), retry: Caution::None, peer: None };
     };
-    witness.notice(Notice::Connecting { server: server_label.clone() });
+    voice.notice(Notice::Connecting { server: server_label.clone() });
     let limit = job.account.timeouts.connect;
     let connected = match addresses {
         [] => socket::connect(&hop.server.endpoint, &job.account.reach, limit).await,
@@ -115,24 +118,24 @@ pub(super) async fn one_session(job: &mut Job<'_>, stretch: Stretch<'_>, witness
         }
         Ok(Connection { stream, peer: answered, local }) => {
             let peer = answered.address();
-            witness.notice(Notice::Connected { peer: answered, local });
+            voice.notice(Notice::Connected { peer: answered, local });
             let mut settings = settings(job.account, hop, local.map(|local| local.ip()), caution);
             let remembered = Remembered::of(job.account, hop, &settings);
             settings.memory = remembered.as_ref().map(Remembered::recall).unwrap_or_default();
             let timeouts = job.account.timeouts_with(&hop.server);
             let first = envelope.recipients().len();
             let mut session = Session::new(settings, Purpose::Submit(envelope, job.facts));
-            // Messages behind the first are for the account's own servers.
-            let letters = job.letters.as_mut().filter(|_| hop.login == LogIn::AsAccount);
+            let letters = letters.filter(|_| hop.login == LogIn::AsAccount);
+            let mut message = job.message.reader();
             let mut series = None;
             let mut parts = None;
             let mut source = None;
             match letters {
-                Some(letters) => series = Some(Series::new(&mut **letters, &mut *job.source, elsewhere)),
+                Some(letters) => series = Some(Series::new(letters, &mut message, elsewhere)),
                 None if !envelopes.is_empty() => {
-                    parts = Some(Parts { source: &mut *job.source, facts: job.facts, waiting: envelopes });
+                    parts = Some(Parts { source: &mut message, facts: job.facts, waiting: envelopes });
                 }
-                None => source = Some(&mut *job.source as &mut dyn Source),
+                None => source = Some(&mut message as &mut dyn Source),
             }
             let more = match (&mut series, &mut parts) {
                 (Some(series), _) => Some(series as &mut dyn Messages),
@@ -152,7 +155,7 @@ pub(super) async fn one_session(job: &mut Job<'_>, stretch: Stretch<'_>, witness
                 timeouts: &timeouts,
                 detail: job.detail,
             };
-            drive(stream, &mut session, means, &mut |notice| witness.notice(notice)).await;
+            drive(stream, &mut session, means, &mut |notice| voice.notice(notice)).await;
             if let Some(remembered) = remembered {
                 remembered.remember(session.memory());
             }
@@ -161,9 +164,9 @@ pub(super) async fn one_session(job: &mut Job<'_>, stretch: Stretch<'_>, witness
             if let Some(series) = series {
                 let took = begun.elapsed();
                 series.finish(others, &server_label, |envelope, size, verdicts| {
-                    witness.message(size);
+                    voice.message(size);
                     for (recipient, verdict) in envelope.recipients().iter().zip(verdicts) {
-                        witness.attempt(&Attempt { recipient, server: &server_label, peer, verdict, took });
+                        voice.attempt(&Attempt { recipient, server: &server_label, peer, verdict, took });
                     }
                 });
             }
@@ -177,10 +180,10 @@ pub(super) async fn one_session(job: &mut Job<'_>, stretch: Stretch<'_>, witness
         }
     };
     let took = begun.elapsed();
-    witness.message(job.facts.size);
+    voice.message(job.facts.size);
     for (recipient, verdict) in recipients.iter().zip(&attempt.verdicts) {
         if let Some(verdict) = verdict {
-            witness.attempt(&Attempt { recipient, server: &server_label, peer: attempt.peer, verdict, took });
+            voice.attempt(&Attempt { recipient, server: &server_label, peer: attempt.peer, verdict, took });
         }
     }
     attempt

@@ -1,5 +1,6 @@
 //! TLS: what an account trusts, as a rustls configuration, and the handshake's failures in words.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ pub struct Connector {
 /// none is offered to another host, port or user, or under settings by which its certificate was not checked.
 #[derive(Default)]
 pub struct Connectors {
-    made: Vec<Made>,
+    made: RefCell<Vec<Made>>,
 }
 
 /// A connector and what it was made for.
@@ -47,12 +48,13 @@ impl Connectors {
     ///
     /// # Errors
     /// Those of [`Connector::for_server`].
-    pub fn for_server(&mut self, tls: &Tls, server: &Server) -> Result<Option<Rc<Connector>>, UnusableTls> {
-        if let Some(made) = self.made.iter().find(|made| made.server == *server && made.tls == *tls) {
+    pub fn for_server(&self, tls: &Tls, server: &Server) -> Result<Option<Rc<Connector>>, UnusableTls> {
+        let mut all = self.made.borrow_mut();
+        if let Some(made) = all.iter().find(|made| made.server == *server && made.tls == *tls) {
             return Ok(made.connector.clone());
         }
         let connector = Connector::for_server(tls, server)?.map(Rc::new);
-        self.made.push(Made { tls: tls.clone(), server: server.clone(), connector: connector.clone() });
+        all.push(Made { tls: tls.clone(), server: server.clone(), connector: connector.clone() });
         Ok(connector)
     }
 }

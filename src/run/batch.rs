@@ -43,10 +43,10 @@ pub(super) fn batch(global: &Global, mut call: Batch) -> Done {
         exits: Vec::new(),
         hints: HashSet::new(),
     };
-    let mut connectors = Connectors::default();
+    let connectors = Connectors::default();
     let mut resolvers = HashMap::new();
     let mut witnesses = HashMap::new();
-    while let Some((at, mut letter)) = waiting.head() {
+    while let Some((at, letter)) = waiting.head() {
         let Some(Way { origin, signatures, .. }) = ways.get(at) else { break };
         let transcript = Transcript::of(global);
         let detail = transcript.detail();
@@ -59,14 +59,13 @@ pub(super) fn batch(global: &Global, mut call: Batch) -> Done {
             account: &origin.account,
             envelope: &letter.envelope,
             facts: *letter.message.facts(),
-            source: &mut letter.message,
+            message: &letter.message,
             signer: signatures.signer(),
-            letters: Some(&mut waiting),
-            connectors: &mut connectors,
+            connectors: &connectors,
             resolver,
             detail,
         };
-        match block_on(deliver(job, told))? {
+        match block_on(deliver(&job, Some(&mut waiting), told))? {
             Ok(outcomes) => {
                 // No server can be spoken to, and each further login might count towards a lock-out.
                 // What one domain's exchangers say is nothing to the others.

@@ -215,12 +215,11 @@ pub(super) fn hand_over(
     let detail = transcript.detail();
     let submission = log::Submission { account: &account.name, sender: envelope.sender(), size: facts.size };
     let mut told = Told::new(transcript, account, submission, style);
-    let connectors = &mut Connectors::default();
+    let connectors = &Connectors::default();
     let signer = signatures.signer();
     let resolver = &Resolver::new(&account.dns, &account.tls);
-    let job =
-        Job { account, envelope, facts, detail, source: &mut message, signer, letters: None, connectors, resolver };
-    block_on(deliver(job, &mut told))?.map_err(tls_failure)
+    let job = Job { account, envelope, facts, detail, message: &message, signer, connectors, resolver };
+    block_on(deliver(&job, None, &mut told))?.map_err(tls_failure)
 }
 
 /// Whether the account sends messages of this size.

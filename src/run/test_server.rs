@@ -102,7 +102,7 @@ pub(super) fn demo() -> Done {
         let account = config
             .account(Choice { name: None, sender: None, log: Log::None })
             .map_err(|error| super::config_failure(&error, Style::Person))?;
-        let (envelope, mut message) = letter()?;
+        let (envelope, message) = letter()?;
         report::output("This is what is said between posthaste and the server:\n\n").map_err(unwritable)?;
         let mut transcript = Transcript { verbosity: Verbosity::Dialogue, show: |text| drop(report::output(text)) };
         let facts = *message.facts();
@@ -111,10 +111,9 @@ pub(super) fn demo() -> Done {
             envelope: &envelope,
             facts,
             detail: Detail::Full,
-            source: &mut message,
+            message: &message,
             signer: None,
-            letters: None,
-            connectors: &mut Connectors::default(),
+            connectors: &Connectors::default(),
             resolver: &crate::dns::Resolver::new(&account.dns, &account.tls),
         };
         let mut received = String::new();
@@ -123,7 +122,8 @@ pub(super) fn demo() -> Done {
                 received = output;
             }
         };
-        let (_, outcomes) = tokio::join!(sink.run(on_event, std::future::pending()), deliver(job, &mut transcript));
+        let (_, outcomes) =
+            tokio::join!(sink.run(on_event, std::future::pending()), deliver(&job, None, &mut transcript));
         let outcomes = outcomes.map_err(tls_failure)?;
         report::outcomes(&outcomes, Style::Person).map_err(unwritable)?;
         report::output(&format!("\nAnd this is what the server received:\n\n{received}")).map_err(unwritable)?;
