@@ -9,6 +9,7 @@ mod names;
 mod order;
 pub mod policy;
 mod services;
+pub mod sts;
 
 use std::borrow::Cow;
 use std::net::IpAddr;

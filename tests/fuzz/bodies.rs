@@ -19,6 +19,9 @@ use posthaste::message::downgrade::{DowngradeError, Extent, Fields, Goal, Reenco
 use posthaste::message::incoming::{self, LoneDot};
 use posthaste::message::prepare::{self, Caller, FixUps, Identity, LongLines, Recipients, Rules, Sender};
 use posthaste::message::{HeaderText, Message, More, Source};
+use posthaste::net::https::{Answer, LARGEST};
+use posthaste::route::sts::file::{Mode, PolicyFile};
+use posthaste::route::sts::record;
 use posthaste::smtp::capabilities::Capabilities;
 use posthaste::smtp::framing::{Dots, Framer};
 use posthaste::smtp::memory::Memory;
@@ -36,7 +39,7 @@ use world::{Content, Ending, Fate, play};
 type Body = fn(&[u8]);
 
 /// All of them.
-pub const TARGETS: [(&str, Body); 8] = [
+pub const TARGETS: [(&str, Body); 10] = [
     ("reply", reply),
     ("capabilities", capabilities),
     ("session", session),
@@ -45,6 +48,8 @@ pub const TARGETS: [(&str, Body); 8] = [
     ("downgrade", downgrade),
     ("address", address),
     ("config", config),
+    ("sts", sts),
+    ("https", https),
 ];
 
 /// Replies are the same in whatever pieces they come, are bounded, and can be shown.
@@ -451,4 +456,54 @@ fn memory(octets: &[u8]) -> File {
     file.write_all(octets).unwrap();
     file.seek(SeekFrom::Start(0)).unwrap();
     file
+}
+
+/// A policy of MTA-STS is refused in words that can be shown, or is the same when it is written and read again; and texts
+/// of a domain name one policy or none.
+pub fn sts(octets: &[u8]) {
+    match PolicyFile::parse(octets) {
+        Ok(policy) => {
+            assert_eq!(PolicyFile::parse(policy.to_string().as_bytes()), Ok(policy.clone()));
+            assert!(!policy.mx.is_empty() || policy.mode == Mode::None);
+            assert!(policy.max_age.as_secs() <= 31_557_600 && policy.mx.len() <= 1000);
+            for pattern in &policy.mx {
+                let name = pattern.as_str();
+                assert!(name.len() <= 253 && !name.contains(|c: char| !c.is_ascii_graphic() || c.is_ascii_uppercase()));
+                assert!(pattern.matches(&name.replacen('*', "mx", 1)), "{name}");
+                assert!(!pattern.matches(&name.replacen('*', "mx.mx", 1)) || !name.starts_with('*'), "{name}");
+            }
+        }
+        Err(error) => {
+            let words = error.to_string();
+            assert!(words.len() < 500 && !words.contains(is_dangerous), "{words:?}");
+        }
+    }
+    let texts: Vec<Vec<u8>> = octets.split(|octet| *octet == b'\n').map(<[u8]>::to_vec).collect();
+    if let Ok(id) = record::id(&texts) {
+        let id = id.as_str();
+        assert!((1..=32).contains(&id.len()) && id.bytes().all(|octet| octet.is_ascii_alphanumeric()), "{id:?}");
+        assert_eq!(texts.iter().filter(|text| text.starts_with(b"v=STSv1;")).count(), 1);
+    }
+}
+
+/// An answer over HTTPS is the same in whatever pieces it comes, and bounded.
+pub fn https(octets: &[u8]) {
+    let read = |size: usize| {
+        let mut answer = Answer::default();
+        for piece in octets.chunks(size) {
+            if let Some(content) = answer.push(piece).map_err(|error| error.to_string())? {
+                return Ok(content);
+            }
+        }
+        answer.end().map_err(|error| error.to_string())
+    };
+    let whole = read(octets.len().max(1));
+    for size in [1, 7] {
+        // What is wrong first depends on the pieces, where several things are.
+        assert_eq!(read(size).ok(), whole.clone().ok(), "in pieces of {size}");
+    }
+    match whole {
+        Ok(content) => assert!(content.len() <= LARGEST),
+        Err(words) => assert!(words.len() < 500 && !words.contains(is_dangerous), "{words:?}"),
+    }
 }
