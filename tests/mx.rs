@@ -8,6 +8,8 @@
 mod certificates;
 #[path = "mx/dane.rs"]
 mod dane;
+#[path = "mx/dkim.rs"]
+mod dkim;
 #[path = "mx/domains.rs"]
 mod domains;
 #[path = "mx/host.rs"]
@@ -22,6 +24,8 @@ mod services;
 mod stub;
 #[path = "mx/tls.rs"]
 mod tls;
+#[path = "sendmail/verifier.rs"]
+mod verifier;
 
 use std::net::SocketAddr;
 

@@ -18,6 +18,8 @@ pub struct Seen {
     pub connections: usize,
     /// Sender and recipients of each transaction that was accepted, and whether it came under TLS.
     pub mails: Vec<(Vec<String>, bool)>,
+    /// The message of each, without dot-stuffing.
+    pub messages: Vec<Vec<u8>>,
 }
 
 /// What it says.
@@ -26,6 +28,8 @@ pub struct Manner {
     pub greeting: &'static str,
     /// To EHLO and HELO; nothing hangs up.
     pub hello: Option<&'static str>,
+    /// One more extension that it offers, where it has no TLS.
+    pub extension: Option<&'static str>,
     /// To RCPT.
     pub rcpt: fn(&str) -> &'static str,
     /// To the end of data; nothing hangs up.
@@ -46,6 +50,7 @@ impl Default for Manner {
         Manner {
             greeting: "220 mx",
             hello: Some("250"),
+            extension: None,
             rcpt: |_| "250 ok",
             data: Some("250 2.0.0 taken"),
             tls: Tls::None,
@@ -109,13 +114,29 @@ fn say(stream: &mut impl Write, line: &str) -> io::Result<()> {
 }
 
 fn line(stream: &mut impl Read) -> io::Result<String> {
+    Ok(String::from_utf8_lossy(&octets(stream)?).trim_end().to_owned())
+}
+
+/// A line with its end.
+fn octets(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     let mut octet = [0];
     while !line.ends_with(b"\r\n") {
         stream.read_exact(&mut octet)?;
         line.push(octet[0]);
     }
-    Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
+    Ok(line)
+}
+
+fn message(stream: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut message = Vec::new();
+    loop {
+        let line = octets(stream)?;
+        if line == b".\r\n" {
+            return Ok(message);
+        }
+        message.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
+    }
 }
 
 /// Whether it ends with STARTTLS.
@@ -130,7 +151,8 @@ fn converse(stream: &mut (impl Read + Write), manner: &Manner, seen: &Mutex<Seen
                 if reply == "250" && verb == "EHLO" && !secure && matches!(manner.tls, Tls::Upgraded(_)) {
                     say(stream, "250-mx\r\n250 STARTTLS")?;
                 } else if reply == "250" && verb == "EHLO" {
-                    say(stream, "250-mx\r\n250-AUTH PLAIN\r\n250 SIZE")?;
+                    let more = manner.extension.map(|extension| format!("250-{extension}\r\n")).unwrap_or_default();
+                    say(stream, &format!("250-mx\r\n250-AUTH PLAIN\r\n{more}250 SIZE"))?;
                 } else {
                     say(stream, reply)?;
                 }
@@ -150,11 +172,13 @@ fn converse(stream: &mut (impl Read + Write), manner: &Manner, seen: &Mutex<Seen
             }
             "DATA" => {
                 say(stream, "354 go")?;
-                while line(stream)? != "." {}
+                let message = message(stream)?;
                 let Some(reply) = manner.data else { return Ok(false) };
                 let to = std::mem::take(&mut recipients);
                 if reply.starts_with('2') {
-                    seen.lock().unwrap().mails.push((to, secure));
+                    let mut seen = seen.lock().unwrap();
+                    seen.mails.push((to, secure));
+                    seen.messages.push(message);
                 }
                 say(stream, reply)?;
             }
