@@ -1,6 +1,8 @@
 //! What holds for any octets, one function for each place where they come in. A body panics when it does not hold;
 //! `fuzz/` gives them octets without end, and `tests/fuzz.rs` a kept corpus.
 
+#[path = "signed.rs"]
+mod signed;
 #[path = "../engine_properties/world.rs"]
 #[allow(dead_code)] // The properties use the rest of it.
 mod world;
@@ -32,6 +34,7 @@ use posthaste::smtp::session::{
 };
 use rustix::fs::{MemfdFlags, memfd_create};
 
+pub use signed::dkim;
 use world::servers::Octets;
 use world::{Content, Ending, Fate, play};
 
@@ -39,13 +42,14 @@ use world::{Content, Ending, Fate, play};
 type Body = fn(&[u8]);
 
 /// All of them.
-pub const TARGETS: [(&str, Body); 10] = [
+pub const TARGETS: [(&str, Body); 11] = [
     ("reply", reply),
     ("capabilities", capabilities),
     ("session", session),
     ("sasl", sasl),
     ("header", header),
     ("downgrade", downgrade),
+    ("dkim", dkim),
     ("address", address),
     ("config", config),
     ("sts", sts),
