@@ -82,7 +82,8 @@ pub fn run(argv: Vec<OsString>) -> u8 {
         Invocation::Flush(_) => Ok(Exit::Success),
         Invocation::CheckConfig => configuration(&global, style)
             .and_then(|config| account(&config, &global, None, Log::None, style))
-            .map(|_| Exit::Success),
+            .and_then(|account| usable_files(&account))
+            .map(|()| Exit::Success),
         Invocation::SmtpOnStdio => stdio::serve(&global),
         Invocation::Verify { recipients, recipients_from } => recipients::verify(&global, &recipients, recipients_from),
         Invocation::Aliases { file } => recipients::check_aliases(&global, file.as_deref()),
@@ -211,7 +212,7 @@ fn check_servers(global: &Global, call: Check) -> Done {
     };
     print(&text)?;
     let trouble = reports.iter().map(|report| report.exit).find(|exit| *exit != Exit::Success);
-    match (trouble, recipients::usable_aliases(&account)) {
+    match (trouble, usable_files(&account)) {
         (None, done) => done.map(|()| Exit::Success),
         (Some(exit), Ok(())) => Ok(exit),
         (Some(exit), Err(failures)) => {
@@ -219,6 +220,13 @@ fn check_servers(global: &Global, call: Check) -> Done {
             Ok(exit)
         }
     }
+}
+
+/// Whether the files that every message of an account needs can be used.
+fn usable_files(account: &Account) -> Result<(), Vec<Failure>> {
+    let tried = [recipients::usable_aliases(account), sign::usable_keys(account)];
+    let failures: Vec<Failure> = tried.into_iter().filter_map(Result::err).flatten().collect();
+    if failures.is_empty() { Ok(()) } else { Err(failures) }
 }
 
 /// Shows the dialogue, if it is asked for.

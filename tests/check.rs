@@ -3,7 +3,9 @@
 #![cfg(feature = "sink")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -205,6 +207,82 @@ fn an_alias_file_that_cannot_be_used_is_told_beside_the_servers() {
         assert!(text(&output.stderr).contains(words) && words.is_empty() == output.stderr.is_empty(), "{output:?}");
     }
 }
+
+/// P-375: a key that would stop every message is told beforehand, in one line with the file.
+#[test]
+fn a_key_for_dkim_that_cannot_be_used_is_told_beside_the_servers() {
+    let directory = tempfile::tempdir().unwrap();
+    let sink = sink(directory.path(), &[]);
+    let pem = directory.path().join("ca.pem");
+    let key = directory.path().join("key.pem");
+    let made = Command::new(BINARY)
+        .args(["dkim", "keygen", "--selector", "s", "--domain", "example.org", "--type", "ed25519"])
+        .arg(&key)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let good = std::fs::read(&key).unwrap();
+    for (content, mode, words) in [
+        (&good[..], 0o600, ""),
+        (&good, 0o644, "key.pem is not safe: it holds a private key"),
+        (&good, 0o602, "key.pem is not safe: "),
+        (&good[..60], 0o600, "key.pem cannot be used: it holds no private key in PEM: its text is damaged"),
+        (b"no key\n", 0o600, "key.pem cannot be used: it holds no private key in PEM: none was found"),
+        (b"", 0o600, "key.pem cannot be read: it is empty"),
+        (RSA_OF_512_BITS.as_bytes(), 0o600, "key.pem cannot be used: its RSA key has less than 2048 bits"),
+        (P_256.as_bytes(), 0o600, "key.pem cannot be used: its key is neither RSA nor Ed25519, or is broken"),
+    ] {
+        std::fs::write(&key, content).unwrap();
+        std::fs::set_permissions(&key, Permissions::from_mode(mode)).unwrap();
+        assert_key_is_judged(directory.path(), &sink, pem.to_str().unwrap(), &key, words);
+    }
+    std::fs::remove_file(&key).unwrap();
+    assert_key_is_judged(directory.path(), &sink, pem.to_str().unwrap(), &key, "key.pem cannot be read: no such file");
+    std::fs::create_dir(&key).unwrap();
+    assert_key_is_judged(directory.path(), &sink, pem.to_str().unwrap(), &key, "key.pem cannot be read: ");
+}
+
+/// By `check`, which tries the server nonetheless, and by `sendmail -bC`.
+#[track_caller]
+fn assert_key_is_judged(directory: &Path, sink: &Sink, ca: &str, key: &Path, words: &str) {
+    let variables = [
+        ("POSTHASTE_DKIM_SELECTOR", "s"),
+        ("POSTHASTE_DKIM_KEY", key.to_str().unwrap()),
+        ("POSTHASTE_TLS_CA_FILE", ca),
+        ("POSTHASTE_ALIASES", "none"),
+    ];
+    let checked = check(directory, sink, "", &variables, &[]);
+    assert!(text(&checked.stdout).contains("\n  ok: "), "{checked:?}");
+    let judged = Command::new(BINARY)
+        .args(["sendmail", "-bC"])
+        .env_clear()
+        .envs([("POSTHASTE_SERVER", "submission://localhost"), ("HOME", "/nonexistent")])
+        .envs(variables)
+        .output()
+        .unwrap();
+    for output in [checked, judged] {
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(if words.is_empty() { 0 } else { 78 }), "{words}: {output:?}");
+        assert!(said.contains(words) && said.lines().count() == usize::from(!words.is_empty()), "{said}");
+    }
+}
+
+const RSA_OF_512_BITS: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MIIBVgIBADANBgkqhkiG9w0BAQEFAASCAUAwggE8AgEAAkEAsohKrwRTJ0eHlhGM\n\
+    LgwXKICwhgATKGWdvKDuhjmS2/cQEyE6NOxVU7UEX7Zk84BpD5tG0XkT31WynJss\n\
+    6eGSfQIDAQABAkEAon1pe+FzzUxNG0jdTQu0CCkYgN2QkjPqXMQcVA4SnB+8PzKt\n\
+    93XV5a2R8M6FP4OQoe1TxqzOpywvTjf2+YhAAQIhANrDINRWLZb0jo5yvo6SZBTv\n\
+    N9X3jLsOZ+yPLl7Vyi5NAiEA0OwXjT4t7lKACqu65sy/JLiRoYVR4uS6T/cB7tPR\n\
+    7PECIQDQsQVIi03CjFrSmbQf3peLQQpLHHUsnXmWuqDJ57mQoQIgF3gOBT3Q5w65\n\
+    d3lnG3owlq1tHpndYwGStFzpCK0ezeECIQCivpftAe94mjDKeCC23u9Y+rbaIiAX\n\
+    /7Od1qwabG1bGw==\n\
+    -----END PRIVATE KEY-----\n";
+
+const P_256: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgkUwpd6T+MPMhR+xB\n\
+    xsP+p5n2jqISvX5ZFDPHnHWa0O2hRANCAAThSV0euH9mF1AAAjFGDmENa9yTtWLm\n\
+    Aoh0XAWriV/6HCvz8BnipiPkqURczJnr1TU+iTIFqDAvpP+jDwzj/JGY\n\
+    -----END PRIVATE KEY-----\n";
 
 #[test]
 fn a_sink_fails_as_addresses_ask_where_it_was_told_to() {

@@ -11,7 +11,7 @@ use crate::message::downgrade::{DowngradeError, Goal, Reencoded, Reencoder};
 use crate::message::header::fields;
 use crate::message::{Message, More};
 use crate::net::Notice;
-use crate::net::dkim::{Signing, signer};
+use crate::net::dkim::{Signing, read_key, signer};
 use crate::report::{self, Style};
 use crate::system::words;
 
@@ -80,6 +80,14 @@ impl<'a> Signatures<'a> {
     fn note(&self, text: String) {
         Transcript { verbosity: self.verbosity, show: report::error_text }.notice(Notice::Note(text));
     }
+}
+
+/// Whether each key of an account can be used: else nothing is sent.
+pub(super) fn usable_keys(account: &Account) -> Result<(), Vec<Failure>> {
+    let keys = account.dkim.iter().flat_map(|dkim| &dkim.keys);
+    let errors = keys.filter_map(|key| read_key(&key.file).err());
+    let failures: Vec<Failure> = errors.map(|error| Failure::new(Exit::Config, error.to_string())).collect();
+    if failures.is_empty() { Ok(()) } else { Err(failures) }
 }
 
 /// Somebody else's signature would break.
