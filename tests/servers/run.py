@@ -18,6 +18,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import dkimpy  # noqa: E402
 import faults  # noqa: E402
 import routes  # noqa: E402
 import scram_plus  # noqa: E402
@@ -42,6 +43,7 @@ TESTS = {server.name: (lambda server: lambda *about: test(server, *about))(serve
          for server in (Sendmail, Postfix, PostfixDovecot, Dovecot, Exim, Courier, Chasquid, Aiosmtpd, DovecotLmtp, OpenSmtpd)}
 TESTS[sink_faults.NAME] = sink_faults.run
 TESTS[scram_plus.NAME] = scram_plus.run
+TESTS[dkimpy.NAME] = dkimpy.run
 # Most of the time one waits for a server to deliver.
 AT_ONCE = 4
 
