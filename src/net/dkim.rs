@@ -323,6 +323,22 @@ mod tests {
         );
     }
 
+    /// RSASSA-PKCS1-v1_5 has one signature for a key and a text, too: OpenSSL's, by its SHA-256.
+    #[test]
+    fn signature_of_openssl() {
+        let der = STANDARD.decode(LONG.lines().filter(|line| !line.starts_with('-')).collect::<String>()).unwrap();
+        // PKCS#8 has PKCS#1 at its end.
+        let pkcs1 = pem(&der[26..]).replace(" PRIVATE", " RSA PRIVATE");
+        for text in [LONG, &pkcs1] {
+            let key = Key::from_pem(text.as_bytes()).unwrap();
+            assert_eq!(key.algorithm(), Algorithm::RsaSha256);
+            let hash = |octets: &[u8]| STANDARD.encode(sha256(octets));
+            assert_eq!(hash(&key.public()), "yYR5k2drjlk5RPX5v8VmPFNhMrxl7njCgh9N0XyquBs=");
+            let signature = key.sign(b"from:a@x.test\r\n").unwrap();
+            assert_eq!(hash(&signature), "GNwwwI5wImAVH2kmIXo6JPD6+U5A/X7EkmKp4moDorY=");
+        }
+    }
+
     /// P-375: a key of 512 bits, and what is no key at all.
     #[test]
     fn what_is_no_good_key_is_refused_in_words() {
@@ -357,6 +373,36 @@ mod tests {
             assert_eq!((key.public().len(), key.sign(b"x").unwrap().len()), length);
         }
     }
+
+    const LONG: &str = "-----BEGIN PRIVATE KEY-----\n\
+        MIIEvgIBADANBgkqhkiG9w0BAQEFAASCBKgwggSkAgEAAoIBAQDu7MHEi2aH7ImJ\n\
+        MNJL3+JIJslqXoWH1vtvkPA+tgfwSCef1gLWLmijzt//LLs6cmVeJps+/8gghSXB\n\
+        eo34ty1XVqDUnTZX3YwJY/7YXf6HjMa1f5mLeG4pMDsuHnV9yzYp7mOcDx0ATAKu\n\
+        hu1QxPSSLHCPGOLSSrMYKGZmVFoVoRR54SxqlyW7rTNZFwZtlLTifRBFb4g7QQZJ\n\
+        O3b79joUcmQdxD7ZZVAH34QYuGzEk3i+eNx7AZP322vLU55yDYkSmout4EEU7twZ\n\
+        dvVw5UalzhapITuZxshxswMlaETw+jh0Jd09SYrXFhOdw6cFjDkPHX8skrV9LydK\n\
+        EXGRUhSZAgMBAAECggEABtWjidZ7K3x2UeQMAfhgrKkdC3OdJ33RzGGq+P+ZR3Py\n\
+        8Tksny6YQZuoJUXPlxw2XtylGyazNXia6WzSwph6fdmi07jUY6v5Brw96iJ53AFd\n\
+        3kuCVjQO16izQAObn1/IoqdYzATT0tePHz8Jaxfv5JNhnBBNeGVDYqz7gpDGERav\n\
+        5vzwlwB9tayDdz8EVj+qnZSEIHRrrJBuFJQIJsb8YXV9ozJnpMb94/6n1RQ73YDs\n\
+        fH2aDdIPSxtOKq7E73ZvY6jPjIpLisYB2sYF99EMy7orIBe11IzN7krzeBRsqnSO\n\
+        uqK6jPIGB3QMCfgCoTqCoIxa3G/eKDNEDHoaJwilwQKBgQD8c1hdsILIG+ZdbQ8v\n\
+        hUXE/LAgiTAUFi0kYB0yAGIk5c8PvMSlE+IBPg9T5e/j1BnUZOWwMml1BZ+egEeY\n\
+        itCRxcLHPDSOXeLQbmS+yiN/PQr0OfOo09ApG8K6bjadrAebjOKjRyeSUE+mmNH9\n\
+        UGxc/o+27CQHvOUml7jZiT+HwQKBgQDySLpgqRQu5mKACgp08cl8I8FtHoJtcEyh\n\
+        LUt7sXY2beuPOyZkfv4QgRSKVn6kzFb7NGFUhVhxRBK9x12qpEr6Njiv3Jje68AZ\n\
+        GnFAPN4n0w1WgW41VCe6TxwlF+lx8Dx+ARghH+QmMhy8L0ZexN8nB+QI1hZws7Je\n\
+        0WFYGYiC2QKBgQCLd3XEHLXDs5Yq2wtep3QKBceP0fqbvjymMesvKoMN+1/PQ+wn\n\
+        frqHETAKm6dR6GV0r2EtXExid/7c4+Wp4lajkeuvghVO6ZNarwI9XRMLQkAA+Nsh\n\
+        1BLWAx4rPKQzq0xwpP64UaEM9g1q7lZkab/UCFaBKiglljfKgFuA4pAUgQKBgQDA\n\
+        6XOs/zNY3IvVUylcUCCTvYyHq+FB7ka1lvEhPf3X/NGwq/I31n3I+l42gAQ6h5FC\n\
+        V0SgHcR7+y3I+fL0qfghHgcoz8bQyHmeA1XlRhHFN+DI3im4QJeZWuAYEOAJnrUr\n\
+        xwdFaLUqTIBgvmuTjcH4u+mvt3cKqan+oUyW702okQKBgAvHp+CMfJwt8CY/Fi+s\n\
+        ELO3y7Gh6uyhlgjjE7JwZ82P7g2NNVOE+Nl7VC+j1DBfu7IOaaJAywfwWNbOH+0t\n\
+        Z5SArBx8KWEHVMFjq6eIMEDSfpouvVK7G4979IQE/L+AQXRuoZQ0q+6rqbFW1jW4\n\
+        djBqZt3HZ8DC8KVcpW+A1jJ9\n\
+        -----END PRIVATE KEY-----\n\
+        ";
 
     const SHORT: &str = "-----BEGIN PRIVATE KEY-----\n\
         MIIBVgIBADANBgkqhkiG9w0BAQEFAASCAUAwggE8AgEAAkEAsohKrwRTJ0eHlhGM\n\

@@ -1,4 +1,4 @@
-"""DKIM signatures of messages of many sizes, by DATA and by BDAT, verified by dkimpy."""
+"""P-377 and what the hash is of (P-374): signatures of messages of many sizes, by DATA and by BDAT, verified by dkimpy."""
 
 import json
 import os
