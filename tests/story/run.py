@@ -8,7 +8,7 @@ installed and configured as docs/coming-from.md shows, and sends a mail. Then th
 those of the package's own in docs/coming-from.md, are written and run as they stand. Then cron, mailx and PHP send as
 several users, the package is installed anew, and all is taken back. Only the server's name is another: localhost.
 
-Prints a line for each and ends with `N stories passed, N failed`. Needs Debian and root.
+Prints a line for each and ends with `N stories passed, N failed`, as `tests/run` does. Needs Debian and root.
 """
 
 import argparse
@@ -36,14 +36,18 @@ def main() -> int:
     cache = options.cache.resolve()
     if options.inside:
         return test(options.inside, options.binary, cache)
-    failed, packages = 0, [options.only] if options.only else list(PACKAGES)
+    failed, packages = [], [options.only] if options.only else list(PACKAGES)
     for package in packages:
         # All that is mounted and started goes with the namespaces, and they with this process.
         enter = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         again = [sys.executable, __file__, str(options.binary), "--cache", str(cache), "--inside", package]
         done = subprocess.run([*enter, "sh", "-c", '"$@"; exit', "sh", *again], stdin=subprocess.DEVNULL)
-        failed += done.returncode != 0
-    print(f"{len(packages) - failed} stories passed, {failed} failed")
+        if done.returncode != 0:
+            failed.append(package)
+    count = f"{len(packages) - len(failed)} stories passed, {len(failed)} failed" + "".join(f"\n  FAILED: {name}" for name in failed)
+    print(count)
+    with open(os.environ.get("TESTS_TALLY", os.devnull), "a") as tally:
+        print(count, file=tally)
     return 1 if failed else 0
 
 
