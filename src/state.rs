@@ -9,6 +9,8 @@
 
 mod line;
 pub mod place;
+pub mod policies;
+mod word;
 
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};

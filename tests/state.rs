@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use posthaste::smtp::memory::{Bdat, EarlyMail, Grouping, Habits, Memory, Offer, StartTls};
 use posthaste::smtp::session::TlsMode;
+use posthaste::state::policies::{DOMAINS, Failed, Fetched, Kept, LONGEST_TEXT, Policies};
 use posthaste::state::{Key, SERVERS, Store};
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
@@ -302,4 +303,59 @@ fn a_home_that_is_not_there_is_not_made() {
     let path = place.path().join("gone/.local/state/posthaste/servers");
     store(&path).remember(&key("a.example"), memory(Grouping::Proven));
     assert!(names(place.path()).is_empty());
+}
+
+/// A policy of MTA-STS, fetched then.
+fn fetched(at: u64) -> Fetched {
+    Fetched { id: "2026a".to_owned(), at, text: "version: STSv1\nmode: enforce\nmx: *.a.test\n".to_owned() }
+}
+
+const NOW: u64 = 1_800_000_000;
+
+#[test]
+fn a_policy_is_kept_as_it_is() {
+    let (_home, path) = home();
+    let policies = Policies::beside(&path);
+    assert_eq!(policies.recall("a.test"), Kept::default());
+    policies.keep("a.test", fetched(NOW), NOW);
+    policies.fail("b.test", Failed { id: "1".to_owned(), at: NOW }, NOW);
+    policies.fail("a.test", Failed { id: "2".to_owned(), at: NOW + 1 }, NOW + 1);
+    let failed = Some(Failed { id: "2".to_owned(), at: NOW + 1 });
+    assert_eq!(policies.recall("a.test"), Kept { policy: Some(fetched(NOW)), failed });
+    assert!(policies.recall("b.test").failed.is_some() && policies.recall("test") == Kept::default());
+    // What was fetched ends what has failed.
+    policies.keep("a.test", fetched(NOW + 2), NOW + 2);
+    assert_eq!(policies.recall("a.test"), Kept { policy: Some(fetched(NOW + 2)), failed: None });
+    assert_eq!(names(path.parent().unwrap()), ["servers.mta-sts"]);
+    let file = path.with_file_name("servers.mta-sts");
+    assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600);
+    // A year later it is of no use to anybody.
+    policies.keep("c.test", fetched(NOW + 367 * 24 * 60 * 60), NOW + 367 * 24 * 60 * 60);
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 2);
+}
+
+#[test]
+fn policies_of_strangers_are_bounded_and_none_is_taken_from_them() {
+    let (_home, path) = home();
+    let policies = Policies::beside(&path);
+    let file = path.with_file_name("servers.mta-sts");
+    policies.keep("a.test", Fetched { text: "x".repeat(LONGEST_TEXT + 1), ..fetched(NOW) }, NOW);
+    policies.keep(&"x".repeat(300), fetched(NOW), NOW);
+    assert!(!file.exists());
+    // The one that was fetched first goes first; failures do not push policies out.
+    let name = |at: usize| format!("d{at}.test");
+    policies.keep(&name(0), fetched(NOW), NOW);
+    let many: String =
+        (1..=2 * DOMAINS).map(|at| format!("failed d{at}.test 1 {NOW}\npolicy d{at}.test 1 {} x\n", NOW + 1)).collect();
+    fs::write(&file, fs::read_to_string(&file).unwrap() + &many).unwrap();
+    policies.fail("e.test", Failed { id: "1".to_owned(), at: NOW }, NOW);
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 2 * DOMAINS + 1);
+    assert!(policies.recall(&name(0)).policy.is_none() && policies.recall(&name(2 * DOMAINS)).policy.is_some());
+    // A file that others can write is as if it were empty.
+    fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
+    assert_eq!(policies.recall(&name(2 * DOMAINS)), Kept::default());
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+    fs::write(&file, vec![b'x'; 5 << 20]).unwrap();
+    policies.keep("a.test", fetched(NOW), NOW);
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 2);
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::fmt::Write as _;
 
 use super::Key;
+use super::word::{decoded, encoded};
 use crate::smtp::memory::{Bdat, EarlyMail, Grouping, Habits, Memory, Offer, StartTls};
 use crate::smtp::session::TlsMode;
 
@@ -34,12 +35,12 @@ impl Line {
     /// Reads a line; `None` where it is none of ours.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
-        let host = decoded(words.next()?)?;
+        let host = decoded(words.next()?, LONGEST)?;
         let port = words.next()?.parse().ok()?;
         let tls = named(words.next()?, &TLS)?;
         let user = match words.next()? {
             "-" => String::new(),
-            user => decoded(user)?,
+            user => decoded(user, LONGEST)?,
         };
         let day = words.next()?.parse().ok()?;
         let mut memory = Memory::default();
@@ -110,31 +111,6 @@ fn named<T: Copy>(word: &str, table: &[(&str, T)]) -> Option<T> {
 /// Nothing for what is not worth a word.
 fn name<'a, T: PartialEq>(value: T, table: &[(&'a str, T)]) -> &'a str {
     table.iter().find(|(_, known)| *known == value).map_or("", |(name, _)| name)
-}
-
-/// One word without a blank, whatever the text is; never a lone `-`, nor the beginning of a comment.
-fn encoded(text: &str) -> String {
-    let mut word = String::new();
-    for octet in text.bytes() {
-        match octet {
-            b'%' | b'#' => _ = write!(word, "%{octet:02x}"),
-            b'-' if text.len() == 1 => word.push_str("%2d"),
-            b'!'..=b'~' => word.push(char::from(octet)),
-            _ => _ = write!(word, "%{octet:02x}"),
-        }
-    }
-    word
-}
-
-fn decoded(word: &str) -> Option<String> {
-    let mut pieces = word.split('%');
-    let mut octets = pieces.next()?.as_bytes().to_vec();
-    for piece in pieces {
-        let (digits, rest) = piece.split_at_checked(2)?;
-        octets.push(u8::from_str_radix(digits, 16).ok()?);
-        octets.extend_from_slice(rest.as_bytes());
-    }
-    String::from_utf8(octets).ok().filter(|text| !text.is_empty() && text.len() <= LONGEST && !text.starts_with('#'))
 }
 
 #[cfg(test)]
