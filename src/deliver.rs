@@ -18,14 +18,13 @@ use self::session::{Attempted, Stretch, one_session, user};
 use self::side::{Audience, Voice};
 use crate::address::Address;
 use crate::config::account::Account;
-use crate::dns::Resolver;
 use crate::envelope::Envelope;
 use crate::message::dkim::Signer;
 use crate::message::{Facts, Message};
 use crate::net::Notice;
 use crate::net::drive::Detail;
 use crate::net::tls::{Connectors, UnusableTls};
-use crate::route::{self, Route, Unroutable};
+use crate::route::{self, Guide, Route, Unroutable};
 use crate::smtp::outcome::{Cause, NoRouteKind, Trouble, Verdict};
 use crate::smtp::reply::Class;
 use crate::smtp::session::Caution;
@@ -85,8 +84,8 @@ pub struct Job<'a> {
     pub signer: Option<&'a Signer>,
     /// TLS, as other jobs of this process may have used it already.
     pub connectors: &'a Connectors,
-    /// Who looks up where it goes. A smarthost is never looked up by it.
-    pub resolver: &'a Resolver<'a>,
+    /// Who knows where it goes. Nobody is asked for the way to a smarthost.
+    pub guide: &'a Guide<'a>,
     /// How much the witness wants to know.
     pub detail: Detail,
 }
@@ -115,7 +114,7 @@ pub async fn deliver(
         if open.is_empty() {
             break;
         }
-        let plan = route::plan(relay, job.account, job.envelope, open, job.resolver).await;
+        let plan = route::plan(relay, job.guide, job.envelope, open).await;
         for dead_end in plan.unroutable {
             voice.decisions(&dead_end.decisions);
             progress.no_way(dead_end, voice);

@@ -19,6 +19,8 @@ mod host;
 mod program;
 #[path = "mx/services.rs"]
 mod services;
+#[path = "mx/sts.rs"]
+mod sts;
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "support/dns.rs"]
 mod stub;
@@ -26,6 +28,8 @@ mod stub;
 mod tls;
 #[path = "sendmail/verifier.rs"]
 mod verifier;
+#[path = "mx/web.rs"]
+mod web;
 
 use std::net::SocketAddr;
 

@@ -7,11 +7,10 @@ use tokio::time::Instant;
 
 use super::milliseconds;
 use crate::config::account::{Account, Scheme, TlsPolicy};
-use crate::dns::Resolver;
 use crate::envelope::Envelope;
 use crate::failure::{self, Exit, Failure};
 use crate::net::socket;
-use crate::route::{self, Hop, Plan, Route, Unroutable};
+use crate::route::{self, Guide, Hop, Plan, Route, Unroutable};
 use crate::smtp::outcome::Trouble;
 use crate::smtp::stage::Stage;
 
@@ -63,14 +62,14 @@ pub struct HostReport {
 /// Finds the ways by which each entry of the key `server` would take the message, and connects to their hosts. Nothing is
 /// said on the connections.
 pub async fn routes(account: &Account, envelope: &Envelope) -> Vec<RouteReport> {
-    let resolver = Resolver::new(&account.dns, &account.tls);
+    let guide = Guide::new(account);
     let named = |recipients: &[usize]| -> Vec<String> {
         recipients.iter().filter_map(|at| envelope.recipients().get(*at)).map(ToString::to_string).collect()
     };
     let mut reports = Vec::new();
     for relay in &account.servers {
         let all = (0..envelope.recipients().len()).collect();
-        let Plan { routes, unroutable, .. } = route::plan(relay, account, envelope, all, &resolver).await;
+        let Plan { routes, unroutable, .. } = route::plan(relay, &guide, envelope, all).await;
         for Route { groups, hops, decisions } in routes {
             let mut hosts = Vec::new();
             for hop in &hops {

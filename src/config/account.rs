@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::envelope::{ClientAttribute, Dsn};
 
-pub use super::dane::{Association, Dane, Matching, Proof, Selector};
+pub use super::dane::{Association, Dane, Matching, MtaSts, Proof, Selector};
 pub use super::dns::{Dns, DnsServer, DnsTrust};
 pub use super::identity::{AliasesIn, Domain, Identity, KeepOriginal, SenderEntry, Who};
 pub use super::reach::{Family, Proxy, ProxyKind, ProxyLogin, Reach, Via, command_for};
@@ -30,6 +30,10 @@ pub struct Account {
     pub dns: Dns,
     /// Port of mail exchangers: 25, but for tests.
     pub mx_port: u16,
+    /// Whether policies of the recipients' domains are kept to.
+    pub mta_sts: MtaSts,
+    /// Port of the web servers that have them: 443, but for tests.
+    pub mta_sts_port: u16,
     /// Patterns of sender addresses that choose this account.
     pub from: Vec<Pattern>,
     /// Which addresses of the sender become others.

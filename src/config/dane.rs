@@ -1,4 +1,5 @@
-//! By what the certificate of a server is judged. No key says so: DNSSEC does, of mail exchangers (RFC 7672).
+//! By what the certificate of a server is judged. No key says so: DNSSEC does, of mail exchangers (RFC 7672), and the
+//! policies of their domains (RFC 8461), where the account keeps to them.
 
 /// By what the certificate of a server is judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,6 +10,17 @@ pub enum Proof {
     Dane(Dane),
     /// By nothing, though there must be TLS: there are TLSA records, and none can be used (RFC 7672 section 2.2).
     Nothing,
+    /// By nothing; but what the keys would have against it is told. A domain tries its policy (RFC 8461 section 5).
+    Watched,
+}
+
+/// The `mta-sts` key: the policies of domains for TLS with their mail exchangers (RFC 8461).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MtaSts {
+    /// They are asked for and kept to. The default.
+    Auto,
+    /// Nobody is asked.
+    Never,
 }
 
 /// The TLSA records of a mail exchanger that can be used. One of them must match.

@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::account::{ALIASES, Chunking, Dns, DnsTrust, EightBit, Family, LongLines, Partial, Pattern, Reach, Via};
+use super::account::{
+    ALIASES, Chunking, Dns, DnsTrust, EightBit, Family, LongLines, MtaSts, Partial, Pattern, Reach, Via,
+};
 use super::account::{
     Account, Log, Login, Mechanisms, NamedFile, Proof, Relay, Scheme, Secret, Server, Service, Timeouts, Tls,
     TlsPolicy, TlsRoots, TlsVersion,
@@ -36,6 +38,8 @@ pub(super) fn account(config: &Config, layers: Layers<'_>, log: Log) -> Result<A
         tls,
         reach,
         mx_port: resolver.pick(|s| s.mx_port.as_ref()).copied().unwrap_or(MX_PORT),
+        mta_sts: resolver.pick(|s| s.mta_sts.as_ref()).copied().unwrap_or(MtaSts::Auto),
+        mta_sts_port: resolver.pick(|s| s.mta_sts_port.as_ref()).copied().unwrap_or(HTTPS_PORT),
         dns: Dns {
             servers: resolver.pick(|s| s.dns.as_ref()).cloned().unwrap_or_default(),
             trust: resolver.pick(|s| s.dns_trust.as_ref()).copied().unwrap_or(DnsTrust::Auto),
@@ -465,6 +469,8 @@ const LOOK_UP: Duration = Duration::from_secs(15);
 const UNKNOWN_CHARSET: &str = "unknown-8bit";
 /// RFC 5321 section 4.5.4.2.
 const MX_PORT: u16 = 25;
+/// RFC 9110 section 4.2.2.
+const HTTPS_PORT: u16 = 443;
 /// Octets a second.
 const MIN_RATE: u64 = 1024;
 /// A server must take a hundred (RFC 5321 section 4.5.3.1.8), and many take no more.

@@ -5,7 +5,8 @@ use std::str::FromStr;
 use secrecy::SecretString;
 
 use super::account::{
-    AliasesIn, Chunking, DnsTrust, EightBit, Family, KeepOriginal, LongLines, Partial, TlsPolicy, TlsVersion, Unsigned,
+    AliasesIn, Chunking, DnsTrust, EightBit, Family, KeepOriginal, LongLines, MtaSts, Partial, TlsPolicy, TlsVersion,
+    Unsigned,
 };
 use super::identity::{self, Entry, Template};
 pub(super) use super::key::PREFIX;
@@ -43,6 +44,7 @@ const ROOTS: &[(&str, Roots)] = &[("both", Roots::Both), ("system", Roots::Syste
 const IP: &[(&str, Family)] = &[("any", Family::Any), ("4", Family::V4), ("6", Family::V6)];
 const DNS_TRUST: &[(&str, DnsTrust)] =
     &[("auto", DnsTrust::Auto), ("always", DnsTrust::Always), ("never", DnsTrust::Never)];
+const MTA_STS: &[(&str, MtaSts)] = &[("auto", MtaSts::Auto), ("never", MtaSts::Never)];
 const PARTIAL: &[(&str, Partial)] = &[("deliver", Partial::Deliver), ("all-or-none", Partial::AllOrNone)];
 const EIGHT_BIT: &[(&str, EightBit)] =
     &[("encode", EightBit::Encode), ("send", EightBit::Send), ("refuse", EightBit::Refuse)];
@@ -232,6 +234,22 @@ pub const SCHEMA: &[Key] = &[
         meaning: "the port of mail exchangers; another one is for tests",
         example: "2525",
         store: |s, i| put_number(&mut s.mx_port, i, value::port),
+    },
+    Key {
+        name: "mta-sts",
+        form: Form::Word(&["auto", "never"]),
+        default: "auto",
+        meaning: "whether the policies by which domains ask for TLS with their mail exchangers (MTA-STS) are kept to",
+        example: "\"never\"",
+        store: |s, i| put(&mut s.mta_sts, i, |text| value::word(text, MTA_STS)),
+    },
+    Key {
+        name: "mta-sts-port",
+        form: Form::Number,
+        default: "443",
+        meaning: "the port of the web servers with these policies; another one is for tests",
+        example: "8443",
+        store: |s, i| put_number(&mut s.mta_sts_port, i, value::port),
     },
     Key {
         name: "dns-trust",

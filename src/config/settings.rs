@@ -6,8 +6,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::account::{
-    AliasesIn, Chunking, DnsServer, DnsTrust, Domain, EightBit, Family, KeepOriginal, LongLines, Mechanisms, Partial,
-    Proxy, TlsPolicy, TlsVersion, Unsigned, Who,
+    AliasesIn, Chunking, DnsServer, DnsTrust, Domain, EightBit, Family, KeepOriginal, LongLines, Mechanisms, MtaSts,
+    Partial, Proxy, TlsPolicy, TlsVersion, Unsigned, Who,
 };
 use super::identity::{Entry, Template};
 use super::url::Url;
@@ -39,6 +39,8 @@ pub(super) struct Settings {
     pub dns: Option<Set<Vec<DnsServer>>>,
     pub dns_trust: Option<Set<DnsTrust>>,
     pub mx_port: Option<Set<u16>>,
+    pub mta_sts: Option<Set<MtaSts>>,
+    pub mta_sts_port: Option<Set<u16>>,
     pub dns_timeout: Option<Set<Duration>>,
     pub from: Option<Set<Vec<Template>>>,
     pub hostname: Option<Set<String>>,

@@ -101,6 +101,7 @@ pub async fn drive(transport: Transport, session: &mut Session, means: Means<'_>
         tell,
     };
     driver.run().await;
+    driver.tell_of_clear_text();
     if let Some(stream) = driver.stream.take() {
         stream.finish().await;
     }
@@ -386,6 +387,9 @@ impl Driver<'_, '_> {
                 {
                     (self.tell)(Notice::Secured(facts));
                 }
+                if let Some(why) = connector.complaint() {
+                    (self.tell)(Notice::Note(format!("{TESTS}{why}")));
+                }
                 let binding = self.means.secret.and_then(|_| stream.channel_binding());
                 self.stream = Some(stream);
                 self.session.tls_started(connector.protection(), binding);
@@ -399,6 +403,15 @@ impl Driver<'_, '_> {
                 self.session.tls_failed(connector.explain(&error));
             }
             Err(_) => self.session.tls_failed("the server did not finish the handshake in time".to_owned()),
+        }
+    }
+
+    /// Where certificates are only watched, one that was not there is amiss, too.
+    fn tell_of_clear_text(&mut self) {
+        let is_watched = self.means.connector.is_some_and(Connector::is_watching);
+        let is_sent = || self.session.verdicts().iter().flatten().any(|one| matches!(one, Verdict::Accepted(_)));
+        if is_watched && matches!(self.stream, Some(Stream::Plain(_))) && is_sent() {
+            (self.tell)(Notice::Note(format!("{TESTS}nothing would be sent without TLS")));
         }
     }
 
@@ -428,6 +441,9 @@ impl Driver<'_, '_> {
         }
     }
 }
+
+/// Before what a policy would have against a host.
+const TESTS: &str = "MTA-STS: the policy only tests; if it did not: ";
 
 /// How long an answer may take where commands go behind the login for the first time: a server that has lost them would
 /// hold up the next connection, on which they do not.

@@ -62,6 +62,9 @@ impl Connectors {
 /// What the check of a certificate by TLSA records is called.
 const DANE: &str = "verified by DANE";
 
+/// And where any certificate will do.
+const UNVERIFIED: &str = "not verified";
+
 /// Tickets that are kept: rustls has eight for a server, which is the one that there is.
 const SESSIONS: usize = 8;
 
@@ -98,9 +101,13 @@ impl Connector {
             Proof::AsAccount if policy == TlsPolicy::Required => {
                 (verifier(tls, &provider)?, Protection::Verified, "verified")
             }
-            Proof::AsAccount | Proof::Nothing => (by_key(Vec::new()), Protection::Unverified, "not verified"),
+            Proof::AsAccount | Proof::Nothing => (by_key(Vec::new()), Protection::Unverified, UNVERIFIED),
+            Proof::Watched => (verifier(tls, &provider)?, Protection::Unverified, UNVERIFIED),
         };
-        let verifier = Arc::new(Remembering::new(verifier));
+        let verifier = Arc::new(match &tls.proof {
+            Proof::Watched => Remembering::forgiving(verifier),
+            Proof::Dane(_) | Proof::AsAccount | Proof::Nothing => Remembering::new(verifier),
+        });
         let versions: &[&rustls::SupportedProtocolVersion] = match tls.min {
             TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
             TlsVersion::Tls13 => &[&rustls::version::TLS13],
@@ -119,7 +126,13 @@ impl Connector {
         };
         // For another connection to the same server in the life of this value: nothing is shared with other servers,
         // ports or policies.
-        config.resumption = rustls::client::Resumption::in_memory_sessions(SESSIONS);
+        config.resumption = match &tls.proof {
+            // No certificate is looked at where a session is taken up again.
+            Proof::Watched => rustls::client::Resumption::disabled(),
+            Proof::Dane(_) | Proof::AsAccount | Proof::Nothing => {
+                rustls::client::Resumption::in_memory_sessions(SESSIONS)
+            }
+        };
         Ok(Connector { config: Arc::new(config), name, shown_name, protection, check, verifier })
     }
 
@@ -166,6 +179,16 @@ impl Connector {
     /// The certificate that was refused, for people.
     pub(super) fn refused(&self) -> Option<CertificateFacts> {
         self.verifier.refused().as_ref().map(super::certificate::facts)
+    }
+
+    /// Whether certificates are only watched ([`Proof::Watched`]).
+    pub(super) fn is_watching(&self) -> bool {
+        self.verifier.is_forgiving()
+    }
+
+    /// What is wrong with the certificate that was let pass, where certificates are only watched ([`Proof::Watched`]).
+    pub(super) fn complaint(&self) -> Option<String> {
+        self.verifier.forgiven().map(|error| self.explain_tls(&error))
     }
 
     /// A failed handshake in words.

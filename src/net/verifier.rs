@@ -117,21 +117,47 @@ impl ServerCertVerifier for LazyRoots {
     }
 }
 
-/// Decides as another does, and keeps a certificate that was refused, so that it can be shown to a person.
+/// Decides as another does, and keeps a certificate that was refused, so that it can be shown to a person. Or it lets that
+/// one pass, and keeps the reason too.
 #[derive(Debug)]
 pub(super) struct Remembering {
     decides: Arc<dyn ServerCertVerifier>,
-    refused: Mutex<Option<CertificateDer<'static>>>,
+    refusal: Refusal,
+    refused: Mutex<Option<(CertificateDer<'static>, Error)>>,
+}
+
+/// What becomes of a certificate that is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    Final,
+    Forgiven,
 }
 
 impl Remembering {
     pub(super) fn new(decides: Arc<dyn ServerCertVerifier>) -> Self {
-        Remembering { decides, refused: Mutex::new(None) }
+        Remembering { decides, refusal: Refusal::Final, refused: Mutex::new(None) }
+    }
+
+    /// One that lets all certificates pass. That the peer has the key of its certificate is checked all the same.
+    pub(super) fn forgiving(decides: Arc<dyn ServerCertVerifier>) -> Self {
+        Remembering { decides, refusal: Refusal::Forgiven, refused: Mutex::new(None) }
+    }
+
+    pub(super) fn is_forgiving(&self) -> bool {
+        self.refusal == Refusal::Forgiven
     }
 
     /// The certificate that was refused last. Nobody has shown that he has its key.
     pub(super) fn refused(&self) -> Option<CertificateDer<'static>> {
-        self.last().clone()
+        self.last().as_ref().map(|(certificate, _)| certificate.clone())
+    }
+
+    /// Why the last certificate that was let pass would have been refused.
+    pub(super) fn forgiven(&self) -> Option<Error> {
+        match self.refusal {
+            Refusal::Forgiven => self.last().as_ref().map(|(_, error)| error.clone()),
+            Refusal::Final => None,
+        }
     }
 
     /// Another connection begins, which has refused none.
@@ -139,7 +165,7 @@ impl Remembering {
         *self.last() = None;
     }
 
-    fn last(&self) -> MutexGuard<'_, Option<CertificateDer<'static>>> {
+    fn last(&self) -> MutexGuard<'_, Option<(CertificateDer<'static>, Error)>> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -154,10 +180,12 @@ impl ServerCertVerifier for Remembering {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let verdict = self.decides.verify_server_cert(end_entity, intermediates, name, ocsp, now);
-        if verdict.is_err() {
-            *self.last() = Some(end_entity.clone().into_owned());
+        let Err(error) = verdict else { return verdict };
+        *self.last() = Some((end_entity.clone().into_owned(), error.clone()));
+        match self.refusal {
+            Refusal::Final => Err(error),
+            Refusal::Forgiven => Ok(ServerCertVerified::assertion()),
         }
-        verdict
     }
 
     fn verify_tls12_signature(

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 
+use super::guide::Guide;
 use super::names::{is_own_address, is_own_name};
 use super::order::{Chance, by_preference};
 use super::policy::{self, Applied, Barred, Exchanger, Policy};
@@ -66,18 +67,14 @@ struct Alike {
 type Hosts = Vec<(Candidate, Found<IpAddr>)>;
 
 /// Finds the ways.
-pub(super) async fn plan<'a>(
-    account: &'a Account,
-    envelope: &Envelope,
-    open: Vec<usize>,
-    resolver: &Resolver<'_>,
-) -> Plan<'a> {
+pub(super) async fn plan<'a>(guide: &Guide<'a>, envelope: &Envelope, open: Vec<usize>) -> Plan<'a> {
+    let resolver = &guide.resolver;
     let mut plan = Plan::default();
     let mut domains: Vec<Member> = Vec::new();
     for (destination, recipients) in grouped(envelope, open) {
         match destination {
             Destination::Domain(domain) => domains.push((domain, recipients)),
-            Destination::Literal(address) => literal(account, resolver, address, recipients, &mut plan).await,
+            Destination::Literal(address) => literal(guide, address, recipients, &mut plan).await,
             Destination::Nowhere(place) => {
                 let words = format!("{place} is nowhere that mail can be sent to");
                 plan.refuse(recipients, place, no_route(NoRouteKind::NoDomain, words), Vec::new());
@@ -85,7 +82,11 @@ pub(super) async fn plan<'a>(
         }
     }
     let has_domains = !domains.is_empty();
-    let look_ups = side_by_side(domains.iter().map(|(domain, _)| exchangers(domain, resolver)).collect());
+    let look_up = async |domain| {
+        let early = guide.policies.ask_early(domain, resolver);
+        tokio::join!(exchangers(domain, resolver), early).0
+    };
+    let look_ups = side_by_side(domains.iter().map(|(domain, _)| look_up(domain)).collect());
     let warning = async { if has_domains { null_mx_of_sender(envelope, resolver).await } else { None } };
     let (known, warning) = tokio::join!(look_ups, warning);
     // Domains with the same hosts have the same way.
@@ -107,7 +108,7 @@ pub(super) async fn plan<'a>(
             None => alike.push((vec![(domain, recipients)], known)),
         }
     }
-    let ways = alike.into_iter().map(|(members, known)| way(account, resolver, members, known)).collect();
+    let ways = alike.into_iter().map(|(members, known)| way(guide, members, known)).collect();
     for part in side_by_side(ways).await {
         plan.routes.extend(part.routes);
         plan.unroutable.extend(part.unroutable);
@@ -159,13 +160,8 @@ fn address(literal: &str) -> Option<IpAddr> {
 }
 
 /// An address needs no look-up, and no policy speaks of it (RFC 7672 section 2.2.1, RFC 8461 section 3.4).
-async fn literal<'a>(
-    account: &'a Account,
-    resolver: &Resolver<'_>,
-    address: IpAddr,
-    recipients: Vec<usize>,
-    plan: &mut Plan<'a>,
-) {
+async fn literal<'a>(guide: &Guide<'a>, address: IpAddr, recipients: Vec<usize>, plan: &mut Plan<'a>) {
+    let account = guide.account;
     let place = format!("[{address}]");
     if account.mx_port == SMTP && is_own_address(address) {
         let words = format!("{place} is this machine itself");
@@ -178,7 +174,7 @@ async fn literal<'a>(
         name: address.to_string(),
     };
     let host = Exchanger { domain: &place, host: &found.name, mx: Security::Insecure, addresses: &found };
-    match policy::for_host(account, resolver, host).await {
+    match policy::for_host(guide, host).await {
         Ok(Policy { tls, reason, .. }) => {
             let decisions = vec![format!("{place}: the address itself; {reason}")];
             let server = server(account, Host::Address(address));
@@ -245,7 +241,8 @@ async fn exchangers(domain: &str, resolver: &Resolver<'_>) -> Result<Known, (Cau
 }
 
 /// The way for domains that name the same hosts, or several where what TLS must be like differs.
-async fn way<'a>(account: &'a Account, resolver: &Resolver<'_>, members: Vec<Member>, known: Known) -> Plan<'a> {
+async fn way<'a>(guide: &Guide<'a>, members: Vec<Member>, known: Known) -> Plan<'a> {
+    let Guide { account, resolver, policies: of_domains } = guide;
     let Known { candidates, mx, mut decisions } = known;
     let mut plan = Plan::default();
     let mut ordered = by_preference(candidates, |one| one.preference, &mut Chance::new());
@@ -261,12 +258,16 @@ async fn way<'a>(account: &'a Account, resolver: &Resolver<'_>, members: Vec<Mem
     };
     // By what TLS must be like with each host.
     let mut alike: Vec<Alike> = Vec::new();
-    for (domain, recipients) in members {
+    let decide = async |domain: &str| {
         let mut policies = Vec::new();
         for (candidate, found) in &hosts {
-            let host = Exchanger { domain: &domain, host: &candidate.host, mx, addresses: found };
-            policies.push(policy::for_host(account, resolver, host).await);
+            let host = Exchanger { domain, host: &candidate.host, mx, addresses: found };
+            policies.push(policy::for_host(guide, host).await);
         }
+        policies
+    };
+    let decided = side_by_side(members.iter().map(|(domain, _)| decide(domain)).collect()).await;
+    for ((domain, recipients), policies) in members.into_iter().zip(decided) {
         match alike.iter_mut().find(|other| are_alike(&other.policies, &policies)) {
             Some(other) => {
                 other.members.push((domain, recipients));
@@ -283,6 +284,7 @@ async fn way<'a>(account: &'a Account, resolver: &Resolver<'_>, members: Vec<Mem
             let names: Vec<&str> = members.iter().map(|(domain, _)| domain.as_str()).collect();
             decisions.push(format!("{} have the same hosts, and share a session", names.join(", ")));
         }
+        decisions.extend(members.iter().flat_map(|(domain, _)| of_domains.decisions(domain)));
         for (at, ((candidate, found), policy)) in hosts.iter().zip(policies).enumerate() {
             let others = others.iter().filter_map(|decided| decided.get(at));
             match policy {

@@ -5,6 +5,7 @@
 
 mod dane;
 mod exchangers;
+mod guide;
 mod names;
 mod order;
 pub mod policy;
@@ -13,6 +14,8 @@ pub mod sts;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+
+pub use self::guide::Guide;
 
 use self::policy::{Applied, Barred};
 use crate::config::account::{Account, Relay, Server, Tls};
@@ -89,13 +92,8 @@ impl<'a> Hop<'a> {
 }
 
 /// Finds the ways for some of the recipients, by their numbers. What was found out is told as it is.
-pub async fn plan<'a>(
-    relay: &'a Relay,
-    account: &'a Account,
-    envelope: &Envelope,
-    open: Vec<usize>,
-    resolver: &Resolver<'_>,
-) -> Plan<'a> {
+pub async fn plan<'a>(relay: &'a Relay, guide: &Guide<'a>, envelope: &Envelope, open: Vec<usize>) -> Plan<'a> {
+    let Guide { account, resolver, .. } = guide;
     match relay {
         Relay::Server(server) => {
             let hops = vec![Hop::configured(account, server)];
@@ -113,7 +111,7 @@ pub async fn plan<'a>(
                 }
             }
         }
-        Relay::Exchangers => exchangers::plan(account, envelope, open, resolver).await,
+        Relay::Exchangers => exchangers::plan(guide, envelope, open).await,
     }
 }
 

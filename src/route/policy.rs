@@ -1,12 +1,14 @@
 //! What TLS with a mail exchanger must be like, and why.
 //!
-//! This is the place where DANE (RFC 7672), and later MTA-STS (RFC 8461), raise what the account asks for.
+//! This is the place where DANE (RFC 7672) and MTA-STS (RFC 8461) raise what the account asks for. DANE comes first, and what
+//! it forbids MTA-STS does not allow (RFC 8461 section 2).
 
 use std::net::IpAddr;
 
-use super::dane;
+use super::guide::Guide;
+use super::{dane, sts};
 use crate::config::account::{Account, Tls, TlsPolicy};
-use crate::dns::{Found, Resolver, Security};
+use crate::dns::{Found, Security};
 use crate::smtp::outcome::Cause;
 
 /// An exchanger of a domain.
@@ -111,21 +113,28 @@ impl Policy {
 ///
 /// # Errors
 /// Why nothing may be sent to this host now.
-pub async fn for_host(account: &Account, resolver: &Resolver<'_>, host: Exchanger<'_>) -> Result<Policy, Barred> {
-    let wanted = account.tls.on_exchangers;
+pub(super) async fn for_host(guide: &Guide<'_>, host: Exchanger<'_>) -> Result<Policy, Barred> {
+    let Guide { account, resolver, policies } = guide;
     // Whoever wants clear text has said so.
-    if wanted != TlsPolicy::None
+    if account.tls.on_exchangers != TlsPolicy::None
         && let Some(policy) = dane::policy(account, resolver, host).await?
     {
         return Ok(policy);
     }
+    let known = policies.of(host.domain, resolver).await;
+    sts::policy(account, &known, host).map_err(|barred| *barred)
+}
+
+/// What the account asks for, of exchangers of a domain that asks for nothing.
+pub(super) fn base(account: &Account, domain: &str) -> Policy {
+    let wanted = account.tls.on_exchangers;
     let reason = match wanted {
         TlsPolicy::Required => "TLS with a checked certificate (the key tls asks for it)",
         TlsPolicy::Opportunistic => "TLS if it is offered, whatever the certificate (nothing asks for more)",
         TlsPolicy::None => "clear text (the key tls asks for it)",
     };
-    let applied = Applied::no_policy(host.domain);
-    Ok(Policy { tls: for_exchanger(&account.tls, wanted), reason: reason.to_owned(), applied })
+    let applied = Applied::no_policy(domain);
+    Policy { tls: for_exchanger(&account.tls, wanted), reason: reason.to_owned(), applied }
 }
 
 /// What an account says of TLS, for strangers: pins and a name are those of a smarthost, and a certificate of the client

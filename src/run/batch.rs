@@ -15,7 +15,6 @@ use crate::cli::submission::Aliases;
 use crate::cli::values::Batch;
 use crate::config::account::Relay;
 use crate::deliver::{Job, Letter, Letters, Outcome, deliver, is_before_message};
-use crate::dns::Resolver;
 use crate::envelope::Envelope;
 use crate::failure::{Exit, Failure, exit_of_all, exit_of_verdict, failures};
 use crate::identity::{Rules, Scope};
@@ -25,6 +24,7 @@ use crate::message::mailbox::{Found, MailboxError, Mailboxes};
 use crate::message::prepare::{self, FixUps, Prepared, Recipients, Sender, local_time};
 use crate::net::tls::Connectors;
 use crate::report::{self, Style};
+use crate::route::Guide;
 
 /// Sends what can be sent, and tells of all that cannot.
 pub(super) fn batch(global: &Global, mut call: Batch) -> Done {
@@ -44,7 +44,7 @@ pub(super) fn batch(global: &Global, mut call: Batch) -> Done {
         hints: HashSet::new(),
     };
     let connectors = Connectors::default();
-    let mut resolvers = HashMap::new();
+    let mut guides = HashMap::new();
     let mut witnesses = HashMap::new();
     while let Some((at, letter)) = waiting.head() {
         let Some(Way { origin, signatures, .. }) = ways.get(at) else { break };
@@ -54,7 +54,7 @@ pub(super) fn batch(global: &Global, mut call: Batch) -> Done {
             let submission = log::Submission { account: &origin.account.name, sender: &origin.logged, size: 0 };
             Told::new(transcript, &origin.account, submission, Style::Person)
         });
-        let resolver = resolvers.entry(at).or_insert_with(|| Resolver::new(&origin.account.dns, &origin.account.tls));
+        let guide = guides.entry(at).or_insert_with(|| Guide::new(&origin.account));
         let job = Job {
             account: &origin.account,
             envelope: &letter.envelope,
@@ -62,7 +62,7 @@ pub(super) fn batch(global: &Global, mut call: Batch) -> Done {
             message: &letter.message,
             signer: signatures.signer(),
             connectors: &connectors,
-            resolver,
+            guide,
             detail,
         };
         match block_on(deliver(&job, Some(&mut waiting), told))? {

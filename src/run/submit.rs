@@ -13,7 +13,6 @@ use crate::cli::Global;
 use crate::cli::submission::{self, HeaderFixes, RecipientsFrom, Submission};
 use crate::config::account::{self as settings, Account, Log};
 use crate::deliver::{Attempt, Job, Outcome, Witness, deliver};
-use crate::dns::Resolver;
 use crate::envelope::{Dsn, Envelope, ReversePath, Wishes};
 use crate::failure::{Exit, Failure, exit_of};
 use crate::identity::{self, Change, Rule, Scope, difference};
@@ -28,6 +27,7 @@ use crate::net::drive::Detail;
 use crate::net::notice::Dkim;
 use crate::net::tls::Connectors;
 use crate::report::{self, Style};
+use crate::route::Guide;
 use crate::smtp::capabilities::Extension;
 use crate::system::{Machine, User};
 
@@ -217,8 +217,8 @@ pub(super) fn hand_over(
     let mut told = Told::new(transcript, account, submission, style);
     let connectors = &Connectors::default();
     let signer = signatures.signer();
-    let resolver = &Resolver::new(&account.dns, &account.tls);
-    let job = Job { account, envelope, facts, detail, message: &message, signer, connectors, resolver };
+    let guide = &Guide::new(account);
+    let job = Job { account, envelope, facts, detail, message: &message, signer, connectors, guide };
     block_on(deliver(&job, None, &mut told))?.map_err(tls_failure)
 }
 

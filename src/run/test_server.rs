@@ -114,7 +114,7 @@ pub(super) fn demo() -> Done {
             message: &message,
             signer: None,
             connectors: &Connectors::default(),
-            resolver: &crate::dns::Resolver::new(&account.dns, &account.tls),
+            guide: &crate::route::Guide::new(&account),
         };
         let mut received = String::new();
         let on_event = |event| {

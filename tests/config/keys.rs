@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use posthaste::config::account::{
     Account, AliasesIn, Chunking, DnsTrust, Domain, EightBit, Endpoint, Family, Host, KeepOriginal, Log, LongLines,
-    Mechanisms, NamedFile, Partial, Relay, Scheme, Secret, TlsPolicy, TlsRoots, TlsVersion, Unsigned, Via, Who,
+    Mechanisms, MtaSts, NamedFile, Partial, Relay, Scheme, Secret, TlsPolicy, TlsRoots, TlsVersion, Unsigned, Via, Who,
 };
 use posthaste::config::{Form, Key, SCHEMA, secret};
 use posthaste::envelope::{Notify, Occasion, Returned};
@@ -19,7 +19,7 @@ const PIN: &str = "\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"";
 
 const DKIM: &str = "dkim-selector = \"s\"\ndkim-key = \"/k.pem\"";
 
-const TABLE: [Row; 53] = [
+const TABLE: [Row; 55] = [
     (
         "server",
         "[\"smtp://a.example\", \"submission://b.example:26\"]",
@@ -110,6 +110,8 @@ const TABLE: [Row; 53] = [
         },
     ),
     ("mx-port", "2525", "2525", "", |a| a.mx_port == 2525),
+    ("mta-sts", "\"never\"", "never", "", |a| a.mta_sts == MtaSts::Never),
+    ("mta-sts-port", "8443", "8443", "", |a| a.mta_sts_port == 8443),
     ("dns-trust", "\"always\"", "always", "", |a| a.dns.trust == DnsTrust::Always),
     ("dns-timeout", "\"5s\"", "5s", "", |a| a.dns.timeout == Duration::from_secs(5)),
     ("from", "[\"alice@example.org\", \"*@example.net\"]", "alice@example.org *@example.net", "", |a| {
