@@ -33,3 +33,4 @@ pub mod server;
 pub mod smtp;
 pub mod state;
 pub mod system;
+pub mod tlsrpt;

@@ -215,7 +215,7 @@ pub fn transcript_line(notice: &Notice) -> Option<String> {
             format!("-- re-encoded without {where_to}: {size} octets{warning}")
         }
         Notice::Closed => "-- closed".to_owned(),
-        Notice::Verdict(..) => return None,
+        Notice::Verdict(..) | Notice::Handshake(_) => return None,
     })
 }
 

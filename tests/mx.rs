@@ -26,6 +26,8 @@ mod sts;
 mod stub;
 #[path = "mx/tls.rs"]
 mod tls;
+#[path = "mx/tlsrpt.rs"]
+mod tlsrpt;
 #[path = "sendmail/verifier.rs"]
 mod verifier;
 #[path = "mx/web.rs"]

@@ -12,6 +12,7 @@ pub use super::dns::{Dns, DnsServer, DnsTrust};
 pub use super::identity::{AliasesIn, Domain, Identity, KeepOriginal, SenderEntry, Who};
 pub use super::reach::{Family, Proxy, ProxyKind, ProxyLogin, Reach, Via, command_for};
 pub use super::relay::{Relay, Service, is_within};
+pub use super::tlsrpt::TlsReports;
 
 /// Settings as resolved: nothing is missing, and nothing needs to be looked up again but the secret itself.
 #[derive(Clone, Debug)]
@@ -64,6 +65,8 @@ pub struct Account {
     pub chunking: Chunking,
     /// The file with what is remembered of servers; `None` when nothing is.
     pub state_file: Option<PathBuf>,
+    /// What becomes of what sessions with mail exchangers tell of TLS.
+    pub tls_reports: TlsReports,
     /// How messages are signed; `None` when they are not.
     pub dkim: Option<Dkim>,
     /// Where the line for each recipient and attempt goes.

@@ -35,6 +35,7 @@ mod schema;
 pub mod secret;
 mod settings;
 mod suggest;
+mod tlsrpt;
 mod url;
 mod value;
 

@@ -73,6 +73,7 @@ pub(super) fn account(config: &Config, layers: Layers<'_>, log: Log) -> Result<A
         },
         chunking: resolver.pick(|s| s.chunking.as_ref()).copied().unwrap_or(Chunking::Auto),
         state_file: resolver.state_file(),
+        tls_reports: resolver.tls_reports(),
         dkim: dkim::dkim(&resolver)?,
         log: resolver.log(log)?,
         xclient: Vec::new(),
@@ -105,6 +106,11 @@ impl<'a> Resolver<'a> {
     /// The user whose files are trusted.
     pub(super) fn owner(&self) -> u32 {
         self.config.environment.user()
+    }
+
+    /// Where things are kept between runs; nowhere without a home.
+    pub(super) fn state_directory(&self) -> Option<PathBuf> {
+        Some(self.config.environment.state_file()?.parent()?.to_owned())
     }
 
     fn from(&self, mail_domain: &str) -> Result<Vec<Pattern>, ConfigError> {
@@ -410,7 +416,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// A path as written: `~/` is the home directory, and a relative one in a file begins at that file.
-    fn path(&self, set: &Set<String>) -> PathBuf {
+    pub(super) fn path(&self, set: &Set<String>) -> PathBuf {
         let home = || self.config.environment.home();
         if let Some(rest) = set.value.strip_prefix("~/")
             && let Some(home) = home()

@@ -460,6 +460,14 @@ pub const SCHEMA: &[Key] = &[
         store: |s, i| put(&mut s.state_file, i, value::text),
     },
     Key {
+        name: "tlsrpt",
+        form: Form::Text,
+        default: "off",
+        meaning: "where is recorded how TLS with mail exchangers went: off, record, record:DIRECTORY or socket:PATH",
+        example: "\"record\"",
+        store: |s, i| put(&mut s.tlsrpt, i, super::tlsrpt::kept),
+    },
+    Key {
         name: "dkim-selector",
         form: Form::Texts,
         default: "none: messages are not signed",

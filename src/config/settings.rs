@@ -10,6 +10,7 @@ use super::account::{
     Partial, Proxy, TlsPolicy, TlsVersion, Unsigned, Who,
 };
 use super::identity::{Entry, Template};
+use super::tlsrpt::Kept;
 use super::url::Url;
 use super::value::{self, Auth, Fault};
 use crate::envelope::{Notify, Returned};
@@ -66,6 +67,7 @@ pub(super) struct Settings {
     pub dsn_return: Option<Set<Returned>>,
     pub chunking: Option<Set<Chunking>>,
     pub state_file: Option<Set<String>>,
+    pub tlsrpt: Option<Set<Kept>>,
     pub dkim_selector: Option<Set<Vec<String>>>,
     pub dkim_key: Option<Set<Vec<String>>>,
     pub dkim_domain: Option<Set<Vec<String>>>,

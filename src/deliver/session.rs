@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::memory::Remembered;
 use super::series::{Elsewhere, Letters, Series};
 use super::side::Voice;
+use super::tls_reports::Watch;
 use super::{Attempt, Job};
 use crate::config::account::{self, Account, Endpoint, Host, Mechanisms, Scheme, TlsPolicy};
 use crate::envelope::Envelope;
@@ -118,7 +119,10 @@ pub(super) async fn one_session(job: &Job<'_>, stretch: Stretch<'_>, voice: Voic
         }
         Ok(Connection { stream, peer: answered, local }) => {
             let peer = answered.address();
-            voice.notice(Notice::Connected { peer: answered, local });
+            let connected = Notice::Connected { peer: answered, local };
+            let mut watch = Watch::of(job, hop, caution);
+            watch.notice(&connected);
+            voice.notice(connected);
             let mut settings = settings(job.account, hop, local.map(|local| local.ip()), caution);
             let remembered = Remembered::of(job.account, hop, &settings);
             settings.memory = remembered.as_ref().map(Remembered::recall).unwrap_or_default();
@@ -155,7 +159,11 @@ pub(super) async fn one_session(job: &Job<'_>, stretch: Stretch<'_>, voice: Voic
                 timeouts: &timeouts,
                 detail: job.detail,
             };
-            drive(stream, &mut session, means, &mut |notice| voice.notice(notice)).await;
+            let mut tell = |notice| {
+                watch.notice(&notice);
+                voice.notice(notice);
+            };
+            drive(stream, &mut session, means, &mut tell).await;
             if let Some(remembered) = remembered {
                 remembered.remember(session.memory());
             }
@@ -176,6 +184,7 @@ pub(super) async fn one_session(job: &Job<'_>, stretch: Stretch<'_>, voice: Voic
                 .map(|verdict| Some(verdict.clone().unwrap_or_else(|| Verdict::Deferred(lost.clone()))))
                 .collect();
             verdicts.resize(recipients.len(), None);
+            watch.finish(&recipients, &verdicts, voice).await;
             Attempted { verdicts, retry: session.retry(), peer }
         }
     };

@@ -15,7 +15,7 @@ use zeroize::Zeroize as _;
 
 use self::sending::Sending;
 use super::credential::password;
-use super::notice::Notice;
+use super::notice::{FaultKind, Notice, TlsFault};
 use super::stream::Stream;
 use super::tls::Connector;
 use super::transport::Transport;
@@ -387,9 +387,11 @@ impl Driver<'_, '_> {
                 {
                     (self.tell)(Notice::Secured(facts));
                 }
-                if let Some(why) = connector.complaint() {
-                    (self.tell)(Notice::Note(format!("{TESTS}{why}")));
+                let complaint = connector.complaint();
+                if let Some(TlsFault { words, .. }) = &complaint {
+                    (self.tell)(Notice::Note(format!("{TESTS}{words}")));
                 }
+                (self.tell)(Notice::Handshake(complaint.map_or(Ok(()), Err)));
                 let binding = self.means.secret.and_then(|_| stream.channel_binding());
                 self.stream = Some(stream);
                 self.session.tls_started(connector.protection(), binding);
@@ -400,9 +402,12 @@ impl Driver<'_, '_> {
                 {
                     (self.tell)(Notice::Refused(facts));
                 }
-                self.session.tls_failed(connector.explain(&error));
+                self.tls_failed(connector.fault(&error));
             }
-            Err(_) => self.session.tls_failed("the server did not finish the handshake in time".to_owned()),
+            Err(_) => {
+                let words = "the server did not finish the handshake in time".to_owned();
+                self.tls_failed(TlsFault { kind: FaultKind::Other, words });
+            }
         }
     }
 
@@ -413,6 +418,12 @@ impl Driver<'_, '_> {
         if is_watched && matches!(self.stream, Some(Stream::Plain(_))) && is_sent() {
             (self.tell)(Notice::Note(format!("{TESTS}nothing would be sent without TLS")));
         }
+    }
+
+    fn tls_failed(&mut self, fault: TlsFault) {
+        let words = fault.words.clone();
+        (self.tell)(Notice::Handshake(Err(fault)));
+        self.session.tls_failed(words);
     }
 
     async fn fetch_password(&mut self) {

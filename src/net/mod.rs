@@ -9,6 +9,7 @@ mod credential;
 mod dane;
 pub mod dkim;
 pub mod drive;
+mod fault;
 pub mod https;
 pub mod notice;
 mod proxy;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use super::fault::{FaultKind, TlsFault};
 pub use crate::message::downgrade::{Dkim, Fields, Goal};
 use crate::smtp::capabilities::Extension;
 use crate::smtp::outcome::Verdict;
@@ -23,6 +24,8 @@ pub enum Notice {
         /// Our end of it, where it is an address.
         local: Option<SocketAddr>,
     },
+    /// How a handshake ended, for whoever counts; a certificate that was only watched is a fault, too.
+    Handshake(Result<(), TlsFault>),
     /// TLS is on.
     Secured(TlsFacts),
     /// The server's certificate was refused.

@@ -13,6 +13,7 @@ use rustls::{AlertDescription, CertificateError, ClientConfig, Error, PeerIncomp
 use zeroize::Zeroizing;
 
 use super::dane::ByRecords;
+use super::fault::{FaultKind, TlsFault};
 use super::notice::{CertificateFacts, TlsFacts};
 use super::verifier::{KeyOnly, LazyRoots, Remembering, by_roots, system_roots};
 use crate::config::account::{Host, NamedFile, Proof, Server, Tls, TlsPolicy, TlsRoots, TlsVersion};
@@ -187,8 +188,14 @@ impl Connector {
     }
 
     /// What is wrong with the certificate that was let pass, where certificates are only watched ([`Proof::Watched`]).
-    pub(super) fn complaint(&self) -> Option<String> {
-        self.verifier.forgiven().map(|error| self.explain_tls(&error))
+    pub(super) fn complaint(&self) -> Option<TlsFault> {
+        let of = |error| TlsFault { kind: FaultKind::of_library(&error), words: self.explain_tls(&error) };
+        self.verifier.forgiven().map(of)
+    }
+
+    /// A failed handshake: its kind, and words for it.
+    pub(super) fn fault(&self, error: &std::io::Error) -> TlsFault {
+        TlsFault { kind: FaultKind::of(error), words: self.explain(error) }
     }
 
     /// A failed handshake in words.

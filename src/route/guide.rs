@@ -17,4 +17,9 @@ impl<'a> Guide<'a> {
         let resolver = Resolver::new(&account.dns, &account.tls);
         Guide { account, resolver, policies: Policies::new(account) }
     }
+
+    /// Who looks names up.
+    pub fn resolver(&self) -> &Resolver<'a> {
+        &self.resolver
+    }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use posthaste::config::account::{
     Account, AliasesIn, Chunking, DnsTrust, Domain, EightBit, Endpoint, Family, Host, KeepOriginal, Log, LongLines,
-    Mechanisms, MtaSts, NamedFile, Partial, Relay, Scheme, Secret, TlsPolicy, TlsRoots, TlsVersion, Unsigned, Via, Who,
+    Mechanisms, MtaSts, NamedFile, Partial, Relay, Scheme, Secret, TlsPolicy, TlsReports, TlsRoots, TlsVersion,
+    Unsigned, Via, Who,
 };
 use posthaste::config::{Form, Key, SCHEMA, secret};
 use posthaste::envelope::{Notify, Occasion, Returned};
@@ -19,7 +20,7 @@ const PIN: &str = "\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"";
 
 const DKIM: &str = "dkim-selector = \"s\"\ndkim-key = \"/k.pem\"";
 
-const TABLE: [Row; 55] = [
+const TABLE: [Row; 56] = [
     (
         "server",
         "[\"smtp://a.example\", \"submission://b.example:26\"]",
@@ -161,6 +162,9 @@ const TABLE: [Row; 55] = [
     ("chunking", "\"same-flight\"", "same-flight", "", |a| a.chunking == Chunking::SameFlight),
     ("state-file", "\"/var/lib/mail/servers\"", "/var/lib/mail/servers", "", |a| {
         a.state_file.as_deref() == Some(std::path::Path::new("/var/lib/mail/servers"))
+    }),
+    ("tlsrpt", "\"socket:/run/tlsrpt\"", "socket:/run/tlsrpt", "", |a| {
+        a.tls_reports == TlsReports::Collector("/run/tlsrpt".into())
     }),
     ("dkim-selector", "[\"2026a\", \"mail._b\"]", "2026a mail._b", "dkim-key = [\"/a.pem\", \"/b.pem\"]", |a| {
         a.dkim.as_ref().is_some_and(|dkim| dkim.keys[1].selector == "mail._b" && dkim.domains.is_empty())

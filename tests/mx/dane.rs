@@ -18,22 +18,22 @@ use aws_lc_rs::digest;
 use ring::digest;
 
 /// A server's certificate, and what TLSA records may say of it.
-struct Shown {
-    config: Arc<ServerConfig>,
-    certificate: Vec<u8>,
-    key: Vec<u8>,
+pub struct Shown {
+    pub config: Arc<ServerConfig>,
+    pub certificate: Vec<u8>,
+    pub key: Vec<u8>,
     /// The same of its authority, which is sent along.
-    authority: Vec<u8>,
-    authority_key: Vec<u8>,
+    pub authority: Vec<u8>,
+    pub authority_key: Vec<u8>,
 }
 
-enum Sends {
+pub enum Sends {
     Chain,
     LeafAlone,
 }
 
 /// A certificate for this name by an authority of its own.
-fn shown(name: &str, sends: Sends, change: fn(&mut CertificateParams)) -> Shown {
+pub fn shown(name: &str, sends: Sends, change: fn(&mut CertificateParams)) -> Shown {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -61,7 +61,7 @@ fn hex(octets: &[u8]) -> String {
     })
 }
 
-fn sha256(octets: &[u8]) -> String {
+pub fn sha256(octets: &[u8]) -> String {
     hex(digest::digest(&digest::SHA256, octets).as_ref())
 }
 
@@ -69,12 +69,12 @@ fn sha512(octets: &[u8]) -> String {
     hex(digest::digest(&digest::SHA512, octets).as_ref())
 }
 
-fn host(last: u8, port: u16, config: &Arc<ServerConfig>) -> Host {
+pub fn host(last: u8, port: u16, config: &Arc<ServerConfig>) -> Host {
     Host::start(last, port, Manner { tls: Tls::Upgraded(config.clone()), ..Manner::default() })
 }
 
 /// Everything about a.test and its host mx1.a.test at 127.0.0.2 is validated; with these records.
-fn signed(port: u16, records: &[String]) -> String {
+pub fn signed(port: u16, records: &[String]) -> String {
     let service = format!("_{port}._tcp.mx1.a.test");
     let mut table =
         "a.test MX 10 mx1.a.test\na.test MX !ad\nmx1.a.test A 127.0.0.2\nmx1.a.test A !ad\nmx1.a.test AAAA !ad\n"

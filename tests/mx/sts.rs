@@ -13,17 +13,17 @@ use super::web::{Says, Web, answer, text};
 use super::{direct, send};
 
 /// A server with a certificate for this name by the authority of the tests.
-fn named(name: &str) -> Arc<ServerConfig> {
+pub fn named(name: &str) -> Arc<ServerConfig> {
     with(name, |_| {})
 }
 
-fn with(name: &str, change: fn(&mut CertificateParams)) -> Arc<ServerConfig> {
+pub fn with(name: &str, change: fn(&mut CertificateParams)) -> Arc<ServerConfig> {
     let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
     change(&mut params);
     Arc::new(server(&certificates().authority, params))
 }
 
-fn self_signed(name: &str) -> Arc<ServerConfig> {
+pub fn self_signed(name: &str) -> Arc<ServerConfig> {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
     params.distinguished_name.push(DnType::CommonName, "stranger");
@@ -31,28 +31,28 @@ fn self_signed(name: &str) -> Arc<ServerConfig> {
     Arc::new(with_chain(vec![certificate.der().clone()], &key))
 }
 
-fn expired(params: &mut CertificateParams) {
+pub fn expired(params: &mut CertificateParams) {
     params.not_after = date_time_ymd(2001, 1, 1);
 }
 
-fn secured(last: u8, port: u16, config: &Arc<ServerConfig>) -> Host {
+pub fn secured(last: u8, port: u16, config: &Arc<ServerConfig>) -> Host {
     Host::start(last, port, Manner { tls: Tls::Upgraded(config.clone()), ..Manner::default() })
 }
 
-fn policy(mode: &str, hosts: &[&str]) -> String {
+pub fn policy(mode: &str, hosts: &[&str]) -> String {
     let hosts: String = hosts.iter().map(|host| format!("mx: {host}\n")).collect();
     format!("version: STSv1\nmode: {mode}\n{hosts}max_age: 604800\n")
 }
 
 /// What DNS says of a.test, whose only host is at 127.0.0.2.
-const ZONE: &str =
+pub const ZONE: &str =
     "a.test MX 10 mx1.a.test\nmx1.a.test A 127.0.0.2\nmta-sts.a.test A 127.0.0.1\n_mta-sts.a.test TXT v=STSv1; id=1";
 
 /// A world with a domain, its host and its web server.
-struct World {
-    port: u16,
+pub struct World {
+    pub port: u16,
     web: Web,
-    program: Program,
+    pub program: Program,
 }
 
 impl World {
@@ -60,7 +60,7 @@ impl World {
         World::with(zone, named("mta-sts.a.test"), says, "")
     }
 
-    fn with(zone: &str, config: Arc<ServerConfig>, says: Says, settings: &str) -> World {
+    pub fn with(zone: &str, config: Arc<ServerConfig>, says: Says, settings: &str) -> World {
         let (port, web) = (free_port(), Web::start(config, says));
         let dns = Stub::start(zone);
         let settings = format!("tls-ca-file = \"ca.pem\"\nmta-sts-port = {}\n{settings}", web.address.port());
@@ -81,7 +81,7 @@ impl World {
         dns
     }
 
-    fn send(&self) -> Ended {
+    pub fn send(&self) -> Ended {
         send(&self.program, &["-v"], &["bob@a.test"])
     }
 
@@ -416,37 +416,4 @@ fn domains_of_one_host_share_a_session() {
     {
         assert!(ended.stderr.contains(words), "{}", ended.stderr);
     }
-}
-
-/// P-298: a message whose header waives TLS goes where policies would keep it back, by MTA-STS and DANE alike; but not where the
-/// account or REQUIRETLS insists, nor where the field says something else.
-#[test]
-fn a_message_may_waive_policies() {
-    let world = World::new(ZONE, text(&policy("enforce", &["mx9.a.test"])));
-    let mx = Host::start(2, world.port, Manner::default());
-    let sent = |flags: &[&str]| {
-        let ended = send(&world.program, flags, &["bob@a.test"]);
-        (ended.code(), mx.mails().len())
-    };
-    let waived = "TLS-Required: No";
-    assert_eq!(sent(&["--header", waived]), (0, 1));
-    assert!(world.web.asked().is_empty());
-    assert_eq!(sent(&[]), (75, 0));
-    assert_eq!(sent(&["--header", "TLS-Required: Never"]), (75, 0));
-    assert_eq!(sent(&["--header", waived, "--header", waived]), (75, 0));
-    assert_eq!(sent(&["--header", waived, "--require-tls"]), (75, 0));
-    let ended = send(&world.program, &["-v", "--header", waived], &["bob@a.test"]);
-    assert!(ended.stderr.contains("; the message waives policies (TLS-Required)\n"), "{}", ended.stderr);
-    assert_eq!(mx.mails().len(), 1);
-    let service = format!("_{}._tcp.mx1.a.test", world.port);
-    world.zone(&format!(
-        "{ZONE}\na.test MX !ad\nmx1.a.test A !ad\nmx1.a.test AAAA !ad\n{service} TLSA 3 1 1 {}\n{service} TLSA !ad",
-        "00".repeat(32)
-    ));
-    assert_eq!(sent(&[]), (75, 0));
-    assert_eq!(sent(&["--header", waived]), (0, 1));
-    let strict = World::with(ZONE, named("mta-sts.a.test"), Says::Nothing, "tls = \"required\"\n");
-    let clear = Host::start(2, strict.port, Manner::default());
-    let ended = send(&strict.program, &["--header", waived], &["bob@a.test"]);
-    assert_eq!((ended.code(), clear.mails().len()), (75, 0), "{}", ended.stderr);
 }

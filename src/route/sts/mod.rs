@@ -9,7 +9,7 @@ pub use self::policies::Policies;
 use self::file::{Mode, PolicyFile};
 use self::policies::{InForce, Known};
 use super::no_route;
-use super::policy::{Applied, Barred, Exchanger, Policy, PolicyKind, base, for_exchanger};
+use super::policy::{Applied, Barred, Exchanger, Flaw, Policy, PolicyKind, base, for_exchanger};
 use crate::config::account::{Account, Proof, Tls, TlsPolicy};
 use crate::smtp::outcome::NoRouteKind;
 
@@ -75,6 +75,7 @@ pub(super) fn policy(account: &Account, known: &Known, host: Exchanger<'_>) -> R
         Judged::Blamed => {
             let why = "MTA-STS tests, and would not send to this host, which the policy does not name";
             let tls = watched(&account.tls, wanted);
+            let applied = Applied { flaw: applied.flaw.or(Some(Flaw::StsHost)), ..applied };
             Policy { tls, reason: format!("{}; {why}", usual.reason), applied }
         }
     })

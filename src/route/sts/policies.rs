@@ -137,7 +137,7 @@ impl<'a> Policies<'a> {
         };
         let why = match &flaw {
             Flaw::StsFetch(why) | Flaw::StsInvalid(why) | Flaw::StsWebPki(why) => why,
-            Flaw::Tlsa => "",
+            Flaw::Tlsa | Flaw::StsHost => "",
         };
         let mut decisions = Vec::new();
         // A domain that asks for nothing may well have taken its web server away (RFC 8461 section 3.3).
