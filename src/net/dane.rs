@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, Error, RootCertStore};
 
-use super::verifier::digest;
+use super::verifier::{Judge, Shown, digest};
 use crate::config::account::{Association, Dane, Matching, Selector};
 
 /// Trusts what matches a record, and below an authority that does, what bears one of the names.
@@ -90,49 +89,20 @@ impl ByRecords {
     }
 }
 
-impl ServerCertVerifier for ByRecords {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let forms = Forms::of(end_entity).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
+impl Judge for ByRecords {
+    fn judge(&self, shown: &Shown<'_>) -> Result<(), Error> {
+        let Shown { certificate, intermediates, now, .. } = *shown;
+        let forms = Forms::of(certificate).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
         if forms.match_any(&self.dane.servers) {
-            return Ok(ServerCertVerified::assertion());
+            return Ok(());
         }
         let roots = self.anchors(intermediates);
         if roots.is_empty() {
             return Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure));
         }
         let algorithms = self.provider.signature_verification_algorithms.all;
-        let parsed = ParsedCertificate::try_from(end_entity)?;
+        let parsed = ParsedCertificate::try_from(certificate)?;
         verify_server_cert_signed_by_trust_anchor(&parsed, &roots, intermediates, now, algorithms)?;
-        self.check_names(end_entity)?;
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.check_names(certificate)
     }
 }

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rustls::client::VerifierBuilderError;
-use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName};
@@ -15,7 +14,7 @@ use zeroize::Zeroizing;
 use super::dane::ByRecords;
 use super::fault::{FaultKind, TlsFault};
 use super::notice::{CertificateFacts, TlsFacts};
-use super::verifier::{KeyOnly, LazyRoots, Remembering, by_roots, system_roots};
+use super::verifier::{Judge, KeyOnly, LazyRoots, Refusal, Verifier, by_roots, system_roots};
 use crate::config::account::{Host, NamedFile, Proof, Server, Tls, TlsPolicy, TlsRoots, TlsVersion};
 use crate::smtp::session::Protection;
 use crate::system;
@@ -27,7 +26,7 @@ pub struct Connector {
     shown_name: String,
     protection: Protection,
     check: &'static str,
-    verifier: Arc<Remembering>,
+    verifier: Arc<Verifier>,
 }
 
 /// The connectors of a process. Connections to the same server with the same settings share one, and so its sessions:
@@ -92,23 +91,24 @@ impl Connector {
     fn new(tls: &Tls, policy: TlsPolicy, host: Option<&Host>) -> Result<Self, UnusableTls> {
         let provider = provider();
         let (name, shown_name) = reference_name(tls, host)?;
-        let by_key = |pins| Arc::new(KeyOnly { pins, provider: provider.clone() });
-        let (verifier, protection, check): (Arc<dyn ServerCertVerifier>, _, _) = match &tls.proof {
+        let by_key = |pins| Arc::new(KeyOnly { pins });
+        let (judge, protection, check): (Arc<dyn Judge>, _, _) = match &tls.proof {
             Proof::Dane(dane) => {
                 let by_records = ByRecords { dane: dane.clone(), provider: provider.clone() };
                 (Arc::new(by_records), Protection::Verified, DANE)
             }
             Proof::AsAccount if !tls.pins.is_empty() => (by_key(tls.pins.clone()), Protection::Verified, "pinned"),
             Proof::AsAccount if policy == TlsPolicy::Required => {
-                (verifier(tls, &provider)?, Protection::Verified, "verified")
+                (judge(tls, &provider)?, Protection::Verified, "verified")
             }
             Proof::AsAccount | Proof::Nothing => (by_key(Vec::new()), Protection::Unverified, UNVERIFIED),
-            Proof::Watched => (verifier(tls, &provider)?, Protection::Unverified, UNVERIFIED),
+            Proof::Watched => (judge(tls, &provider)?, Protection::Unverified, UNVERIFIED),
         };
-        let verifier = Arc::new(match &tls.proof {
-            Proof::Watched => Remembering::forgiving(verifier),
-            Proof::Dane(_) | Proof::AsAccount | Proof::Nothing => Remembering::new(verifier),
-        });
+        let refusal = match &tls.proof {
+            Proof::Watched => Refusal::Forgiven,
+            Proof::Dane(_) | Proof::AsAccount | Proof::Nothing => Refusal::Final,
+        };
+        let verifier = Arc::new(Verifier::new(judge, refusal, provider.clone()));
         let versions: &[&rustls::SupportedProtocolVersion] = match tls.min {
             TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
             TlsVersion::Tls13 => &[&rustls::version::TLS13],
@@ -325,7 +325,7 @@ pub fn provider() -> Arc<CryptoProvider> {
 /// [`UnusableTls`] when a file of certificates cannot be read or used.
 pub fn for_resolver(tls: &Tls) -> Result<ClientConfig, UnusableTls> {
     let provider = provider();
-    let verifier = verifier(tls, &provider)?;
+    let verifier = Arc::new(Verifier::new(judge(tls, &provider)?, Refusal::Final, provider.clone()));
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| UnusableTls(error.to_string()))?
@@ -384,7 +384,7 @@ fn reference_name(tls: &Tls, host: Option<&Host>) -> Result<(ServerName<'static>
     Ok((name, text))
 }
 
-fn verifier(tls: &Tls, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, UnusableTls> {
+fn judge(tls: &Tls, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn Judge>, UnusableTls> {
     let revoked = tls.revoked.as_ref().map_or(Ok(Vec::new()), revocation_lists)?;
     let build = |store: RootCertStore, what: &str| {
         by_roots(store, &revoked, provider).map_err(|error| match (error, &tls.revoked) {

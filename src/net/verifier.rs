@@ -1,5 +1,6 @@
 //! Who is trusted: the ways in which the certificate of a server is checked.
 
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -14,6 +15,122 @@ use crate::system::{self, Identity};
 pub(super) use aws_lc_rs::digest;
 #[cfg(not(feature = "aws-lc-rs"))]
 pub(super) use ring::digest;
+
+/// What a server shows, for which name, and when.
+pub(super) struct Shown<'a> {
+    pub(super) certificate: &'a CertificateDer<'a>,
+    pub(super) intermediates: &'a [CertificateDer<'a>],
+    pub(super) name: &'a ServerName<'a>,
+    pub(super) ocsp: &'a [u8],
+    pub(super) now: UnixTime,
+}
+
+/// Whoever decides about a certificate, and about nothing else.
+pub(super) trait Judge: Debug + Send + Sync {
+    /// Whether it is trusted.
+    fn judge(&self, shown: &Shown<'_>) -> Result<(), Error>;
+}
+
+/// What rustls asks: a judge decides about the certificate, and the signature of the handshake is checked whoever that is, so
+/// that the peer has the key of the certificate that it shows. One that was refused is kept, to be shown to a person, or let
+/// pass and kept with the reason.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    judge: Arc<dyn Judge>,
+    provider: Arc<CryptoProvider>,
+    refusal: Refusal,
+    refused: Mutex<Option<(CertificateDer<'static>, Error)>>,
+}
+
+/// What becomes of a certificate that is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Final,
+    Forgiven,
+}
+
+impl Verifier {
+    pub(super) fn new(judge: Arc<dyn Judge>, refusal: Refusal, provider: Arc<CryptoProvider>) -> Self {
+        Verifier { judge, provider, refusal, refused: Mutex::new(None) }
+    }
+
+    pub(super) fn is_forgiving(&self) -> bool {
+        self.refusal == Refusal::Forgiven
+    }
+
+    /// The certificate that was refused last. Nobody has shown that he has its key.
+    pub(super) fn refused(&self) -> Option<CertificateDer<'static>> {
+        self.last().as_ref().map(|(certificate, _)| certificate.clone())
+    }
+
+    /// Why the last certificate that was let pass would have been refused.
+    pub(super) fn forgiven(&self) -> Option<Error> {
+        match self.refusal {
+            Refusal::Forgiven => self.last().as_ref().map(|(_, error)| error.clone()),
+            Refusal::Final => None,
+        }
+    }
+
+    /// Another connection begins, which has refused none.
+    pub(super) fn forget(&self) {
+        *self.last() = None;
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<(CertificateDer<'static>, Error)>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        match self.judge.judge(&Shown { certificate, intermediates, name, ocsp, now }) {
+            Ok(()) => Ok(ServerCertVerified::assertion()),
+            Err(error) => {
+                *self.last() = Some((certificate.clone().into_owned(), error.clone()));
+                match self.refusal {
+                    Refusal::Final => Err(error),
+                    Refusal::Forgiven => Ok(ServerCertVerified::assertion()),
+                }
+            }
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+impl Judge for WebPkiServerVerifier {
+    fn judge(&self, shown: &Shown<'_>) -> Result<(), Error> {
+        let Shown { certificate, intermediates, name, ocsp, now } = *shown;
+        self.verify_server_cert(certificate, intermediates, name, ocsp, now).map(|_| ())
+    }
+}
 
 /// SHA-256 of the public key (SubjectPublicKeyInfo) of a certificate.
 pub(super) fn spki_sha256(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
@@ -76,189 +193,35 @@ pub(super) fn system_roots() -> RootCertStore {
     roots
 }
 
-impl ServerCertVerifier for LazyRoots {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        match self.built_in.verify_server_cert(end_entity, intermediates, name, ocsp, now) {
-            Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => match self.system() {
-                Some(system) => system.verify_server_cert(end_entity, intermediates, name, ocsp, now),
-                None => Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)),
+impl Judge for LazyRoots {
+    fn judge(&self, shown: &Shown<'_>) -> Result<(), Error> {
+        match self.built_in.judge(shown) {
+            Err(error @ Error::InvalidCertificate(CertificateError::UnknownIssuer)) => match self.system() {
+                Some(system) => system.judge(shown),
+                None => Err(error),
             },
             verdict => verdict,
         }
     }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.built_in.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.built_in.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.built_in.supported_verify_schemes()
-    }
 }
 
-/// Decides as another does, and keeps a certificate that was refused, so that it can be shown to a person. Or it lets that
-/// one pass, and keeps the reason too.
-#[derive(Debug)]
-pub(super) struct Remembering {
-    decides: Arc<dyn ServerCertVerifier>,
-    refusal: Refusal,
-    refused: Mutex<Option<(CertificateDer<'static>, Error)>>,
-}
-
-/// What becomes of a certificate that is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refusal {
-    Final,
-    Forgiven,
-}
-
-impl Remembering {
-    pub(super) fn new(decides: Arc<dyn ServerCertVerifier>) -> Self {
-        Remembering { decides, refusal: Refusal::Final, refused: Mutex::new(None) }
-    }
-
-    /// One that lets all certificates pass. That the peer has the key of its certificate is checked all the same.
-    pub(super) fn forgiving(decides: Arc<dyn ServerCertVerifier>) -> Self {
-        Remembering { decides, refusal: Refusal::Forgiven, refused: Mutex::new(None) }
-    }
-
-    pub(super) fn is_forgiving(&self) -> bool {
-        self.refusal == Refusal::Forgiven
-    }
-
-    /// The certificate that was refused last. Nobody has shown that he has its key.
-    pub(super) fn refused(&self) -> Option<CertificateDer<'static>> {
-        self.last().as_ref().map(|(certificate, _)| certificate.clone())
-    }
-
-    /// Why the last certificate that was let pass would have been refused.
-    pub(super) fn forgiven(&self) -> Option<Error> {
-        match self.refusal {
-            Refusal::Forgiven => self.last().as_ref().map(|(_, error)| error.clone()),
-            Refusal::Final => None,
-        }
-    }
-
-    /// Another connection begins, which has refused none.
-    pub(super) fn forget(&self) {
-        *self.last() = None;
-    }
-
-    fn last(&self) -> MutexGuard<'_, Option<(CertificateDer<'static>, Error)>> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl ServerCertVerifier for Remembering {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let verdict = self.decides.verify_server_cert(end_entity, intermediates, name, ocsp, now);
-        let Err(error) = verdict else { return verdict };
-        *self.last() = Some((end_entity.clone().into_owned(), error.clone()));
-        match self.refusal {
-            Refusal::Final => Err(error),
-            Refusal::Forgiven => Ok(ServerCertVerified::assertion()),
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.decides.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.decides.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.decides.supported_verify_schemes()
-    }
-}
-
-/// Looks at the key of the server and at nothing else, or at nothing at all. The signature of the handshake is
-/// checked in both cases: the peer has the key of the certificate that it shows.
+/// Looks at the key of the server and at nothing else, or at nothing at all.
 #[derive(Debug)]
 pub(super) struct KeyOnly {
     /// SHA-256 of acceptable keys; empty accepts any (opportunistic TLS, where the alternative is clear text).
     pub(super) pins: Vec<[u8; 32]>,
-    pub(super) provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for KeyOnly {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
+impl Judge for KeyOnly {
+    fn judge(&self, shown: &Shown<'_>) -> Result<(), Error> {
         if self.pins.is_empty() {
-            return Ok(ServerCertVerified::assertion());
+            return Ok(());
         }
-        let hash = spki_sha256(end_entity).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        let hash = spki_sha256(shown.certificate).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
         if self.pins.contains(&hash) {
-            Ok(ServerCertVerified::assertion())
+            Ok(())
         } else {
             Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
         }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
