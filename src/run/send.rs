@@ -7,7 +7,7 @@ use super::identity::{tell, with_aliases};
 use super::recipients::expanded;
 use super::sign::Signatures;
 use super::submit::{
-    caller, dsn, envelope, long_lines, prepared, print_message, read_failure, reverse_path, stdin, submit, who,
+    caller, dsn, envelope, prepared, print_message, read_failure, reverse_path, rules, stdin, submit, who,
 };
 use super::{Done, Transcript, account, configuration, fail, unwritable};
 use crate::address::{AddressError, Fault, Mailbox, parse_typed_list};
@@ -19,7 +19,6 @@ use crate::envelope::{ReversePath, Wishes};
 use crate::failure::{Exit, Failure};
 use crate::identity::{self, Scope};
 use crate::message::compose::{self, Attachment, ComposeError, Draft, Inline, TextError, compose};
-use crate::message::prepare::{FixUps, Recipients, Rules, Sender, local_time};
 use crate::report::{self, Style};
 use crate::system::{Patient, words};
 
@@ -88,17 +87,7 @@ pub(super) fn send(global: &Global, call: &Send) -> Done {
     }
     let (incoming, aliased) = with_aliases(compose(draft).map_err(compose_failure)?, &account, Aliases::Expand)?;
     tell(&mut Transcript::of(global), &aliased);
-    let rules = Rules {
-        identity: &identity,
-        sender: Sender::Given(&sender),
-        name: None,
-        recipients: Recipients::Arguments,
-        fix_ups: FixUps::All,
-        long_lines: long_lines(&account),
-        charset: &account.charset,
-        clock: local_time,
-    };
-    let message = prepared(incoming, &rules)?.message;
+    let message = prepared(incoming, &rules(&identity, &sender, &account))?.message;
     let rewritten = rules_of_identity.rewrite(sender.clone(), message, Scope::All);
     tell(&mut Transcript::of(global), &rewritten.changes);
     let mut message = rewritten.message;

@@ -15,7 +15,7 @@ use crate::envelope::{Dsn, Envelope, EnvelopeId, OriginalRecipient, OwnDsn, Retu
 use crate::failure::{self, Exit, Failure};
 use crate::identity::{Rules, Scope};
 use crate::message::incoming::{Incoming, ReadError};
-use crate::message::prepare::{self, FixUps, Identity, Recipients, Sender, local_time};
+use crate::message::prepare::Identity;
 use crate::message::spool::Spool;
 use crate::report::{self, Style};
 use crate::server::options::{Extension, Faults, Login, Options, Tls};
@@ -26,7 +26,7 @@ use crate::smtp::reply::Enhanced;
 use crate::system::Patient;
 
 use super::recipients::expanded;
-use super::submit::{hand_over, long_lines, prepared, who};
+use super::submit::{hand_over, prepared, rules, who};
 use super::{Done, account, configuration, fail, unsent, unwritable};
 
 /// Octets that are read at once.
@@ -136,7 +136,7 @@ impl Client<'_> {
         }
     }
 
-    fn submit(&self, message: Arriving) -> Verdict {
+    fn submit(&mut self, message: Arriving) -> Verdict {
         match self.outcomes(message) {
             Ok(outcomes) => verdict(&outcomes),
             Err(failures) => {
@@ -146,7 +146,7 @@ impl Client<'_> {
         }
     }
 
-    fn outcomes(&self, message: Arriving) -> Result<Vec<Outcome>, Vec<Failure>> {
+    fn outcomes(&mut self, message: Arriving) -> Result<Vec<Outcome>, Vec<Failure>> {
         let Arriving { transaction, spool } = message;
         let account =
             account(&self.config, self.global, Some(transaction.sender.as_str()), Log::Syslog, Style::OneLine)?;
@@ -158,17 +158,8 @@ impl Client<'_> {
         let spool = spool.map_err(|error| super::submit::read_failure(ReadError::Spool(error)))?;
         let incoming = Incoming::from_spool(spool).map_err(super::submit::read_failure)?;
         let (incoming, _) = super::identity::with_aliases(incoming, &account, Aliases::Expand)?;
-        let rules = prepare::Rules {
-            identity: &self.identity,
-            sender: Sender::Given(&sender),
-            name: None,
-            recipients: Recipients::Arguments,
-            fix_ups: FixUps::All,
-            long_lines: long_lines(&account),
-            charset: &account.charset,
-            clock: local_time,
-        };
-        let message = prepared(incoming, &rules)?.message;
+        self.identity.mail_domain.clone_from(&account.mail_domain);
+        let message = prepared(incoming, &rules(&self.identity, &sender, &account))?.message;
         let rewritten = Rules::of(&account, &self.identity).rewrite(sender.clone(), message, Scope::All);
         let message = rewritten.message;
         let envelope =

@@ -342,6 +342,20 @@ pub(super) fn long_lines(account: &Account) -> LongLines {
     }
 }
 
+/// The rules for a message of this sender whose recipients are known beforehand.
+pub(super) fn rules<'a>(identity: &'a Identity, sender: &'a ReversePath, account: &'a Account) -> Rules<'a> {
+    Rules {
+        identity,
+        sender: Sender::Given(sender),
+        name: None,
+        recipients: Recipients::Arguments,
+        fix_ups: FixUps::All,
+        long_lines: long_lines(account),
+        charset: &account.charset,
+        clock: local_time,
+    }
+}
+
 pub(super) fn prepared(incoming: Incoming, rules: &Rules<'_>) -> Result<Prepared, Vec<Failure>> {
     prepare(incoming, rules).map_err(|error| {
         let exit = match error {

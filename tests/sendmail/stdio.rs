@@ -31,6 +31,26 @@ pub fn all(dialogue: &[(&str, u16)], ends: &str) -> String {
     lines.collect()
 }
 
+/// Names in the header get the domain of the account that the sender has chosen, as with every other call.
+#[test]
+fn names_in_the_header_are_of_the_account() {
+    let relay = Relay::start(plain());
+    let server = format!("server = \"smtp://{}\"\ntls = \"none\"\n", relay.wire.address);
+    let other = "aliases = \"none\"\n[account.other]\nfrom = \"al@other.test\"\nmail-domain = \"other.test\"\n";
+    let program = Program::with(&format!("{server}{other}{server}"));
+    let message = "From: al\r\nTo: root, b@x.test\r\n\r\nx\r\n.\r\n";
+    let one = |from: &str| format!("MAIL FROM:<{from}>\r\nRCPT TO:<b@x.test>\r\nDATA\r\n{message}");
+    let dialogue = format!("HELO x\r\n{}{}QUIT\r\n", one("al@other.test"), one("al@example.org"));
+    let ended = run(program.named("sendmail").arg("-bs"), dialogue.as_bytes());
+    assert_eq!(ended.code(), 0, "{}{}", ended.stdout, ended.stderr);
+    let fields: Vec<_> = relay.take().mails.iter().map(|mail| (mail.field("From"), mail.field("To"))).collect();
+    assert_eq!(
+        fields,
+        [("al@other.test", "root@other.test, b@x.test"), ("al@example.org", "root@example.org, b@x.test")]
+            .map(|(from, to)| (from.to_owned(), to.to_owned()))
+    );
+}
+
 /// Case 54.
 #[test]
 fn a_client_that_waits_for_each_reply() {
