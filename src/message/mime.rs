@@ -80,9 +80,9 @@ impl Labels {
         self.version == Presence::Missing && self.content == Content::Unlabelled && self.encodings.is_empty()
     }
 
-    /// Whether the body is called binary, and is no text.
+    /// Whether the body is called binary.
     pub(super) fn are_binary(&self) -> bool {
-        self.content == Content::Other && self.encoding == Encoding::Binary
+        self.encoding == Encoding::Binary
     }
 
     /// Whether there may be headers in the body.

@@ -7,11 +7,12 @@ use super::edit::{push_folded, qualify};
 use super::header::{Field, fields};
 use super::incoming::{Binary, Incoming};
 use super::mime::{self, Labels};
-use super::{Message, Source as _, phrase, tally};
+use super::{Message, More, Source as _, phrase, tally};
 use crate::address::{Address, AddressError, find};
 use crate::envelope::ReversePath;
 use crate::system::words;
 use chrono::{DateTime, FixedOffset, Local};
+use memchr::memchr;
 use std::cell::LazyCell;
 use std::io;
 
@@ -146,10 +147,11 @@ pub enum PrepareError {
     Read(#[source] io::Error),
 }
 
-fn why(refusal: &Refusal) -> &'static str {
+fn why(refusal: &Refusal) -> String {
     match refusal {
-        Refusal::Encrypted => "it is in an encrypted part",
-        _ => "it is in a signed part",
+        Refusal::Signed => "it is in a signed part".to_owned(),
+        Refusal::Encrypted => "it is in an encrypted part".to_owned(),
+        other => other.to_string(),
     }
 }
 
@@ -219,19 +221,31 @@ pub fn prepare(incoming: Incoming, rules: &Rules<'_>) -> Result<Prepared, Prepar
 const LONG: u64 = tally::LINE_LIMIT + 1;
 
 /// SMTP has lines of text: without BINARYMIME, which few servers offer, octets that are none are lost or changed (RFC 3030
-/// section 3). Where nobody can tell the parts for certain, they are.
+/// section 3). Where nobody can tell the parts for certain, line ends are; NULs are not dropped from what is called binary.
 fn with_lines(mut message: Message) -> Result<Message, PrepareError> {
     match Reencoder::new(&mut message, Goal::Lines).map_err(PrepareError::Encode)?.run() {
         Ok(reencoded) => Ok(reencoded.message),
         Err(DowngradeError::Refused(refusal @ (Refusal::Signed | Refusal::Encrypted))) => {
             Err(PrepareError::Binary(refusal))
         }
-        Err(DowngradeError::Refused(_)) => {
-            message.rewind().map_err(PrepareError::Read)?;
-            Ok(message)
+        Err(DowngradeError::Refused(refusal)) if has_nul(&mut message).map_err(PrepareError::Read)? => {
+            Err(PrepareError::Binary(refusal))
         }
+        Err(DowngradeError::Refused(_)) => Ok(message),
         Err(DowngradeError::Io(error)) => Err(PrepareError::Encode(error)),
     }
+}
+
+fn has_nul(message: &mut Message) -> std::io::Result<bool> {
+    message.rewind()?;
+    let (mut block, mut found, mut more) = (Vec::new(), false, More::Yes);
+    while !found && more == More::Yes {
+        block.clear();
+        more = message.read_block(&mut block)?;
+        found = memchr(0, &block).is_some();
+    }
+    message.rewind()?;
+    Ok(found)
 }
 
 fn shorten(message: &mut Message, longest_line: u64) -> Result<Message, PrepareError> {

@@ -194,6 +194,42 @@ fn binary_parts_survive() {
     }
 }
 
+/// P-269: what is called binary keeps its NULs or is refused, whatever the server offers.
+#[test]
+fn nuls_are_not_dropped_from_what_is_called_binary() {
+    let mixed = "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: image/png\n\n\n--b\n";
+    let binary = "Content-Transfer-Encoding: binary\n\n";
+    for session in [plain(), seven_bit()] {
+        let relay = Relay::start(session);
+        let program = Program::to(relay.wire.address);
+        let send = |text: &str| program.sendmail(&["-i", "bob@x.test"], format!("MIME-Version: 1.0\n{text}"));
+        for (text, words) in [
+            (format!("Content-Type: text/plain\n{binary}a\0b\n"), "text with NULs"),
+            (format!("Content-Type: text/plain\n{binary}a\n\0"), "text with NULs"),
+            (format!("{binary}a\0\n"), "text with NULs"),
+            (format!("{mixed}Content-Type: text/html\n{binary}a\0b\n--b--\n"), "text with NULs"),
+            (format!("{mixed}Content-Type: text/html\n{binary}a\n\0\n--b--\n"), "text with NULs"),
+            (
+                format!("Content-Type: multipart/mixed; boundary=b; boundary=c\n{binary}--b\n\na\0b\n"),
+                "a multipart has no usable boundary",
+            ),
+            (format!("Content-Type: multipart/signed; boundary=b\n\n--b\n{binary}a\0b\n--b--\n"), "signed part"),
+        ] {
+            send(&text).assert_failure(65, &["a part is called binary", words]);
+            relay.take().assert_nothing();
+        }
+        send(&format!("Content-Type: text/plain; charset=utf-16\n{binary}a\0\n\0")).assert_silent_success();
+        let mail = relay.take().mail();
+        assert_eq!(mail.field("Content-Transfer-Encoding"), "base64");
+        assert_eq!(mail.decoded(), "a\n");
+        // Without the label it is text, and NULs are no text. Behind the last part nothing is of meaning.
+        for text in ["\na\0b\n".to_owned(), format!("{mixed}Content-Type: text/html\n{binary}ab\n--b--\n\0\n")] {
+            send(&text).assert_silent_success();
+            relay.take().mail().assert_clean();
+        }
+    }
+}
+
 /// P-252 P-253: a signature survives where the server takes the header, and is told to be broken where it cannot.
 #[test]
 fn a_signed_header_is_left_alone_where_it_may_be_sent() {

@@ -38,8 +38,10 @@ impl Place {
 pub(super) enum Purity {
     #[default]
     Pure,
-    /// A NUL was dropped, or a CR was taken for a line end.
+    /// A NUL has to be dropped, or a CR was taken for a line end.
     Mended,
+    /// NULs were dropped.
+    Cut,
 }
 
 /// Takes lines.

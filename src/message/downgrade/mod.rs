@@ -139,6 +139,10 @@ pub enum Refusal {
     /// A leaf of this type has NULs or bare CRs, which are lost in SMTP.
     #[error("a part of type {0} is not lines of text, and has to be encoded by who writes the message")]
     Binary(String),
+    /// Text that is called binary has NULs, which are lost in SMTP. It is not encoded octet by octet: its line ends are
+    /// those of SMTP.
+    #[error("it is text with NULs")]
+    Nul,
     /// A leaf of this type has long lines.
     #[error("a part of type {0} has lines of more than 998 octets")]
     LongLines(String),

@@ -1,6 +1,7 @@
 //! What parts a message has, before anything is known of a server.
 
-use super::lines::Lines;
+use super::entity::Label;
+use super::lines::{Lines, Purity};
 use super::walk::{Event, Reach, Visit, Walker};
 use super::{DowngradeError, HeaderText, More, Source};
 use std::io;
@@ -10,7 +11,7 @@ use std::io;
 pub struct Parts {
     /// What the octets of their headers are, and of the headers of messages among them.
     pub headers: HeaderText,
-    /// Whether the message or a part of it is called binary and is no text.
+    /// Whether the message or a part of it is called binary and is no text, or text with NULs.
     pub binary: bool,
 }
 
@@ -22,7 +23,7 @@ pub struct Parts {
 pub fn look(source: &mut dyn Source) -> io::Result<Parts> {
     let mut parts = Parts::default();
     source.rewind()?;
-    let walked = walk(source, Look { of: Of::Message, parts: &mut parts });
+    let walked = walk(source, Look { of: Of::Message, labelled: false, parts: &mut parts });
     source.rewind()?;
     match walked {
         Ok(()) | Err(DowngradeError::Refused(_)) => Ok(parts),
@@ -46,6 +47,8 @@ fn walk(source: &mut dyn Source, look: Look<'_>) -> Result<(), DowngradeError> {
 
 struct Look<'a> {
     of: Of,
+    /// Whether the present text is called binary.
+    labelled: bool,
     parts: &'a mut Parts,
 }
 
@@ -58,11 +61,17 @@ enum Of {
 
 impl Visit for Look<'_> {
     fn visit(&mut self, event: Event<'_>) -> Result<(), DowngradeError> {
-        if let Event::Header(entity) = event {
-            self.parts.binary |= entity.is_binary();
-            if std::mem::replace(&mut self.of, Of::Part) == Of::Part {
-                self.parts.headers = HeaderText::of(&entity.raw).max(self.parts.headers);
+        match event {
+            Event::Header(entity) => {
+                self.parts.binary |= entity.is_binary();
+                self.labelled = entity.label == Label::Binary;
+                if std::mem::replace(&mut self.of, Of::Part) == Of::Part {
+                    self.parts.headers = HeaderText::of(&entity.raw).max(self.parts.headers);
+                }
             }
+            Event::Text(_, Purity::Cut) => self.parts.binary |= self.labelled,
+            Event::Delimiter { .. } => self.labelled = false,
+            _ => {}
         }
         Ok(())
     }

@@ -46,6 +46,7 @@ struct Found {
     eight_bit: bool,
     long_line: bool,
     mended: bool,
+    cut: bool,
     utf8: Utf8,
     /// Octets of the present line.
     length: u64,
@@ -95,7 +96,8 @@ impl Survey {
         let found = &mut self.found;
         found.length += octets.len() as u64;
         found.long_line |= found.length > LINE_LIMIT;
-        found.mended |= purity == Purity::Mended;
+        found.mended |= purity != Purity::Pure;
+        found.cut |= purity == Purity::Cut;
         if !octets.is_ascii() || found.utf8.is_open() {
             found.eight_bit = true;
             found.utf8.push(octets);
@@ -141,6 +143,10 @@ impl Survey {
                         Some(refusal) if self.found.mended => return Err(refusal.clone().into()),
                         Some(_) => Plan::Keep,
                     },
+                    (Goal::Lines, Label::Binary) if self.found.cut => {
+                        let own = if let Kind::Fixed(refusal) = kind { refusal.clone() } else { Refusal::Nul };
+                        return Err(within.clone().unwrap_or(own).into());
+                    }
                     _ if needed => self.encoding(kind, label)?,
                     (Goal::SevenBit, Label::EightBit | Label::Binary) if is_free => Plan::SevenBit,
                     (Goal::Lines, Label::Binary) if is_free => Plan::EightBit,

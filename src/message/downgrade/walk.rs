@@ -308,6 +308,16 @@ fn mark(rest: &[u8], place: Place) -> Option<Mark> {
     }
 }
 
+impl<V: Visit> Walker<V> {
+    /// NULs were dropped, and nothing is left of what they stood in.
+    fn cut(&mut self) -> Result<(), DowngradeError> {
+        match self.state {
+            State::Content => self.visitor.visit(Event::Text(b"", Purity::Cut)),
+            State::Header { .. } | State::Epilogue { .. } => Ok(()),
+        }
+    }
+}
+
 impl<V: Visit> Take for Walker<V> {
     fn take(&mut self, piece: Piece<'_>) -> Result<(), DowngradeError> {
         let without_nuls: Vec<u8>;
@@ -315,9 +325,10 @@ impl<V: Visit> Take for Walker<V> {
         if piece.purity == Purity::Mended && self.content == Content::Lines && memchr(0, piece.octets).is_some() {
             without_nuls = piece.octets.iter().copied().filter(|octet| *octet != 0).collect();
             piece.octets = &without_nuls;
+            piece.purity = Purity::Cut;
             // NULs behind the last line are no line.
             if piece.octets.is_empty() && piece.end.is_empty() && piece.place == Place::Whole {
-                return Ok(());
+                return self.cut();
             }
         }
         if piece.place.begins() {
