@@ -71,10 +71,10 @@ class Sink:
 
     def take(self) -> list[Kept]:
         """All that it has kept since the last call, once the sink is done with every session."""
-        # A message is in its file before its reply is sent, and a file without a reply is removed when the sink sees
-        # the end of the connection.
+        # A message is in its file before its reply is sent. A file without a reply is removed when the sink sees the end
+        # of the connection, and behind its own close() where it is the one who ends it: so it must have gone to sleep.
         if self.process.poll() is None:
-            self._wait(lambda: not connected(self.port), "to close its connections")
+            self._wait(lambda: not connected(self.port) and sleeps(self.process.pid), "to close its connections")
         paths = [path for path in self.dir.iterdir() if path.name != "log"]
         texts = [path.read_bytes() for path in paths]
         for path in paths:
@@ -114,6 +114,17 @@ def listens(port: int) -> bool:
 def connected(port: int) -> bool:
     """Whether a server on this port holds a connection: established, or closed by the other side alone."""
     return _has_socket(port, {"01", "08"})
+
+
+def sleeps(shell: int) -> bool:
+    """Whether the last of the processes that this one has begun, the sink, waits for something to do; or has ended."""
+    try:
+        pid = shell
+        while children := Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            pid = int(children[0])
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "SZX"
+    except FileNotFoundError:
+        return True
 
 
 def _has_socket(port: int, states: set[str]) -> bool:
