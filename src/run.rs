@@ -20,6 +20,8 @@ use std::ffi::OsString;
 use std::future::Future;
 use std::mem::ManuallyDrop;
 
+use tokio::runtime::{LocalOptions, LocalRuntime};
+
 use crate::cli::values::{Check, Format};
 use crate::cli::{self, Face, Global, Invocation, Verbosity};
 use crate::config::account::{Account, Log};
@@ -177,15 +179,16 @@ thread_local! {
     ///
     /// It is never taken down: the process is about to end then. A look-up that nobody waits for any more must not hold that
     /// up, and what the runtime has open is closed by the system at a lower price.
-    static RUNTIME: OnceCell<ManuallyDrop<tokio::runtime::Runtime>> = const { OnceCell::new() };
+    static RUNTIME: OnceCell<ManuallyDrop<LocalRuntime>> = const { OnceCell::new() };
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Vec<Failure>> {
     RUNTIME.with(|cell| {
         if cell.get().is_none() {
+            // A runtime of this kind alone leaves that of many threads, which hickory asks for, out of the program.
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
-                .build()
+                .build_local(LocalOptions::default())
                 .map_err(|error| fail(Exit::System, format!("cannot start: {error}")))?;
             let _ = cell.set(ManuallyDrop::new(runtime));
         }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use hickory_resolver::net::xfer::{DnsHandle as _, FirstAnswer as _};
 use hickory_resolver::net::{DnsError, NetError, NoRecords};
 use hickory_resolver::proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
@@ -112,7 +111,7 @@ async fn send(server: &Server, name: &Name, record: Record) -> Result<Heard, Rea
     let mut request = DnsRequest::from_query(query, DnsRequestOptions::default());
     // "Tell me whether it was validated" (RFC 6840 section 5.7).
     request.metadata.authentic_data = server.trust == Security::Secure;
-    match server.pool.send(request).first_answer().await {
+    match server.link.ask(&request).await {
         Ok(response) => Ok(Heard::Response(Box::new(response))),
         Err(NetError::Dns(DnsError::NoRecordsFound(none))) => absence(&none),
         Err(error) => Err(reason(error)),

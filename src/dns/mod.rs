@@ -8,6 +8,7 @@
 mod answer;
 mod ask;
 mod error;
+mod link;
 mod servers;
 
 use std::cell::{OnceCell, RefCell};
@@ -38,8 +39,16 @@ struct State {
     known: RefCell<Known>,
 }
 
-/// Answers, each until its time.
-type Known = HashMap<(String, Record), (Instant, Rc<Raw>)>;
+/// Questions that were asked, and those that are being asked, so that whoever has the same waits for the same answer.
+type Known = HashMap<(String, Record), Rc<tokio::sync::OnceCell<Heard>>>;
+
+/// What came back.
+struct Heard {
+    /// An answer counts until then.
+    until: Instant,
+    /// A failure is of those alone who were waiting.
+    raw: Result<Rc<Raw>, LookupError>,
+}
 
 /// What is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -147,25 +156,33 @@ impl<'a> Resolver<'a> {
     /// Asks, or remembers.
     async fn ask(&self, name: &str, record: Record) -> Result<Rc<Raw>, LookupError> {
         let state = self.state();
-        let key = (name.to_ascii_lowercase(), record);
-        if let Some((until, raw)) = state.known.borrow().get(&key)
-            && *until > Instant::now()
-        {
-            return Ok(raw.clone());
-        }
         let servers = state.servers.as_ref().map_err(|why| LookupError::unusable(name, record, why))?;
-        let raw = Rc::new(ask::follow(servers, name, record, self.dns.timeout).await?);
-        let mut known = state.known.borrow_mut();
-        if known.len() >= ENTRIES {
-            known.clear();
-        }
-        known.insert(key, (Instant::now() + raw.ttl().clamp(LEAST, MOST), raw.clone()));
-        Ok(raw)
+        let question = state.question((name.to_ascii_lowercase(), record));
+        let heard = question.get_or_init(async || {
+            let raw = ask::follow(servers, name, record, self.dns.timeout).await.map(Rc::new);
+            let ttl = raw.as_ref().map_or(Duration::ZERO, |raw| raw.ttl().clamp(LEAST, MOST));
+            Heard { until: Instant::now() + ttl, raw }
+        });
+        heard.await.raw.clone()
     }
 
     fn state(&self) -> &State {
         self.state
             .get_or_init(|| State { servers: Servers::new(self.dns, self.tls), known: RefCell::new(Known::new()) })
+    }
+}
+
+impl State {
+    fn question(&self, key: (String, Record)) -> Rc<tokio::sync::OnceCell<Heard>> {
+        let mut known = self.known.borrow_mut();
+        if known.len() >= ENTRIES {
+            known.clear();
+        }
+        let question = known.entry(key).or_default();
+        if question.get().is_some_and(|heard| heard.until <= Instant::now()) {
+            *question = Rc::default();
+        }
+        question.clone()
     }
 }
 

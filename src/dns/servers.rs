@@ -2,20 +2,17 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_resolver::config::{
-    ConnectionConfig, NameServerConfig, ProtocolConfig, ResolverOpts, ServerOrderingStrategy,
-};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::config::{ConnectionConfig, ProtocolConfig, ResolverOpts};
 use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr::{Name, RecordType};
 use hickory_resolver::system_conf::parse_resolv_conf;
-use hickory_resolver::{Hosts, NameServerPool, PoolContext, TlsConfig};
+use hickory_resolver::{Hosts, PoolContext, TlsConfig};
 
 use super::MOST;
 use super::answer::{Answer, Found, Security, address};
+use super::link::Link;
 use crate::config::account::{Dns, DnsServer, DnsTrust, Tls};
 use crate::net::tls;
 use crate::system;
@@ -33,7 +30,7 @@ pub(super) struct Server {
     pub(super) label: String,
     /// Whether its word on DNSSEC counts.
     pub(super) trust: Security,
-    pub(super) pool: NameServerPool<TokioRuntimeProvider>,
+    pub(super) link: Link,
 }
 
 /// A server is waited for at most so long before the next one is asked (resolv.conf(5)).
@@ -66,7 +63,7 @@ impl Servers {
                     DnsTrust::Auto if auto => Security::Secure,
                     DnsTrust::Auto | DnsTrust::Never => Security::Insecure,
                 };
-                Ok(Server { label: server.to_string(), trust, pool: pool(server, patience, tls)? })
+                Ok(Server { label: server.to_string(), trust, link: link(server, patience, tls)? })
             })
             .collect::<Result<_, String>>()?;
         Ok(Servers { list, patience, hosts })
@@ -86,8 +83,8 @@ impl Servers {
     }
 }
 
-/// Each server is a pool of its own, so that what goes wrong is told of the one with which it did.
-fn pool(server: &DnsServer, patience: Duration, tls: &Tls) -> Result<NameServerPool<TokioRuntimeProvider>, String> {
+/// The ways to a server.
+fn link(server: &DnsServer, patience: Duration, tls: &Tls) -> Result<Link, String> {
     let protocols = match &server.tls {
         Some(name) => vec![ProtocolConfig::Tls { server_name: name.as_str().into() }],
         None => vec![ProtocolConfig::Udp, ProtocolConfig::Tcp],
@@ -102,17 +99,11 @@ fn pool(server: &DnsServer, patience: Duration, tls: &Tls) -> Result<NameServerP
         .collect();
     let mut options = ResolverOpts::default();
     options.timeout = patience;
-    options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
     let config = match &server.tls {
         Some(_) => TlsConfig { config: tls::for_resolver(tls).map_err(|error| error.to_string())? },
         None => TlsConfig { config: tls::with_nobody().map_err(|error| error.to_string())? },
     };
-    let config = NameServerPool::from_config(
-        [NameServerConfig::new(server.address.ip(), true, connections)],
-        Arc::new(PoolContext::new(options, config)),
-        TokioRuntimeProvider::default(),
-    );
-    Ok(config)
+    Ok(Link::new(server.address.ip(), connections, PoolContext::new(options, config)))
 }
 
 /// The servers of resolv.conf, and whether it trusts them with DNSSEC. Without the file, or a server in it, libc asks
