@@ -1,15 +1,16 @@
-//! Two choices for the linker where the target is Linux with glibc. Both are left out, and nothing else changes, where
-//! they cannot be had.
+//! A table of media types; and two choices for the linker where the target is Linux with glibc, which are left out, and
+//! nothing else changes, where they cannot be had.
 
-use std::{env, path::Path, process::Command};
+use std::{env, fs, io, path::Path, process::Command};
 
-fn main() {
+fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed=build.rs");
+    media_types()?;
     let native = env::var("HOST") == env::var("TARGET");
     let glibc = env::var("CARGO_CFG_TARGET_ENV").is_ok_and(|it| it == "gnu");
     let linux = env::var("CARGO_CFG_TARGET_OS").is_ok_and(|it| it == "linux");
     if !(native && linux && glibc) {
-        return;
+        return Ok(());
     }
     // Fourteen thousand relocations in 3 KB and not in 340, which are read at each start. The loader knows the form from
     // glibc 2.36 on, and an older one would refuse the program, so it is asked.
@@ -25,6 +26,24 @@ fn main() {
         println!("cargo:rustc-link-search=native={}", folder.display());
         println!("cargo:rustc-link-lib=static:-bundle=gcc_eh");
     }
+    Ok(())
+}
+
+/// What mime_guess knows, as a text of lines `extension type`. Its own table is 3,700 pointers, which the loader would go
+/// through at each start.
+fn media_types() -> io::Result<()> {
+    let mut lines: Vec<String> = mime_guess::get_extensions("*", "*")
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|extension| {
+            let kind = mime_guess::from_ext(extension).first_raw()?;
+            Some(format!("{} {kind}\n", extension.to_ascii_lowercase()))
+        })
+        .collect();
+    lines.sort();
+    lines.dedup();
+    let out = env::var_os("OUT_DIR").unwrap_or_default();
+    fs::write(Path::new(&out).join("media-types"), format!("\n{}", lines.concat()))
 }
 
 /// Runs a program and returns what it printed; nothing if it is absent or failed.

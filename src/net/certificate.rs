@@ -3,6 +3,7 @@
 
 use rustls::pki_types::CertificateDer;
 use x509_cert::Certificate;
+use x509_cert::attr::AttributeTypeAndValue;
 use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
@@ -60,15 +61,58 @@ fn address(octets: &[u8]) -> Option<String> {
     <[u8; 16]>::try_from(octets).ok().map(|sixteen| std::net::Ipv6Addr::from(sixteen).to_string())
 }
 
-/// The common name, or the whole name where it has none. A server chose these octets.
+/// The common name, or all that the name says where it has none. A server chose these octets.
+///
+/// Not by [`Name`]'s own text: that brings along a table of all attributes there are, 3,000 pointers which the loader
+/// would go through at each start.
 fn common_name(name: &Name) -> String {
-    let text = match name.common_name() {
-        Ok(Some(common)) => String::from(common),
-        _ => name.to_string(),
+    if let Ok(Some(common)) = name.common_name() {
+        return printable(String::from(common).as_bytes());
+    }
+    let attribute = |each: &AttributeTypeAndValue| {
+        let oid = each.oid.to_string();
+        // RFC 4514 section 3; others by their number.
+        let word = match oid.as_str() {
+            "2.5.4.3" => "CN",
+            "2.5.4.6" => "C",
+            "2.5.4.7" => "L",
+            "2.5.4.8" => "ST",
+            "2.5.4.10" => "O",
+            "2.5.4.11" => "OU",
+            number => number,
+        };
+        format!("{word}={}", printable(each.value.value()))
     };
-    printable(text.as_bytes())
+    // The most particular first, as people write it.
+    let mut parts: Vec<String> = name.iter().map(attribute).collect();
+    parts.reverse();
+    parts.join(", ")
 }
 
 fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn issuer_without_a_common_name_is_told_by_the_rest() {
+        use rcgen::{CertificateParams, DistinguishedName, DnType, DnValue, KeyPair};
+        for (parts, shown) in [
+            (vec![(DnType::CommonName, "mx.example.org"), (DnType::OrganizationName, "Example")], "mx.example.org"),
+            (vec![(DnType::CountryName, "NL"), (DnType::OrganizationName, "Ex\nample")], "O=Ex\\x0aample, C=NL"),
+            (vec![(DnType::CustomDnType(vec![2, 5, 4, 5]), "7")], "2.5.4.5=7"),
+            (vec![], ""),
+        ] {
+            let mut params = CertificateParams::default();
+            params.distinguished_name = DistinguishedName::new();
+            for (kind, value) in parts {
+                params.distinguished_name.push(kind, DnValue::Utf8String(value.to_owned()));
+            }
+            let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+            assert_eq!(facts(certificate.der()).subject, shown);
+        }
+    }
 }

@@ -168,10 +168,20 @@ pub(super) fn inline(inline: &Inline) -> Result<Part, ComposeError> {
     Ok(Part::File { headers: headers.inline().cid(inline.cid.clone()), content })
 }
 
+/// What a file's name says of its content.
+fn media_type(name: &str) -> &'static str {
+    /// A line `extension type` for each, after an empty one.
+    const TYPES: &str = include_str!(concat!(env!("OUT_DIR"), "/media-types"));
+    let extension = Path::new(name).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let wanted = format!("\n{} ", extension.to_ascii_lowercase());
+    let found = TYPES.split_once(&wanted).and_then(|(_, rest)| rest.lines().next());
+    found.filter(|_| !extension.contains(char::is_whitespace)).unwrap_or("application/octet-stream")
+}
+
 fn load(path: &Path, name: &str, given: Option<&str>) -> Result<(MimePart<'static>, Octets), ComposeError> {
     let content_type = match given {
         Some(given) => given.to_owned(),
-        None => mime_guess::from_path(name).first_or_octet_stream().essence_str().to_owned(),
+        None => media_type(name).to_owned(),
     };
     check::content_type(&content_type)?;
     let failed = |error| ComposeError::File { path: path.display().to_string(), error };
@@ -264,3 +274,29 @@ fn write_part(part: MimePart<'_>, out: &mut Spool) -> io::Result<()> {
 
 /// A longer line of text has to be encoded (RFC 5321 section 4.5.3.1.6).
 const LINE_LIMIT: u64 = 998;
+
+#[cfg(test)]
+mod tests {
+    use super::media_type;
+
+    #[test]
+    fn names_of_files_tell_what_they_hold() {
+        const UNKNOWN: &str = "application/octet-stream";
+        for (name, kind) in [
+            ("a.pdf", "application/pdf"),
+            ("log/a.TXT", "text/plain"),
+            ("a.tar.gz", "application/gzip"),
+            ("a.html", "text/html"),
+            ("a.7z", "application/x-7z-compressed"),
+            ("a.eml", "message/rfc822"),
+            ("a", UNKNOWN),
+            (".pdf", UNKNOWN),
+            ("a.", UNKNOWN),
+            ("a.no-such", UNKNOWN),
+            ("a.pdf application", UNKNOWN),
+            ("a.\npdf", UNKNOWN),
+        ] {
+            assert_eq!(media_type(name), kind, "{name}");
+        }
+    }
+}
