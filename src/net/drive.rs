@@ -91,6 +91,7 @@ pub async fn drive(transport: Transport, session: &mut Session, means: Means<'_>
         end,
         stream,
         flight: Vec::with_capacity(1024),
+        arrivals: Vec::with_capacity(READ),
         end_of_data: None,
         held: Vec::new(),
         chunks: None,
@@ -120,6 +121,8 @@ pub(super) struct Driver<'a, 'm> {
     stream: Option<Stream>,
     /// What goes out with the next write.
     flight: Vec<u8>,
+    /// What comes in, one read at a time. Here, and not where it is read, it is not filled with zeros for each.
+    arrivals: Vec<u8>,
     /// When the session has lasted long enough, whatever its replies are.
     pub(super) end: Instant,
     /// Where in the flight the end of data stands, until it has left: what is sent from there on ends the message.
@@ -260,12 +263,12 @@ impl Driver<'_, '_> {
             }
         }
         let Some(stream) = &mut self.stream else { return self.session.lost("the connection is closed".to_owned()) };
-        let mut octets = [0; READ];
-        match timeout_at(*deadline, stream.read(&mut octets)).await {
+        self.arrivals.clear();
+        match timeout_at(*deadline, stream.read_buf(&mut self.arrivals)).await {
             Err(_) if self.broken.is_some() => self.lost().await,
             Err(_) => self.session.timed_out(),
             Ok(Ok(0)) => self.lost().await,
-            Ok(Ok(count)) => self.session.received(&octets[..count]),
+            Ok(Ok(_)) => self.session.received(&self.arrivals),
             Ok(Err(error)) => {
                 self.broken.get_or_insert_with(|| words(&error));
                 self.lost().await;
@@ -309,12 +312,13 @@ impl Driver<'_, '_> {
         let mut received = 0;
         let mut open = true;
         let mut early = false;
-        let mut octets = [0; READ];
+        self.arrivals.clear();
+        let arrivals = self.arrivals.spare_capacity_mut();
         let work = poll_fn(|cx| {
             loop {
                 // Octets that arrive are taken first: a server that is blocked in writing reads nothing.
                 if open {
-                    let mut buffer = ReadBuf::new(&mut octets);
+                    let mut buffer = ReadBuf::uninit(arrivals);
                     match Pin::new(&mut *stream).poll_read(cx, &mut buffer) {
                         Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
                             received += buffer.filled().len();

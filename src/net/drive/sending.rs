@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::time::{Instant, timeout_at};
 
 use super::body::Body;
-use super::{Driver, Interruption, READ};
+use super::{Driver, Interruption};
 use crate::message::Source;
 use crate::net::stream::Stream;
 use crate::smtp::framing::Dots;
@@ -173,27 +173,25 @@ impl Driver<'_, '_> {
     async fn take_arrived(&mut self) -> bool {
         let Some(stream) = &mut self.stream else { return false };
         let_arrive(stream).await;
-        let mut octets = [0; READ];
-        let count = poll_fn(|cx| {
-            let mut buffer = ReadBuf::new(&mut octets);
-            match Pin::new(&mut *stream).poll_read(cx, &mut buffer) {
-                Poll::Ready(Ok(())) => Poll::Ready(buffer.filled().len()),
-                _ => Poll::Ready(0),
-            }
+        self.arrivals.clear();
+        let (session, arrivals) = (&mut *self.session, self.arrivals.spare_capacity_mut());
+        poll_fn(|cx| {
+            let mut buffer = ReadBuf::uninit(arrivals);
+            let is_there = matches!(Pin::new(&mut *stream).poll_read(cx, &mut buffer), Poll::Ready(Ok(())));
+            session.received(buffer.filled());
+            Poll::Ready(is_there && !buffer.filled().is_empty())
         })
-        .await;
-        self.session.received(&octets[..count]);
-        count > 0
+        .await
     }
 
     /// The connection broke while the message went out. A server that refuses early says why and closes; what it
     /// said is the reason, if it is there to be read.
     async fn last_words(&mut self, reason: String, action: &Action) {
         let deadline = Instant::now() + LAST_WORDS;
-        let mut octets = [0; READ];
         while let Some(stream) = &mut self.stream {
-            match timeout_at(deadline, stream.read(&mut octets)).await {
-                Ok(Ok(count)) if count > 0 => self.session.received(&octets[..count]),
+            self.arrivals.clear();
+            match timeout_at(deadline, stream.read_buf(&mut self.arrivals)).await {
+                Ok(Ok(count)) if count > 0 => self.session.received(&self.arrivals),
                 _ => break,
             }
             if self.session.next_action() != *action {
