@@ -61,6 +61,9 @@ _posthaste() {
             posthaste,sink)
                 cmd="posthaste__subcmd__sink"
                 ;;
+            posthaste,tlsrpt)
+                cmd="posthaste__subcmd__tlsrpt"
+                ;;
             posthaste,vrfy)
                 cmd="posthaste__subcmd__vrfy"
                 ;;
@@ -109,6 +112,9 @@ _posthaste() {
             posthaste__subcmd__help,sink)
                 cmd="posthaste__subcmd__help__subcmd__sink"
                 ;;
+            posthaste__subcmd__help,tlsrpt)
+                cmd="posthaste__subcmd__help__subcmd__tlsrpt"
+                ;;
             posthaste__subcmd__help,vrfy)
                 cmd="posthaste__subcmd__help__subcmd__vrfy"
                 ;;
@@ -119,7 +125,7 @@ _posthaste() {
 
     case "${cmd}" in
         posthaste)
-            opts="-a -v -h -V --config --account --verbose --help --version send rewrite check route vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help"
+            opts="-a -v -h -V --config --account --verbose --help --version send rewrite check route vrfy expn etrn server-help dkim tlsrpt sink demo completions sendmail mailq newaliases help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -398,7 +404,7 @@ _posthaste() {
             return 0
             ;;
         posthaste__subcmd__help)
-            opts="send rewrite check route vrfy expn etrn server-help dkim sink demo completions sendmail mailq newaliases help"
+            opts="send rewrite check route vrfy expn etrn server-help dkim tlsrpt sink demo completions sendmail mailq newaliases help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -608,6 +614,20 @@ _posthaste() {
             return 0
             ;;
         posthaste__subcmd__help__subcmd__sink)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        posthaste__subcmd__help__subcmd__tlsrpt)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1099,6 +1119,51 @@ _posthaste() {
                     return 0
                     ;;
                 --count)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        posthaste__subcmd__tlsrpt)
+            opts="-a -v -h --day --domain --message --mbox --config --account --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --day)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --domain)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -13,6 +13,7 @@ mod stdio;
 mod submit;
 #[cfg(feature = "sink")]
 mod test_server;
+mod tlsrpt;
 mod unsent;
 
 use std::cell::OnceCell;
@@ -72,6 +73,7 @@ pub fn run(argv: Vec<OsString>) -> u8 {
         Invocation::Check(call) => check_servers(&global, call),
         Invocation::Ask(call) => ask::ask(&global, &call),
         Invocation::Dkim(call) => dkim::dkim(&global, &call),
+        Invocation::TlsReport(call) => tlsrpt::tlsrpt(&global, &call),
         #[cfg(feature = "sink")]
         Invocation::Sink(call) => test_server::sink(&call),
         #[cfg(feature = "sink")]

@@ -17,6 +17,8 @@ mod host;
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "sendmail/program.rs"]
 mod program;
+#[path = "mx/reports.rs"]
+mod reports;
 #[path = "mx/services.rs"]
 mod services;
 #[path = "mx/sts.rs"]

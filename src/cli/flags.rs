@@ -4,6 +4,7 @@ mod dkim;
 mod route;
 #[cfg(feature = "sink")]
 mod sink;
+mod tlsrpt;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -125,6 +126,8 @@ enum Subcommands {
     },
     /// Make a key for DKIM signatures, or print its DNS record
     Dkim(dkim::DkimFlags),
+    /// Sum up for a domain's owner how TLS with its mail exchangers went
+    Tlsrpt(tlsrpt::TlsReportFlags),
     /// Catch mail with a small SMTP server on this machine
     #[cfg(feature = "sink")]
     Sink(sink::SinkFlags),
@@ -312,6 +315,7 @@ impl Cli {
             }
             Subcommands::Route(flags) => Invocation::Route(flags.route()),
             Subcommands::Dkim(flags) => Invocation::Dkim(flags.dkim()?),
+            Subcommands::Tlsrpt(flags) => Invocation::TlsReport(flags.report()),
             #[cfg(feature = "sink")]
             Subcommands::Sink(flags) => Invocation::Sink(flags.sink()),
             #[cfg(feature = "sink")]

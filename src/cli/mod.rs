@@ -19,7 +19,7 @@ use letters::ModeKind;
 use submission::{Flush, RecipientsFrom, Submission};
 #[cfg(feature = "sink")]
 use values::Sink;
-use values::{Ask, Batch, Check, Dkim, Rewrite, Route, Send, Shell};
+use values::{Ask, Batch, Check, Dkim, Rewrite, Route, Send, Shell, TlsReport};
 
 /// What applies to every call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,6 +83,8 @@ pub enum Invocation {
     Ask(Ask),
     /// Keys for DKIM and their records.
     Dkim(Dkim),
+    /// Sum up how TLS went.
+    TlsReport(TlsReport),
     /// Catch mail.
     #[cfg(feature = "sink")]
     Sink(Sink),

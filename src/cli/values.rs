@@ -9,6 +9,7 @@ use std::str::FromStr;
 use super::submission::{Dsn, Submission};
 use crate::envelope::{ClientAttribute, DeliverBy, Hold, Priority, Way};
 use crate::smtp::question::Verb;
+use crate::tlsrpt::Day;
 
 /// A message in the making: `posthaste send`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,6 +185,28 @@ pub struct Ask {
     pub verb: Verb,
     /// About what, one by one; one that is empty for the whole help.
     pub about: Vec<String>,
+}
+
+/// `posthaste tlsrpt`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsReport {
+    /// `--day`; yesterday where none is given.
+    pub day: Option<Day>,
+    /// `--domain`, unparsed; all where none is given.
+    pub domain: Option<String>,
+    /// What is printed.
+    pub form: TlsReportForm,
+}
+
+/// The forms of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsReportForm {
+    /// JSON, one report a line.
+    Json,
+    /// `--message`: the message with one report.
+    Message,
+    /// `--mbox`: all messages.
+    Mbox,
 }
 
 /// `posthaste dkim`.

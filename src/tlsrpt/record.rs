@@ -66,7 +66,8 @@ fn destination(uri: &str) -> Option<Destination> {
         // Fields for a header are no business of the domain (RFC 6068 section 2).
         "mailto" => {
             let address = decoded(rest.split('?').next()?)?;
-            Address::parse(&address).ok().filter(|address| address.domain().is_some()).map(Destination::Mail)
+            let is_good = |address: &Address| address.domain().is_some() && address.is_ascii();
+            Address::parse(&address).ok().filter(is_good).map(Destination::Mail)
         }
         "https" if rest.starts_with("//") && rest.len() > 2 && !rest.contains(is_blank) => {
             Some(Destination::Https(uri.to_owned()))
@@ -134,6 +135,7 @@ mod tests {
             "v=TLSRPTv1; rua=mailto:x",
             "v=TLSRPTv1; rua=mailto:x@a.test%0aBcc:y",
             "v=TLSRPTv1; rua=mailto:x@a.test%",
+            "v=TLSRPTv1; rua=mailto:%c3%a9@a.test",
             "v=TLSRPTv1; rua=mailto:x@a.test\n",
             "v=TLSRPTv1; rua=https:a.test",
         ] {
