@@ -131,6 +131,13 @@ pub(super) fn refused_with_message(mut transaction: Transaction, end: Reply, cor
             core.settings.chunking = Chunking::AfterRecipients;
             return again(*exchange, reply, transaction, core);
         }
+        // Who says yes to AUTH in other words has answered MAIL, and the answer to the message may be one before this:
+        // whether it was taken cannot be told, and it is not sent again.
+        Ahead::Challenged(reply) if reply.class() == Class::Success => {
+            core.set_retry(Caution::None);
+            core.fail_all(Trouble { stage: Stage::EndOfData, cause: Cause::Unsolicited(reply) });
+            return State::Closed(Closing::Abruptly);
+        }
         Ahead::Challenged(reply) if end.class() != Class::Success => return challenged(reply, core),
         Ahead::Refused(_, reply) | Ahead::Challenged(reply) => refusal(reply),
         Ahead::Done | Ahead::Asked(_) => return core.quit(),

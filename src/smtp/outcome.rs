@@ -180,7 +180,7 @@ impl Trouble {
     pub fn may_be_delivered(&self) -> bool {
         self.stage == Stage::EndOfData
             && match &self.cause {
-                Cause::Lost(_) | Cause::TimedOut | Cause::Malformed(_) => true,
+                Cause::Lost(_) | Cause::TimedOut | Cause::Malformed(_) | Cause::Unsolicited(_) => true,
                 Cause::Replied(reply) => reply.class() == Class::Intermediate,
                 _ => false,
             }
