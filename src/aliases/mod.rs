@@ -2,9 +2,12 @@
 //! `root` reaches a person through a smarthost that knows no `root`.
 
 mod file;
+mod here;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+
+pub use self::here::Here;
 
 use self::file::{Target, Unread, is_blank, logical_lines, read, split_name, targets};
 use crate::address::Address;
@@ -111,17 +114,19 @@ impl Aliases {
         all
     }
 
-    /// The recipients in the end, in order: each address that was given without a domain is looked up, and what has no
-    /// entry stays as it is. Duplicates are left in.
+    /// The recipients in the end, in order: each address of this machine is looked up, and what has no entry stays as it is.
+    /// The catch-all is for those without a domain. Duplicates are left in.
     ///
     /// # Errors
     /// [`AliasError`] when a name leads to a command, a mailbox file, a circle, or too many recipients; and when it has no
     /// entry and a line of the file cannot be understood, which might be the one.
-    pub fn expand(&self, recipients: Vec<Address>, mail_domain: &str) -> Result<Vec<Address>, AliasError> {
+    pub fn expand(&self, recipients: Vec<Address>, here: &Here<'_>) -> Result<Vec<Address>, AliasError> {
         let mut found = Vec::with_capacity(recipients.len());
         for recipient in recipients {
-            if recipient.is_local() {
-                let mut walk = Walk { aliases: self, mail_domain, chain: Vec::new(), found: &mut found };
+            let may_have_entry = || !self.broken.is_empty() || self.entries.contains_key(&key(recipient.local()));
+            if recipient.is_local() || (here.has(&recipient) && may_have_entry()) {
+                let mut walk =
+                    Walk { aliases: self, mail_domain: here.mail_domain, chain: Vec::new(), found: &mut found };
                 walk.name(recipient.local()).map_err(|fault| fault.of(recipient.local(), self))?;
             } else {
                 found.push(recipient);
@@ -151,6 +156,11 @@ impl Aliases {
     fn name(&self) -> String {
         self.path.display().to_string()
     }
+}
+
+/// A name as it is looked up.
+fn key(name: &str) -> String {
+    name.to_ascii_lowercase()
 }
 
 /// What became of a line.
@@ -185,7 +195,7 @@ impl Fault {
 
 impl Walk<'_> {
     fn name(&mut self, name: &str) -> Result<(), Fault> {
-        let key = name.to_ascii_lowercase();
+        let key = key(name);
         let targets = match self.aliases.entries.get(&key) {
             Some(targets) => targets,
             None if let Some(broken) = self.aliases.broken.first() => return Err(Fault::Whole(broken.clone())),
@@ -268,7 +278,9 @@ mod tests {
         let aliases = Aliases::parse(Path::new("/etc/aliases"), file);
         let list = parse_list(recipients, "example.org").unwrap();
         let list = list.into_iter().map(|mailbox| mailbox.address).collect();
-        let found = aliases.expand(list, "example.org").map_err(|error| error.to_string())?;
+        let machine = crate::system::Machine { node: Some("nas1".to_owned()), ..Default::default() };
+        let here = Here { mail_domain: "example.org", elsewhere: Some("example.org"), hostname: None, machine };
+        let found = aliases.expand(list, &here).map_err(|error| error.to_string())?;
         Ok(found.iter().map(|address| address.as_str().to_owned()).collect())
     }
 
@@ -285,7 +297,10 @@ mod tests {
             ("noreply", &[]),
             ("carol, dave@y.test, noreply", &["carol@example.org", "dave@y.test"]),
             ("team", &["bob@example.org", "alice@x.test"]),
-            // With a domain it is somebody elsewhere, and a backslash asks for no alias.
+            // Behind the names of this machine it is the same, but for names without an entry.
+            ("Root@LOCALHOST, noreply@nas1", &["alice@x.test", "o'neil@x.test"]),
+            ("carol@localhost, dave@nas1", &["carol@localhost", "dave@nas1"]),
+            // With another domain it is somebody elsewhere, and a backslash asks for no alias.
             ("root@example.org, \\root", &["root@example.org", "root@example.org"]),
         ] {
             assert_eq!(expand(FILE, recipients).unwrap(), found, "{recipients}");
@@ -297,6 +312,7 @@ mod tests {
         for name in ["*", "default"] {
             let file = format!("{name}: root\nroot: alice\n");
             assert_eq!(expand(&file, "bob, root, alice").unwrap(), ["alice@example.org"; 3]);
+            assert_eq!(expand(&file, "bob@localhost").unwrap(), ["bob@localhost"]);
         }
     }
 

@@ -43,6 +43,8 @@ pub struct Account {
     pub hostname: Option<String>,
     /// What unqualified addresses get after the `@`.
     pub mail_domain: String,
+    /// Where its mailboxes are.
+    pub mailboxes: Mailboxes,
     /// The file of names that stand for other recipients; `None` when names are not looked up.
     pub aliases: Option<PathBuf>,
     /// Deadlines.
@@ -373,6 +375,15 @@ pub struct Timeouts {
     pub greeting: Option<Duration>,
     /// The body has 10 minutes plus its size divided by this many octets a second; 1024 by default.
     pub min_rate: u64,
+}
+
+/// Where the mailboxes of the mail domain are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mailboxes {
+    /// A setting names the domain, so they are where the server brings its mail.
+    Elsewhere,
+    /// It is what the machine is called for want of a setting.
+    Unknown,
 }
 
 /// The `partial` key.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::account::{
-    ALIASES, Chunking, Dns, DnsTrust, EightBit, Family, LongLines, MtaSts, Partial, Pattern, Reach, Via,
+    ALIASES, Chunking, Dns, DnsTrust, EightBit, Family, LongLines, Mailboxes, MtaSts, Partial, Pattern, Reach, Via,
 };
 use super::account::{
     Account, Log, Login, Mechanisms, NamedFile, Proof, Relay, Scheme, Secret, Server, Service, Timeouts, Tls,
@@ -26,9 +26,9 @@ pub(super) fn account(config: &Config, layers: Layers<'_>, log: Log) -> Result<A
     let login = resolver.login(rank, servers)?;
     let reach = resolver.reach()?;
     let tls = resolver.tls(servers, login.is_some(), &reach)?;
-    let mail_domain = match resolver.pick(|s| s.mail_domain.as_ref()) {
-        Some(domain) => domain.clone(),
-        None => config.mail_domain().to_owned(),
+    let (mail_domain, mailboxes) = match resolver.pick(|s| s.mail_domain.as_ref()) {
+        Some(domain) => (domain.clone(), Mailboxes::Elsewhere),
+        None => (config.mail_domain().to_owned(), Mailboxes::Unknown),
     };
     let from = resolver.from(&mail_domain)?;
     Ok(Account {
@@ -49,6 +49,7 @@ pub(super) fn account(config: &Config, layers: Layers<'_>, log: Log) -> Result<A
         from,
         hostname: resolver.pick(|s| s.hostname.as_ref()).cloned(),
         mail_domain,
+        mailboxes,
         aliases: match resolver.pick_set(|s| s.aliases.as_ref()) {
             None => Some(PathBuf::from(ALIASES)),
             Some(set) if set.value == "none" => None,

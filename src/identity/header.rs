@@ -33,14 +33,14 @@ pub(super) fn replaced(value: &[u8], rules: &Rules<'_>, rule: Rule) -> Option<Ve
     write(value, &|address, _| Some(rules.address(rule, &address)?.as_str().to_owned()), &rules.account.mail_domain)
 }
 
-/// Replaces names without a domain in the fields of recipients.
+/// Replaces names that stand for others in the fields of recipients.
 pub(super) fn expand(
     header: &[u8],
     mail_domain: &str,
     expand: &dyn Fn(Address) -> Option<Vec<Address>>,
 ) -> Option<Edited> {
     let stands_for = |address: Address, is_alone: bool| {
-        let found = expand(address.is_local().then_some(address)?)?;
+        let found = expand(address)?;
         // Between angle brackets there is room for one.
         let fits = (1..=if is_alone { 1 } else { MOST }).contains(&found.len());
         fits.then(|| found.iter().map(Address::as_str).collect::<Vec<_>>().join(", "))

@@ -47,7 +47,13 @@ pub(super) fn with_aliases(
     }
     let Some(aliases) = recipients::aliases(account)? else { return Ok((incoming, Vec::new())) };
     // What leads nowhere is told by the envelope, where the same name stands.
-    let expand = |address: Address| aliases.expand(vec![address], &account.mail_domain).ok();
+    let here = recipients::here(account);
+    let expand = |address: Address| {
+        let is_bare = address.is_local();
+        let found = here.has(&address).then(|| aliases.expand(vec![address.clone()], &here).ok()).flatten();
+        // A name without a domain gets one here, and all else that stands for itself is left alone.
+        found.filter(|found| is_bare || found[..] != [address])
+    };
     Ok(expand_in_header(incoming, &account.mail_domain, &expand))
 }
 

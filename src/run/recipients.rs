@@ -6,15 +6,16 @@ use std::path::Path;
 use super::submit::{prepared, read_failure, stdin, who};
 use super::{Done, account, configuration, fail, print};
 use crate::address::{Address, parse_list};
-use crate::aliases::{AliasError, Aliases, Failing};
+use crate::aliases::{AliasError, Aliases, Failing, Here};
 use crate::cli::Global;
 use crate::cli::submission::{self, RecipientsFrom};
-use crate::config::account::{ALIASES, Account, Log};
+use crate::config::account::{ALIASES, Account, Log, Mailboxes};
 use crate::envelope::ReversePath;
 use crate::failure::{Exit, Failure};
 use crate::message::incoming::{LoneDot, read};
 use crate::message::prepare::{FixUps, LongLines, Recipients, Rules, Sender, UNKNOWN_CHARSET, local_time};
 use crate::report::{self, Style};
+use crate::system::Machine;
 
 /// The recipients in the end. Empty when all of them are aliases for nobody.
 pub(super) fn expanded(
@@ -22,14 +23,25 @@ pub(super) fn expanded(
     account: &Account,
     wanted: submission::Aliases,
 ) -> Result<Vec<Address>, Vec<Failure>> {
+    let here = here(account);
     let aliases = match (&account.aliases, wanted) {
         // The file is opened for those only whom it may be about.
-        (Some(path), submission::Aliases::Expand) if recipients.iter().any(Address::is_local) => loaded(path)?,
+        (Some(path), submission::Aliases::Expand) if recipients.iter().any(|one| here.has(one)) => loaded(path)?,
         _ => None,
     };
     match aliases {
         None => Ok(recipients),
-        Some(aliases) => aliases.expand(recipients, &account.mail_domain).map_err(|error| alias_failure(&error)),
+        Some(aliases) => aliases.expand(recipients, &here).map_err(|error| alias_failure(&error)),
+    }
+}
+
+/// Whose aliases these are.
+pub(super) fn here(account: &Account) -> Here<'_> {
+    Here {
+        mail_domain: &account.mail_domain,
+        elsewhere: (account.mailboxes == Mailboxes::Elsewhere).then_some(account.mail_domain.as_str()),
+        hostname: account.hostname.as_deref(),
+        machine: Machine::default(),
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, FixedOffset};
 use posthaste::address::{Address, parse_list, parse_typed_list};
-use posthaste::aliases::Aliases;
+use posthaste::aliases::{Aliases, Here};
 use posthaste::cli::submission::{HeaderFixes, RecipientsFrom, Submission};
 use posthaste::cli::values::{Body, Send, Text};
 use posthaste::cli::{Invocation, parse};
@@ -33,7 +33,7 @@ use posthaste::smtp::memory::Memory;
 use posthaste::smtp::session::{
     Action, Caution, Chunking, EightBit, LoginMode, Namesake, Partial, Protocol, Purpose, Session, Settings, TlsMode,
 };
-use posthaste::system;
+use posthaste::system::{self, Machine};
 
 /// A server that lists these, one a line.
 pub type Server = &'static str;
@@ -91,9 +91,15 @@ fn identity(call: &Call<'_>, account: &Account) -> Identity {
     }
 }
 
+/// No name of the machine that this runs on counts.
+fn here(account: &Account) -> Here<'_> {
+    let machine = Machine { node: Some("box".to_owned()), ..Machine::default() };
+    Here { mail_domain: &account.mail_domain, elsewhere: Some(&account.mail_domain), hostname: None, machine }
+}
+
 fn expanded(recipients: Vec<Address>, call: &Call<'_>, account: &Account) -> Option<Vec<Address>> {
     match std::str::from_utf8(call.aliases) {
-        Ok(text) => Aliases::parse(Path::new("/etc/aliases"), text).expand(recipients, &account.mail_domain).ok(),
+        Ok(text) => Aliases::parse(Path::new("/etc/aliases"), text).expand(recipients, &here(account)).ok(),
         Err(_) => None,
     }
 }

@@ -4,6 +4,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use posthaste::system::Machine;
+
 use super::program::{Program, run};
 use super::relay::{Relay, plain};
 
@@ -49,6 +51,39 @@ fn mail_to_a_local_name_goes_where_the_alias_says() {
     let ended = run(program.named("sendmail").arg("-bs"), dialogue.replace("root", "noreply").as_bytes());
     assert!(ended.stdout.contains("250 2.0.0 every recipient is an alias for nobody"), "{}", ended.stdout);
     relay.take().assert_nothing();
+}
+
+/// `root@thishost` is root, by whatever name; and mailboxes that a provider has are theirs.
+#[test]
+fn names_at_this_machine_are_looked_up_too() {
+    let relay = Relay::start(plain());
+    let own = program(&relay);
+    let node = Machine::default().host_name();
+    let aliased = ["alice@x.test", "bob@example.org"];
+    for host in ["localhost", "LOCALHOST", "box.example.org", &node] {
+        let address = format!("Root@{host}");
+        own.sendmail(&[&address], S).assert_silent_success();
+        assert_eq!(relay.take().mail().recipients, aliased, "{address}");
+        own.sendmail(&["-t"], format!("To: <{address}>\nSubject: s\n\nb\n")).assert_silent_success();
+        assert_eq!(relay.take().mail().recipients, aliased, "{address}");
+        let shown = own.sendmail(&["-bv", &address], b"").stdout;
+        assert_eq!(shown, format!("{address}... deliverable: alice@x.test, bob@example.org\n"));
+    }
+    for other in ["root@example.org", "carol@localhost", "root@x.box.example.org", "root@[127.0.0.1]"] {
+        own.sendmail(&[other], S).assert_silent_success();
+        assert_eq!(relay.take().mail().recipients, [other]);
+    }
+    // The machine may be called as the domain of the mailboxes.
+    let text = fs::read_to_string(own.config()).unwrap();
+    fs::write(own.config(), text.replace("box.example.org", "example.org") + "aliases-in = \"envelope-and-header\"\n")
+        .unwrap();
+    let input = "To: root@example.org\nCc: Me <a@localhost>, prog@localhost, carol@localhost\nSubject: s\n\nb\n";
+    own.file("aliases", "root: alice@x.test\na: al@y.test\n*: dave@y.test\n");
+    own.sendmail(&["root@example.org"], input).assert_silent_success();
+    let mail = relay.take().mail();
+    assert_eq!(mail.recipients, ["root@example.org"]);
+    assert_eq!(mail.field("To"), "root@example.org");
+    assert_eq!(mail.field("Cc"), "Me <al@y.test>, prog@localhost, carol@localhost");
 }
 
 #[test]
