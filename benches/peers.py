@@ -27,6 +27,7 @@ class Task:
     batch: bool = False  # for posthaste: the message is an mbox of many
     known: Path | None = None  # for posthaste: the file with what it remembers of servers
     check: bool = False  # for posthaste: nothing is sent, and it is seen what the server bears
+    names: str = ""  # for posthaste: the DNS server by which it finds the recipients' mail exchanger, on this port
 
 
 @dataclass
@@ -76,9 +77,11 @@ class Peer:
 class Posthaste(Peer):
     name = package = "posthaste"
 
-    def __init__(self, program, *rest):
-        self.program = Path(program).resolve() if program else None
-        if self.program and is_static(self.program):
+    def __init__(self, program, *rest, before=False):
+        self.program, self.before = Path(program).resolve() if program else None, before
+        if before:
+            self.name = "posthaste (before)"
+        elif self.program and is_static(self.program):
             self.name = "posthaste (static)"
         super().__init__(*rest)
 
@@ -92,16 +95,20 @@ class Posthaste(Peer):
 
     def launch(self, task):
         scheme = {"plain": "smtp://", "starttls": "submission://", "tls": "submissions://"}[task.mode]
-        lines = [f'server = "{scheme}{task.host}:{task.port}"', f'from = "{SENDER}"', f'hostname = "{CLIENT}"']
-        if task.mode == "plain":
+        server = "mx:" if task.names else f"{scheme}{task.host}:{task.port}"
+        lines = [f'server = "{server}"', f'from = "{SENDER}"', f'hostname = "{CLIENT}"']
+        if task.names:
+            lines += [f'dns = "{task.names}"', f"mx-port = {task.port}"]
+        elif task.mode == "plain":
             lines.append('tls = "none"')
         else:
             secret = self.config("password", PASSWORD + "\n")
             lines += [f'user = "{USER}"', f'password-file = "{secret}"', f'tls-ca-file = "{self.authority}"']
         if task.chunking:
             lines.append(f'chunking = "{task.chunking}"')
-        lines.append(f'state-file = "{task.known or "none"}"')
-        config = self.config(f"{task.mode}{task.chunking}{'-known' if task.known else ''}.toml", "\n".join(lines) + "\n")
+        if not self.before:  # which may not know of it yet
+            lines.append(f'state-file = "{task.known or "none"}"')
+        config = self.config(f"{task.mode}{task.chunking}{'-known' if task.known else ''}{'-mx' if task.names else ''}.toml", "\n".join(lines) + "\n")
         argv = [str(self.program), "sendmail", "-i", "-f", SENDER, *task.recipients]
         if task.check:
             return Launch([str(self.program), "check"], self.environ(POSTHASTE_CONFIG=str(config)), message_fd=None)

@@ -57,6 +57,7 @@ def main():
                     ready.append((peer, cells, modes))
             for step in options.steps:
                 STEP[step](suite, ready, effort)
+            compare(suite, options, root, work, columns)
     finally:
         store.drop()
     large = "1 GiB" if not options.quick else f"{effort.large >> 20} MiB"
@@ -80,6 +81,7 @@ def arguments():
                         help="only these, by comma: " + ",".join(STEPS))
     parser.add_argument("--posthaste", action="append", type=Path, default=[], metavar="PATH",
                         help="the binary (repeatable: a default and a static build); target/release/posthaste if absent")
+    parser.add_argument("--before", type=Path, metavar="PATH", help="an earlier binary, to show what became dearer")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every cell there too")
     options = parser.parse_args()
     if unknown := set(options.steps) - set(STEPS):
@@ -139,6 +141,7 @@ def trips(suite, ready, effort):
             suite.hundred(peer, cells)
         if isinstance(peer, Posthaste):
             suite.twenty(peer, cells)
+            suite.round_trips_by_names(peer, cells)
 
 
 def counts(suite, ready, effort):
@@ -147,6 +150,17 @@ def counts(suite, ready, effort):
         for mode in modes:
             if mode != "tls":
                 suite.counts(peer, cells, mode)
+        if isinstance(peer, Posthaste):
+            suite.counts_by_names(peer, cells)
+
+
+def compare(suite, options, root, work, columns):
+    """Counts an earlier binary too, where there is one; it has no column of its own."""
+    if options.before and "posthaste" in columns and "counts" in options.steps:
+        peer, cells = Posthaste(options.before, root, work, before=True), {}
+        for mode in ("plain", "starttls"):
+            suite.counts(peer, cells, mode)
+        suite.against(cells, columns["posthaste"])
 
 
 def starts(suite, ready, effort):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import process
 from install import Missing
 from messages import on_wire, small
+from names import FAR_DOMAIN, NEAR_DOMAIN, Names
 from peers import Task
 from process import Failed, Hung
 
@@ -50,6 +51,7 @@ class Suite:
     def __init__(self, servers, link, store, work, effort):
         self.hung = {}  # how often each program had to be stopped and tried again
         self.servers, self.link, self.store, self.work, self.effort = servers, link, store, work, effort
+        self.names = Names("127.0.0.1", getattr(link, "far", "127.0.0.1"))
 
     def task(self, peer, mode, recipients=1, message=None, port=None, pipe=False, chunking=""):
         to = ["bob@example.net"] if recipients == 1 else [f"r{n:03}@example.net" for n in range(recipients)]
@@ -99,6 +101,48 @@ class Suite:
         count("instructions", lambda: process.instructions(peer.launch(task), task, self.work), 1)
         count("calls", lambda: process.system_calls(peer.launch(task), task, self.work))
         count("memory", lambda: min(self.patient(peer, peak) for _ in range(3)))
+
+    def counts_by_names(self, peer, cells):
+        """The same straight to the recipient's mail exchanger, which is looked up."""
+        task = self.task(peer, "plain")
+        task.recipients, task.names = [f"bob@{NEAR_DOMAIN}"], f"127.0.0.1:{self.names.port}"
+
+        def peak():
+            return process.measured(peer.launch(task), task, self.work, SMALL_DEADLINE).peak
+
+        self.attempt(cells, ["instructions-mx"], lambda: Cell(process.instructions(peer.launch(task), task, self.work)))
+        self.attempt(cells, ["calls-mx"], lambda: Cell(process.system_calls(peer.launch(task), task, self.work)))
+        self.attempt(cells, ["memory-mx"], lambda: Cell(min(peak() for _ in range(3))))
+
+    def against(self, before, cells):
+        """What a submission to a smarthost costs beside what it did: 1 is the same, and less is better."""
+        for key in ("instructions-plain", "memory-plain", "instructions-starttls", "memory-starttls"):
+            now, then = cells.get(key, Cell()), before.get(key, Cell())
+            if now.value and then.value:
+                cells[f"{key}-before"] = Cell(now.value / then.value)
+
+    def round_trips_by_names(self, peer, cells):
+        """From the first question to the client's exit: what the DNS costs is in it."""
+        def step():
+            if not hasattr(self.link, "far"):
+                raise Missing("only the TUN device delays UDP")
+            def trip():
+                turns, port = self.link.attach(self.servers.ports["plain"])
+                try:
+                    task = self.task(peer, "plain", port=port)
+                    task.recipients, task.names = [f"bob@{FAR_DOMAIN}"], f"{self.link.far}:{self.names.port}"
+                    self.names.asked = None
+                    result = process.measured(peer.launch(task), task, self.work, SMALL_DEADLINE)
+                    if turns.opened is None or self.names.asked is None:
+                        raise Failed("it did not connect")
+                    return result.ended - self.names.asked + ROUND_TRIP / 2, turns.count
+                finally:
+                    self.link.detach()
+
+            elapsed, turns = min(trip() for _ in range(self.effort.repeats))
+            return Cell(elapsed / ROUND_TRIP, detail=f"({turns} of SMTP)")
+
+        self.attempt(cells, ["trips-mx"], step)
 
     def round_trips(self, peer, cells, mode):
         def step():

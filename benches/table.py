@@ -113,6 +113,8 @@ def number(quantity, value):
             return f"{value / 1e6:.2f} M" if value < 1e8 else f"{value / 1e6:,.0f} M"
         case "MB":
             return f"{value / 1e6:.1f} MB" if value < 1e8 else f"{value / 1e6:,.0f} MB"
+        case "×":
+            return f"× {value:.2f}"
         case "trips" | "ms":
             return f"{value:.1f}".replace("-0.0", "0.0")
         case _:
