@@ -18,13 +18,14 @@ use self::series::Elsewhere;
 use self::session::{Attempted, Stretch, one_session, user};
 use self::side::{Audience, Voice};
 use crate::address::Address;
-use crate::config::account::Account;
-use crate::envelope::Envelope;
+use crate::config::account::{Account, Relay};
+use crate::envelope::{Envelope, Way};
 use crate::message::dkim::Signer;
-use crate::message::{Facts, Message};
+use crate::message::{Facts, Message, tls_required};
 use crate::net::Notice;
 use crate::net::drive::Detail;
 use crate::net::tls::{Connectors, UnusableTls};
+use crate::route::policy::Regard;
 use crate::route::{self, Guide, Route, Unroutable};
 use crate::smtp::outcome::{Cause, NoRouteKind, Trouble, Verdict};
 use crate::smtp::reply::Class;
@@ -115,7 +116,7 @@ pub async fn deliver(
         if open.is_empty() {
             break;
         }
-        let plan = route::plan(relay, job.guide, job.envelope, open).await;
+        let plan = route::plan(relay, job.guide, regard(job, relay), job.envelope, open).await;
         tls_reports::barred(job, &plan.barred, voice).await;
         for dead_end in plan.unroutable {
             voice.decisions(&dead_end.decisions);
@@ -250,6 +251,13 @@ impl<'a> Progress<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether policies of domains count for the message: not where its header waives them, unless the envelope insists on TLS
+/// (RFC 8689 section 4.2).
+fn regard(job: &Job<'_>, relay: &Relay) -> Regard {
+    let may_waive = *relay == Relay::Exchangers && job.envelope.wishes().way == Way::Usual;
+    if may_waive && tls_required::waives(job.message.head()) { Regard::Waived } else { Regard::Kept }
 }
 
 /// The same letters once more.

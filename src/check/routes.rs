@@ -10,6 +10,7 @@ use crate::config::account::{Account, Scheme, TlsPolicy};
 use crate::envelope::Envelope;
 use crate::failure::{self, Exit, Failure};
 use crate::net::socket;
+use crate::route::policy::Regard;
 use crate::route::{self, Guide, Hop, Plan, Route, Unroutable};
 use crate::smtp::outcome::Trouble;
 use crate::smtp::stage::Stage;
@@ -69,7 +70,7 @@ pub async fn routes(account: &Account, envelope: &Envelope) -> Vec<RouteReport> 
     let mut reports = Vec::new();
     for relay in &account.servers {
         let all = (0..envelope.recipients().len()).collect();
-        let Plan { routes, unroutable, .. } = route::plan(relay, &guide, envelope, all).await;
+        let Plan { routes, unroutable, .. } = route::plan(relay, &guide, Regard::Kept, envelope, all).await;
         for Route { groups, hops, decisions } in routes {
             let mut hosts = Vec::new();
             for hop in &hops {

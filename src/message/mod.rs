@@ -21,6 +21,7 @@ pub mod prepare;
 mod quoted_printable;
 pub mod spool;
 pub mod tally;
+pub mod tls_required;
 
 use body::Body;
 use std::io;

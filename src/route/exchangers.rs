@@ -9,7 +9,7 @@ use std::pin::Pin;
 use super::guide::Guide;
 use super::names::{is_own_address, is_own_name};
 use super::order::{Chance, by_preference};
-use super::policy::{self, Applied, Barred, Exchanger, Policy};
+use super::policy::{self, Applied, Barred, Exchanger, Policy, Regard};
 use super::{Hop, LogIn, Plan, Route, Unroutable, no_route};
 use crate::config::account::{Account, Endpoint, Host, Scheme, Server};
 use crate::dns::{Answer, Found, LookupError, Mx, Resolver, Security, Target};
@@ -67,7 +67,7 @@ struct Alike {
 type Hosts = Vec<(Candidate, Found<IpAddr>)>;
 
 /// Finds the ways.
-pub(super) async fn plan<'a>(guide: &Guide<'a>, envelope: &Envelope, open: Vec<usize>) -> Plan<'a> {
+pub(super) async fn plan<'a>(guide: &Guide<'a>, regard: Regard, envelope: &Envelope, open: Vec<usize>) -> Plan<'a> {
     let resolver = &guide.resolver;
     let mut plan = Plan::default();
     let mut domains: Vec<Member> = Vec::new();
@@ -83,7 +83,11 @@ pub(super) async fn plan<'a>(guide: &Guide<'a>, envelope: &Envelope, open: Vec<u
     }
     let has_domains = !domains.is_empty();
     let look_up = async |domain| {
-        let early = guide.policies.ask_early(domain, resolver);
+        let early = async {
+            if regard == Regard::Kept {
+                guide.policies.ask_early(domain, resolver).await;
+            }
+        };
         tokio::join!(exchangers(domain, resolver), early).0
     };
     let look_ups = side_by_side(domains.iter().map(|(domain, _)| look_up(domain)).collect());
@@ -108,7 +112,7 @@ pub(super) async fn plan<'a>(guide: &Guide<'a>, envelope: &Envelope, open: Vec<u
             None => alike.push((vec![(domain, recipients)], known)),
         }
     }
-    let ways = alike.into_iter().map(|(members, known)| way(guide, members, known)).collect();
+    let ways = alike.into_iter().map(|(members, known)| way(guide, regard, members, known)).collect();
     for part in side_by_side(ways).await {
         plan.routes.extend(part.routes);
         plan.unroutable.extend(part.unroutable);
@@ -174,7 +178,7 @@ async fn literal<'a>(guide: &Guide<'a>, address: IpAddr, recipients: Vec<usize>,
         name: address.to_string(),
     };
     let host = Exchanger { domain: &place, host: &found.name, mx: Security::Insecure, addresses: &found };
-    match policy::for_host(guide, host).await {
+    match policy::for_host(guide, Regard::Kept, host).await {
         Ok(Policy { tls, reason, .. }) => {
             let decisions = vec![format!("{place}: the address itself; {reason}")];
             let server = server(account, Host::Address(address));
@@ -241,7 +245,7 @@ async fn exchangers(domain: &str, resolver: &Resolver<'_>) -> Result<Known, (Cau
 }
 
 /// The way for domains that name the same hosts, or several where what TLS must be like differs.
-async fn way<'a>(guide: &Guide<'a>, members: Vec<Member>, known: Known) -> Plan<'a> {
+async fn way<'a>(guide: &Guide<'a>, regard: Regard, members: Vec<Member>, known: Known) -> Plan<'a> {
     let Guide { account, resolver, policies: of_domains } = guide;
     let Known { candidates, mx, mut decisions } = known;
     let mut plan = Plan::default();
@@ -262,7 +266,7 @@ async fn way<'a>(guide: &Guide<'a>, members: Vec<Member>, known: Known) -> Plan<
         let mut policies = Vec::new();
         for (candidate, found) in &hosts {
             let host = Exchanger { domain, host: &candidate.host, mx, addresses: found };
-            policies.push(policy::for_host(guide, host).await);
+            policies.push(policy::for_host(guide, regard, host).await);
         }
         policies
     };

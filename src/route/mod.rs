@@ -17,7 +17,7 @@ use std::net::IpAddr;
 
 pub use self::guide::Guide;
 
-use self::policy::{Applied, Barred};
+use self::policy::{Applied, Barred, Regard};
 use crate::config::account::{Account, Relay, Server, Tls};
 use crate::dns::Resolver;
 use crate::envelope::Envelope;
@@ -92,7 +92,13 @@ impl<'a> Hop<'a> {
 }
 
 /// Finds the ways for some of the recipients, by their numbers. What was found out is told as it is.
-pub async fn plan<'a>(relay: &'a Relay, guide: &Guide<'a>, envelope: &Envelope, open: Vec<usize>) -> Plan<'a> {
+pub async fn plan<'a>(
+    relay: &'a Relay,
+    guide: &Guide<'a>,
+    regard: Regard,
+    envelope: &Envelope,
+    open: Vec<usize>,
+) -> Plan<'a> {
     let Guide { account, resolver, .. } = guide;
     match relay {
         Relay::Server(server) => {
@@ -111,7 +117,7 @@ pub async fn plan<'a>(relay: &'a Relay, guide: &Guide<'a>, envelope: &Envelope, 
                 }
             }
         }
-        Relay::Exchangers => exchangers::plan(guide, envelope, open).await,
+        Relay::Exchangers => exchangers::plan(guide, regard, envelope, open).await,
     }
 }
 

@@ -110,13 +110,27 @@ impl Policy {
     }
 }
 
+/// Whether the policies of the recipients' domains count for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Regard {
+    /// They do.
+    Kept,
+    /// The sender would rather have it delivered than kept back for want of TLS (RFC 8689 section 3). What the account
+    /// asks for counts all the same.
+    Waived,
+}
+
 /// Decides. An exchanger for which this fails is passed over; where it is the last one, that is why the message is
 /// deferred.
 ///
 /// # Errors
 /// Why nothing may be sent to this host now.
-pub(super) async fn for_host(guide: &Guide<'_>, host: Exchanger<'_>) -> Result<Policy, Barred> {
+pub(super) async fn for_host(guide: &Guide<'_>, regard: Regard, host: Exchanger<'_>) -> Result<Policy, Barred> {
     let Guide { account, resolver, policies } = guide;
+    if regard == Regard::Waived {
+        let usual = base(account, host.domain);
+        return Ok(Policy { reason: format!("{}; the message waives policies (TLS-Required)", usual.reason), ..usual });
+    }
     // Whoever wants clear text has said so.
     if account.tls.on_exchangers != TlsPolicy::None
         && let Some(policy) = dane::policy(account, resolver, host).await?

@@ -417,3 +417,36 @@ fn domains_of_one_host_share_a_session() {
         assert!(ended.stderr.contains(words), "{}", ended.stderr);
     }
 }
+
+/// P-298: a message whose header waives TLS goes where policies would keep it back, by MTA-STS and DANE alike; but not where the
+/// account or REQUIRETLS insists, nor where the field says something else.
+#[test]
+fn a_message_may_waive_policies() {
+    let world = World::new(ZONE, text(&policy("enforce", &["mx9.a.test"])));
+    let mx = Host::start(2, world.port, Manner::default());
+    let sent = |flags: &[&str]| {
+        let ended = send(&world.program, flags, &["bob@a.test"]);
+        (ended.code(), mx.mails().len())
+    };
+    let waived = "TLS-Required: No";
+    assert_eq!(sent(&["--header", waived]), (0, 1));
+    assert!(world.web.asked().is_empty());
+    assert_eq!(sent(&[]), (75, 0));
+    assert_eq!(sent(&["--header", "TLS-Required: Never"]), (75, 0));
+    assert_eq!(sent(&["--header", waived, "--header", waived]), (75, 0));
+    assert_eq!(sent(&["--header", waived, "--require-tls"]), (75, 0));
+    let ended = send(&world.program, &["-v", "--header", waived], &["bob@a.test"]);
+    assert!(ended.stderr.contains("; the message waives policies (TLS-Required)\n"), "{}", ended.stderr);
+    assert_eq!(mx.mails().len(), 1);
+    let service = format!("_{}._tcp.mx1.a.test", world.port);
+    world.zone(&format!(
+        "{ZONE}\na.test MX !ad\nmx1.a.test A !ad\nmx1.a.test AAAA !ad\n{service} TLSA 3 1 1 {}\n{service} TLSA !ad",
+        "00".repeat(32)
+    ));
+    assert_eq!(sent(&[]), (75, 0));
+    assert_eq!(sent(&["--header", waived]), (0, 1));
+    let strict = World::with(ZONE, named("mta-sts.a.test"), Says::Nothing, "tls = \"required\"\n");
+    let clear = Host::start(2, strict.port, Manner::default());
+    let ended = send(&strict.program, &["--header", waived], &["bob@a.test"]);
+    assert_eq!((ended.code(), clear.mails().len()), (75, 0), "{}", ended.stderr);
+}
