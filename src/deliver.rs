@@ -26,7 +26,7 @@ use crate::net::Notice;
 use crate::net::drive::Detail;
 use crate::net::tls::{Connectors, UnusableTls};
 use crate::route::policy::Regard;
-use crate::route::{self, Guide, Route, Unroutable};
+use crate::route::{self, Guide, LogIn, Route, Unroutable};
 use crate::smtp::outcome::{Cause, NoRouteKind, Trouble, Verdict};
 use crate::smtp::reply::Class;
 use crate::smtp::session::Caution;
@@ -68,8 +68,19 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// The server that it comes from: `host:port`, or the path of a socket; the domain, where there is no way to it.
     pub server: String,
+    /// Whose that is.
+    pub whose: Whose,
     /// How the message came to that server, where it was looked up: what was found and decided, in order.
     pub decisions: Vec<String>,
+}
+
+/// Whose a server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// One of the account.
+    Own,
+    /// A mail exchanger of others.
+    Exchanger,
 }
 
 /// What is to be delivered.
@@ -156,17 +167,18 @@ impl<'a> Progress<'a> {
             let Some(recipient) = self.job.envelope.recipients().get(at) else { continue };
             let took = Duration::ZERO;
             voice.attempt(&Attempt { recipient, server: &place, peer: None, verdict: &verdict, took });
-            self.settle(at, verdict.clone(), &place, &decisions);
+            self.settle(at, verdict.clone(), &place, Whose::Own, &decisions);
         }
     }
 
-    fn settle(&self, at: usize, verdict: Verdict, server: &str, decisions: &[String]) {
+    fn settle(&self, at: usize, verdict: Verdict, server: &str, whose: Whose, decisions: &[String]) {
         let mut outcomes = self.outcomes.borrow_mut();
         let (Some(recipient), Some(slot)) = (self.job.envelope.recipients().get(at), outcomes.get_mut(at)) else {
             return;
         };
         let decisions = decisions.to_vec();
-        let outcome = Outcome { recipient: recipient.clone(), verdict, server: server.to_owned(), decisions };
+        let server = server.to_owned();
+        let outcome = Outcome { recipient: recipient.clone(), verdict, server, whose, decisions };
         *slot = Some(match slot.take() {
             Some(before) if is_better(&before.verdict, &outcome.verdict) => before,
             _ => outcome,
@@ -193,6 +205,7 @@ impl<'a> Progress<'a> {
                 continue;
             }
             let server = hop.server.to_string();
+            let whose = if hop.login == LogIn::Never { Whose::Exchanger } else { Whose::Own };
             let connector = job.connectors.for_server(&hop.tls, &hop.server)?;
             let mut addresses = hop.addresses.clone();
             let mut caution = Caution::None;
@@ -224,7 +237,7 @@ impl<'a> Progress<'a> {
                 }
                 for (at, verdict) in before.iter().zip(verdicts) {
                     if let Some(verdict) = verdict {
-                        self.settle(*at, verdict, &server, &decisions);
+                        self.settle(*at, verdict, &server, whose, &decisions);
                     }
                 }
                 // Hosts of a higher number would bring the mail here (RFC 5321 section 5.1).

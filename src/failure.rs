@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use crate::deliver::Outcome;
+use crate::deliver::{Outcome, Whose};
 use crate::hints;
 use crate::smtp::capabilities::Extension;
 use crate::smtp::outcome::{Cause, NoRouteKind, Trouble, Verdict};
@@ -270,9 +270,17 @@ pub fn failures(outcomes: &[Outcome]) -> Vec<Failure> {
         .map(|(first, trouble, members)| Failure {
             exit: exit_of_verdict(&first.verdict),
             message: format!("{}: {}", whom(&members, outcomes.len()), what(trouble, &first.server)),
-            hint: hints::for_trouble(trouble, &first.server),
+            hint: hint(first, trouble),
         })
         .collect()
+}
+
+/// A hint for what became of a recipient, where one is known.
+pub fn hint(outcome: &Outcome, trouble: &Trouble) -> Option<String> {
+    match outcome.whose {
+        Whose::Own => hints::for_trouble(trouble, &outcome.server),
+        Whose::Exchanger => hints::for_exchanger(trouble, &outcome.server),
+    }
 }
 
 fn whom(members: &[&Outcome], all: usize) -> String {
@@ -418,6 +426,7 @@ mod tests {
             recipient: Address::parse(&format!("user{number}@x.test")).unwrap(),
             verdict: Trouble { stage: Stage::Rcpt, cause: Cause::Replied(reply) }.verdict(),
             server: "mx.test:25".to_owned(),
+            whose: Whose::Own,
             decisions: Vec::new(),
         }
     }

@@ -141,6 +141,18 @@ pub fn for_trouble(trouble: &Trouble, server: &str) -> Option<String> {
     Some(hint)
 }
 
+/// The same for a trouble with a mail exchanger, which is nobody's to configure who sends to it.
+pub fn for_exchanger(trouble: &Trouble, server: &str) -> Option<String> {
+    match trouble.cause {
+        Cause::Tls(_) | Cause::TlsNotOffered { .. } => Some(
+            "Its owners must mend it: posthaste route shows who asks for this TLS. Where that is their domain (DANE, MTA-STS), \
+             a message with the header field TLS-Required: No goes all the same."
+                .into(),
+        ),
+        _ => for_trouble(trouble, server),
+    }
+}
+
 const CHECK_THE_PASSWORD: &str = "Check the user name and the password; some providers want an app password. If both are right, the server may know \
      them for another mechanism only: the key auth names one, and posthaste check shows what it offers.";
 

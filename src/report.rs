@@ -8,7 +8,6 @@ use std::io::{self, IsTerminal, Write};
 use crate::check::{CertificateReport, RouteReport, ServerReport};
 use crate::deliver::{Attempt, Outcome};
 use crate::failure::{self, Failure};
-use crate::hints;
 use crate::identity::{self, Change};
 use crate::net::Notice;
 use crate::net::notice::{Dkim, Fields, Goal};
@@ -51,7 +50,7 @@ fn outcome_json(outcome: &Outcome) -> String {
     };
     let hint = match &outcome.verdict {
         Verdict::Accepted(_) => None,
-        Verdict::Deferred(trouble) | Verdict::Failed(trouble) => hints::for_trouble(trouble, &outcome.server),
+        Verdict::Deferred(trouble) | Verdict::Failed(trouble) => failure::hint(outcome, trouble),
     };
     let mut object = serde_json::json!({
         "recipient": outcome.recipient.as_str(),

@@ -1,6 +1,6 @@
 //! Messages behind the first one, which go in the same session as far as it lasts.
 
-use super::{Outcome, leaves_hope};
+use super::{Outcome, Whose, leaves_hope};
 use crate::envelope::Envelope;
 use crate::message::{Message, Source};
 use crate::net::drive::Messages;
@@ -102,6 +102,7 @@ impl<'a> Series<'a> {
                         recipient: recipient.clone(),
                         verdict,
                         server: server.to_owned(),
+                        whose: Whose::Own,
                         decisions: Vec::new(),
                     });
                 }

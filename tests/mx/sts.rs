@@ -144,6 +144,7 @@ fn enforced_hosts_must_prove_themselves() {
         let ended = world.send();
         assert_eq!((ended.code(), mx.mails().len()), (75, 0), "{why}: {}", ended.stderr);
         assert!(ended.stderr.contains(why), "{why}: {}", ended.stderr);
+        assert!(ended.stderr.contains("Its owners must mend it"), "{}", ended.stderr);
         // Another host does better; one that is not named is not spoken to.
         world.zone(&format!(
             "{ZONE}\na.test MX 20 mx2.a.test\na.test MX 30 mx3.a.test\nmx2.a.test A 127.0.0.3\nmx3.a.test A 127.0.0.4"

@@ -1,7 +1,7 @@
 //! What must be true when a dialogue is over.
 
 use posthaste::address::Address;
-use posthaste::deliver::Outcome;
+use posthaste::deliver::{Outcome, Whose};
 use posthaste::failure::{exit_of, failures, what};
 use posthaste::smtp::session::Caution;
 
@@ -33,6 +33,7 @@ impl Player<'_> {
                 recipient: recipient.clone(),
                 verdict: verdict.clone(),
                 server,
+                whose: Whose::Own,
                 decisions: Vec::new(),
             });
         }
