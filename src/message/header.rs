@@ -147,13 +147,18 @@ impl Scanner {
             let is_whole = length.is_some() || input == Input::Ended;
             let line = &rest[..length.unwrap_or(rest.len())];
             let next = self.at + length.map_or(rest.len(), |length| length + 1);
-            match self.judge(line, is_whole) {
+            match self.judge_marked(line, is_whole) {
                 Line::Body => return Some(self.bounds(Some(self.at))),
                 _ if !is_whole => return None,
                 Line::Blank => return Some(self.bounds(Some(next))),
                 Line::Dot => return Some(self.bounds(None)),
                 Line::Mbox => self.first = next,
-                Line::Field => self.seen = Seen::Field,
+                Line::Field => {
+                    if self.at == 0 && line.starts_with(MARK) {
+                        self.first = MARK.len();
+                    }
+                    self.seen = Seen::Field;
+                }
                 Line::Continuation | Line::Open => {}
             }
             self.at = next;
@@ -162,6 +167,19 @@ impl Scanner {
 
     fn bounds(&self, body: Option<usize>) -> Bounds {
         Bounds { fields: self.first..self.at, body }
+    }
+
+    /// The mark that some editors put at the beginning of a file does not make a body of the header behind it.
+    fn judge_marked(&self, line: &[u8], is_whole: bool) -> Line {
+        if self.at > 0 {
+            return self.judge(line, is_whole);
+        }
+        let behind = line.strip_prefix(MARK).map(|rest| self.judge(rest, is_whole));
+        match behind {
+            Some(line @ (Line::Field | Line::Open)) => line,
+            None if !is_whole && MARK.starts_with(line) => Line::Open,
+            Some(_) | None => self.judge(line, is_whole),
+        }
     }
 
     fn judge(&self, line: &[u8], is_whole: bool) -> Line {
@@ -211,6 +229,9 @@ fn field_name(line: &[u8]) -> Name {
     }
 }
 
+/// The byte order mark in UTF-8 (RFC 3629 section 6).
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Whether a line separates messages in an mbox file.
 fn is_mbox(line: &[u8]) -> bool {
     let marks = line.iter().take_while(|octet| **octet == b'>').count();
@@ -258,6 +279,15 @@ mod tests {
             (b": y\n", "", ": y\\n"),
             (b"From x@y Fri Jan  5 12:55 1997\n>From z\nA: b\n\nc", "A: b\\n", "c"),
             (b"From \nA: b\n", "A: b\\n", ""),
+            // A mark is dropped before a field, and nowhere else.
+            (b"\xef\xbb\xbfA: b\n c\n\nd", "A: b\\n c\\n", "d"),
+            (b"\xef\xbb\xbfA : b\n", "A : b\\n", ""),
+            (b"\xef\xbb\xbfhi\n", "", "\\xef\\xbb\\xbfhi\\n"),
+            (b"\xef\xbb\xbf\nA: b\n", "", "\\xef\\xbb\\xbf\\nA: b\\n"),
+            (b"\xef\xbb\xbf\xef\xbb\xbfA: b\n", "", "\\xef\\xbb\\xbf\\xef\\xbb\\xbfA: b\\n"),
+            (b"\xef\xbb", "", "\\xef\\xbb"),
+            (b"\xef\xbb\xbf", "", "\\xef\\xbb\\xbf"),
+            (b"A: b\n\xef\xbb\xbfB: c\n", "A: b\\n", "\\xef\\xbb\\xbfB: c\\n"),
             (b"From : a\n", "From : a\\n", ""),
             (b"From x y\n c\n", "", " c\\n"),
             (b"A: b\nFrom x@y\n", "A: b\\n", "From x@y\\n"),
