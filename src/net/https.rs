@@ -249,7 +249,9 @@ impl Answer {
         }
         match httparse::parse_chunk_size(&self.waiting) {
             Err(_) => Err(malformed()),
-            Ok(Status::Partial) if self.waiting.len() > LONGEST_LINE => Err(malformed()),
+            Ok(Status::Partial) if self.waiting.len() >= LONGEST_LINE => Err(malformed()),
+            // What is too long is that in one piece, too.
+            Ok(Status::Complete((length, _))) if length > LONGEST_LINE => Err(malformed()),
             Ok(Status::Partial) => Ok(None),
             Ok(Status::Complete((length, size))) => {
                 let wrapping = bounded(wrapping + length)?;
@@ -267,7 +269,7 @@ impl Answer {
     /// Takes a line out, and gives its octets without the end.
     fn line(&mut self) -> Result<Option<usize>, FetchError> {
         match self.waiting.windows(2).position(|pair| pair == b"\r\n") {
-            None if self.waiting.len() > LARGEST_WRAPPING => Err(malformed()),
+            None if self.waiting.len() > LARGEST_WRAPPING + 1 => Err(malformed()),
             None => Ok(None),
             Some(length) => {
                 self.waiting.drain(..length + 2);
