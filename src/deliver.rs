@@ -6,7 +6,7 @@ mod session;
 mod side;
 mod tls_reports;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -112,7 +112,7 @@ const CONNECTIONS: usize = 2;
 /// A recipient whose message was sent whole is never tried again here, so nothing is doubled.
 ///
 /// # Errors
-/// [`UnusableTls`] when the account's TLS files cannot be used; nothing was sent then.
+/// [`UnusableTls`] when TLS cannot be made ready as the account wants it; nothing was sent then.
 pub async fn deliver(
     job: &Job<'_>,
     mut letters: Option<&mut dyn Letters>,
@@ -133,9 +133,12 @@ pub async fn deliver(
             voice.decisions(&dead_end.decisions);
             progress.no_way(dead_end, voice);
         }
+        let mut unusable = Vec::new();
         for route in &plan.routes {
-            progress.along(route, again(&mut letters), voice).await?;
+            let done = progress.along(route, again(&mut letters), voice).await;
+            unusable.extend(done.err().map(|why| (route, why)));
         }
+        progress.without_tls(unusable, voice)?;
     }
     Ok(progress.outcomes.into_inner().into_iter().flatten().collect())
 }
@@ -146,12 +149,14 @@ struct Progress<'a> {
     outcomes: RefCell<Vec<Option<Outcome>>>,
     /// Users whose login was refused: each attempt with a wrong password counts towards a lock-out.
     refused: RefCell<Vec<String>>,
+    /// Sessions that were begun.
+    sessions: Cell<usize>,
 }
 
 impl<'a> Progress<'a> {
     fn of(job: &'a Job<'a>) -> Self {
         let outcomes = RefCell::new(vec![None; job.envelope.recipients().len()]);
-        Progress { job, outcomes, refused: RefCell::default() }
+        Progress { job, outcomes, refused: RefCell::default(), sessions: Cell::default() }
     }
 
     /// Those of the recipients who are still to be served.
@@ -185,7 +190,25 @@ impl<'a> Progress<'a> {
         });
     }
 
+    /// Routes on which TLS cannot be made ready with any host concern their own recipients alone, once there was a session
+    /// for others.
+    fn without_tls(&self, routes: Vec<(&Route<'_>, UnusableTls)>, voice: Voice<'_>) -> Result<(), UnusableTls> {
+        for (route, unusable) in routes {
+            if self.sessions.get() == 0 {
+                return Err(unusable);
+            }
+            let trouble = Trouble { stage: Stage::Handshake, cause: Cause::Tls(unusable.to_string()) };
+            let place = route.hops.last().map(|hop| hop.server.to_string()).unwrap_or_default();
+            let recipients = self.open(route.groups.iter().flatten().copied());
+            self.no_way(Unroutable { recipients, place, trouble, decisions: route.decisions.clone() }, voice);
+        }
+        Ok(())
+    }
+
     /// Each host of the route in turn.
+    ///
+    /// # Errors
+    /// [`UnusableTls`] when that is so of every host.
     async fn along(
         &self,
         route: &Route<'_>,
@@ -199,6 +222,8 @@ impl<'a> Progress<'a> {
             (0 | 1, 0 | 1) => Elsewhere::Nowhere,
             _ => Elsewhere::Servers,
         };
+        let mut unusable = None;
+        let mut sessions = 0;
         for hop in &route.hops {
             let user = user(job.account, hop);
             if user.is_some_and(|user| self.refused.borrow().iter().any(|refused| refused == user)) {
@@ -206,7 +231,18 @@ impl<'a> Progress<'a> {
             }
             let server = hop.server.to_string();
             let whose = if hop.login == LogIn::Never { Whose::Exchanger } else { Whose::Own };
-            let connector = job.connectors.for_server(&hop.tls, &hop.server)?;
+            let connector = match job.connectors.for_server(&hop.tls, &hop.server) {
+                Ok(connector) => connector,
+                Err(why) => {
+                    if route.hops.len() > 1 {
+                        let decision = format!("{server} is passed over: {why}");
+                        voice.decisions(std::slice::from_ref(&decision));
+                        decisions.push(decision);
+                    }
+                    unusable = Some(why);
+                    continue;
+                }
+            };
             let mut addresses = hop.addresses.clone();
             let mut caution = Caution::None;
             let mut lessons = 0;
@@ -225,6 +261,8 @@ impl<'a> Progress<'a> {
                 let connector = connector.as_deref();
                 let letters = again(&mut letters);
                 let stretch = Stretch { hop, addresses: &addresses, connector, envelopes, caution, elsewhere, letters };
+                sessions += 1;
+                self.sessions.set(self.sessions.get() + 1);
                 let Attempted { verdicts, retry, peer } = one_session(job, stretch, voice).await;
                 if verdicts.iter().flatten().any(is_login_refused) {
                     self.refused.borrow_mut().extend(user.map(str::to_owned));
@@ -262,7 +300,10 @@ impl<'a> Progress<'a> {
                 }
             }
         }
-        Ok(())
+        match unusable {
+            Some(why) if sessions == 0 => Err(why),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -290,6 +290,32 @@ fn mixed_outcomes_are_told_each() {
     assert_eq!(send(&program, &[], &["bob@gone.test", "bob@gone2.test"]).code(), 68);
 }
 
+/// A host whose name no certificate can have is of no use, and nothing to other hosts and domains: what was sent is told.
+#[test]
+fn a_host_that_cannot_have_tls_is_passed_over() {
+    let port = free_port();
+    let host = Host::start(2, port, Manner::default());
+    let dns = Stub::start(
+        "a.test MX 10 mx.test\nb.test MX 10 mx-.test\nc.test MX 10 mx-.test\nc.test MX 20 mx.test\nmx.test A 127.0.0.2\n\
+         mx-.test A 127.0.0.3",
+    );
+    let program = direct(&dns, port, "");
+    for to in [&["1@a.test", "2@b.test", "3@c.test"], &["2@b.test", "1@a.test", "3@c.test"]] {
+        let ended = send(&program, &["--json", "-v"], to);
+        assert_eq!(ended.code(), 75, "{}", ended.stderr);
+        let mut mails = host.mails();
+        mails.sort();
+        assert_eq!(mails, [["1@a.test"], ["3@c.test"]]);
+        let words = "mx-.test is no name that a certificate can have";
+        assert!(ended.stderr.contains(&format!("-- mx-.test:{port} is passed over: {words}\n")), "{}", ended.stderr);
+        let told = format!("no TLS with mx-.test:{port}: {words}");
+        assert_eq!((ended.stdout.lines().count(), ended.stdout.matches(&told).count()), (3, 1), "{}", ended.stdout);
+    }
+    // Where nothing can be sent at all, it is the configuration.
+    let ended = send(&program, &[], &["2@b.test"]);
+    assert_eq!(ended.code(), 78, "{}", ended.stderr);
+}
+
 /// A domain with hundreds of exchangers does not hold us: ten of them are tried.
 #[test]
 fn hosts_are_bounded() {
