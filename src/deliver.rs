@@ -10,13 +10,15 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+
 pub use self::memory::Remembered;
 pub use self::series::{Letter, Letters};
 pub use self::session::settings;
 
 use self::series::Elsewhere;
 use self::session::{Attempted, Stretch, one_session, user};
-use self::side::{Audience, Voice};
+use self::side::{Audience, Busy, Voice};
 use crate::address::Address;
 use crate::config::account::{Account, Relay};
 use crate::envelope::{Envelope, Way};
@@ -34,6 +36,11 @@ use crate::smtp::stage::Stage;
 
 /// Whoever wants to know what happens, as it happens.
 pub trait Witness {
+    /// What follows is of the session with this server, one of several at the same time; `None`: of no session, or of
+    /// the only one.
+    fn session(&mut self, server: Option<&str>) {
+        let _ = server;
+    }
     /// The attempts that follow are of a message of so many octets.
     fn message(&mut self, size: u64) {
         let _ = size;
@@ -109,7 +116,8 @@ const CONNECTIONS: usize = 2;
 
 /// Submits a message, and perhaps other messages of the same account in the same session: each server of the account in
 /// turn, until every recipient is accepted or refused for good.
-/// A recipient whose message was sent whole is never tried again here, so nothing is doubled.
+/// A recipient whose message was sent whole is never tried again here, so nothing is doubled. Where recipients
+/// have different servers, as many of these are served side by side as the account says.
 ///
 /// # Errors
 /// [`UnusableTls`] when TLS cannot be made ready as the account wants it; nothing was sent then.
@@ -119,7 +127,7 @@ pub async fn deliver(
     witness: &mut dyn Witness,
 ) -> Result<Vec<Outcome>, UnusableTls> {
     let audience = Audience::new(witness);
-    let voice = Voice::to(&audience);
+    let voice = Voice::alone(&audience);
     let all = 0..job.envelope.recipients().len();
     let progress = Progress::of(job);
     for relay in &job.account.servers {
@@ -133,11 +141,17 @@ pub async fn deliver(
             voice.decisions(&dead_end.decisions);
             progress.no_way(dead_end, voice);
         }
-        let mut unusable = Vec::new();
-        for route in &plan.routes {
-            let done = progress.along(route, again(&mut letters), voice).await;
-            unusable.extend(done.err().map(|why| (route, why)));
+        if let [route] = &plan.routes[..] {
+            let done = progress.along(route, Company::None, again(&mut letters), voice).await;
+            progress.without_tls(done.err().map(|why| (route, why)), voice)?;
+            continue;
         }
+        // Other messages are for the account's own servers, which make one route.
+        let busy = Busy::default();
+        let company = if job.account.max_sessions > 1 { Company::Others(&busy) } else { Company::None };
+        let along = |route| progress.along(route, company, None, voice).map(move |done| (route, done));
+        let sessions = stream::iter(&plan.routes).map(along).buffer_unordered(job.account.max_sessions);
+        let unusable: Vec<_> = sessions.filter_map(async |(route, done)| Some((route, done.err()?))).collect().await;
         progress.without_tls(unusable, voice)?;
     }
     Ok(progress.outcomes.into_inner().into_iter().flatten().collect())
@@ -153,6 +167,13 @@ struct Progress<'a> {
     sessions: Cell<usize>,
 }
 
+/// Whether other routes are served at the same time.
+#[derive(Clone, Copy)]
+enum Company<'a> {
+    None,
+    Others(&'a Busy),
+}
+
 impl<'a> Progress<'a> {
     fn of(job: &'a Job<'a>) -> Self {
         let outcomes = RefCell::new(vec![None; job.envelope.recipients().len()]);
@@ -165,7 +186,7 @@ impl<'a> Progress<'a> {
         recipients.filter(|at| outcomes.get(*at).is_some_and(|outcome| may_try(outcome.as_ref()))).collect()
     }
 
-    fn no_way(&self, dead_end: Unroutable, voice: Voice<'_>) {
+    fn no_way(&self, dead_end: Unroutable, voice: Voice<'_, '_>) {
         let Unroutable { recipients, place, trouble, decisions } = dead_end;
         let verdict = trouble.verdict();
         for at in recipients {
@@ -192,7 +213,11 @@ impl<'a> Progress<'a> {
 
     /// Routes on which TLS cannot be made ready with any host concern their own recipients alone, once there was a session
     /// for others.
-    fn without_tls(&self, routes: Vec<(&Route<'_>, UnusableTls)>, voice: Voice<'_>) -> Result<(), UnusableTls> {
+    fn without_tls<'r>(
+        &self,
+        routes: impl IntoIterator<Item = (&'r Route<'r>, UnusableTls)>,
+        voice: Voice<'_, '_>,
+    ) -> Result<(), UnusableTls> {
         for (route, unusable) in routes {
             if self.sessions.get() == 0 {
                 return Err(unusable);
@@ -212,8 +237,9 @@ impl<'a> Progress<'a> {
     async fn along(
         &self,
         route: &Route<'_>,
+        company: Company<'_>,
         mut letters: Option<&mut dyn Letters>,
-        voice: Voice<'_>,
+        voice: Voice<'_, '_>,
     ) -> Result<(), UnusableTls> {
         let job = self.job;
         voice.decisions(&route.decisions);
@@ -263,7 +289,14 @@ impl<'a> Progress<'a> {
                 let stretch = Stretch { hop, addresses: &addresses, connector, envelopes, caution, elsewhere, letters };
                 sessions += 1;
                 self.sessions.set(self.sessions.get() + 1);
-                let Attempted { verdicts, retry, peer } = one_session(job, stretch, voice).await;
+                let Attempted { verdicts, retry, peer } = match company {
+                    Company::None => one_session(job, stretch, voice).await,
+                    Company::Others(busy) => {
+                        let voice = voice.among_others(&server);
+                        let _turn = busy.turn(&server, voice).await;
+                        one_session(job, stretch, voice).await
+                    }
+                };
                 if verdicts.iter().flatten().any(is_login_refused) {
                     self.refused.borrow_mut().extend(user.map(str::to_owned));
                 }

@@ -238,12 +238,14 @@ fn usable_files(account: &Account) -> Result<(), Vec<Failure>> {
 struct Transcript {
     verbosity: Verbosity,
     show: fn(&str),
+    /// Whose session it is, where there are several at the same time.
+    server: Option<String>,
 }
 
 impl Transcript {
     /// On standard error.
     fn of(global: &Global) -> Self {
-        Transcript { verbosity: global.verbosity, show: report::error_text }
+        Transcript { verbosity: global.verbosity, show: report::error_text, server: None }
     }
 
     fn detail(&self) -> Detail {
@@ -254,18 +256,33 @@ impl Transcript {
     }
 }
 
+impl Transcript {
+    fn line(&self, line: &str) {
+        match &self.server {
+            None => (self.show)(&format!("{line}\n")),
+            Some(server) => (self.show)(&format!("{server} | {line}\n")),
+        }
+    }
+}
+
 impl Witness for Transcript {
+    fn session(&mut self, server: Option<&str>) {
+        if self.verbosity == Verbosity::Dialogue {
+            self.server = server.map(str::to_owned);
+        }
+    }
+
     fn notice(&mut self, notice: Notice) {
         if self.verbosity == Verbosity::Dialogue
             && let Some(line) = report::transcript_line(&notice)
         {
-            (self.show)(&format!("{line}\n"));
+            self.line(&line);
         }
     }
 
     fn attempt(&mut self, attempt: &Attempt<'_>) {
         if self.verbosity == Verbosity::Dialogue {
-            (self.show)(&format!("{}\n", report::verdict_line(attempt)));
+            self.line(&report::verdict_line(attempt));
         }
     }
 }

@@ -21,6 +21,8 @@ mod program;
 mod reports;
 #[path = "mx/services.rs"]
 mod services;
+#[path = "mx/side.rs"]
+mod side;
 #[path = "mx/sts.rs"]
 mod sts;
 #[allow(dead_code, reason = "shared with other tests")]

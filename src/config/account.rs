@@ -51,6 +51,8 @@ pub struct Account {
     pub timeouts: Timeouts,
     /// Most recipients in one transaction.
     pub max_recipients: usize,
+    /// Most servers that get a message at the same time, where its recipients have several; at least 1.
+    pub max_sessions: usize,
     /// Largest message in octets that this account takes, before any server is asked.
     pub max_size: Option<u64>,
     /// What happens when the server refuses some of the recipients.

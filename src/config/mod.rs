@@ -38,6 +38,7 @@ mod suggest;
 mod tlsrpt;
 mod url;
 mod value;
+mod words;
 
 pub use account::Account;
 pub use dkim::dkim_name;

@@ -62,6 +62,7 @@ pub(super) fn account(config: &Config, layers: Layers<'_>, log: Log) -> Result<A
             min_rate: resolver.pick(|s| s.min_rate.as_ref()).copied().unwrap_or(MIN_RATE),
         },
         max_recipients: resolver.pick(|s| s.max_recipients.as_ref()).copied().unwrap_or(MAX_RECIPIENTS),
+        max_sessions: resolver.pick(|s| s.max_sessions.as_ref()).copied().unwrap_or(MAX_SESSIONS),
         max_size: resolver.pick(|s| s.max_size.as_ref()).copied(),
         partial: resolver.pick(|s| s.partial.as_ref()).copied().unwrap_or(Partial::Deliver),
         eight_bit: resolver.pick(|s| s.eight_bit.as_ref()).copied().unwrap_or(EightBit::Encode),
@@ -482,3 +483,5 @@ const HTTPS_PORT: u16 = 443;
 const MIN_RATE: u64 = 1024;
 /// A server must take a hundred (RFC 5321 section 4.5.3.1.8), and many take no more.
 const MAX_RECIPIENTS: usize = 100;
+/// One that is slow must not hold up the others, and hardly any message has more servers than this.
+const MAX_SESSIONS: usize = 4;

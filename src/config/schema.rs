@@ -4,16 +4,17 @@ use std::str::FromStr;
 
 use secrecy::SecretString;
 
-use super::account::{
-    AliasesIn, Chunking, DnsTrust, EightBit, Family, KeepOriginal, LongLines, MtaSts, Partial, TlsPolicy, TlsVersion,
-    Unsigned,
-};
+use super::account::TlsVersion;
 use super::identity::{self, Entry, Template};
 pub(super) use super::key::PREFIX;
 pub use super::key::{Form, Key};
-use super::settings::{LogTo, Roots, put, put_auth, put_list, put_number, put_size};
+use super::settings::{put, put_auth, put_list, put_number, put_size};
 use super::value::{self, Fault};
-use crate::envelope::{NoSuchWish, Returned};
+use super::words::{
+    ALIASES_IN, CHUNKING, DNS_TRUST, EIGHT_BIT, IP, LOG, LONG_LINES, MTA_STS, PARTIAL, RETURNED, REWRITE_FROM, ROOTS,
+    TLS, UNSIGNED,
+};
+use crate::envelope::NoSuchWish;
 
 /// The key with this name.
 pub(super) fn key(name: &str) -> Option<&'static Key> {
@@ -37,33 +38,6 @@ fn secret(text: &str) -> Result<SecretString, Fault> {
         Err(error) => Err(Fault::new(error.to_string())),
     }
 }
-
-const TLS: &[(&str, TlsPolicy)] =
-    &[("required", TlsPolicy::Required), ("opportunistic", TlsPolicy::Opportunistic), ("none", TlsPolicy::None)];
-const ROOTS: &[(&str, Roots)] = &[("both", Roots::Both), ("system", Roots::System), ("built-in", Roots::BuiltIn)];
-const IP: &[(&str, Family)] = &[("any", Family::Any), ("4", Family::V4), ("6", Family::V6)];
-const DNS_TRUST: &[(&str, DnsTrust)] =
-    &[("auto", DnsTrust::Auto), ("always", DnsTrust::Always), ("never", DnsTrust::Never)];
-const MTA_STS: &[(&str, MtaSts)] = &[("auto", MtaSts::Auto), ("never", MtaSts::Never)];
-const PARTIAL: &[(&str, Partial)] = &[("deliver", Partial::Deliver), ("all-or-none", Partial::AllOrNone)];
-const EIGHT_BIT: &[(&str, EightBit)] =
-    &[("encode", EightBit::Encode), ("send", EightBit::Send), ("refuse", EightBit::Refuse)];
-const LONG_LINES: &[(&str, LongLines)] =
-    &[("encode", LongLines::Encode), ("pass", LongLines::Pass), ("refuse", LongLines::Refuse)];
-const ALIASES_IN: &[(&str, AliasesIn)] =
-    &[("envelope", AliasesIn::Envelope), ("envelope-and-header", AliasesIn::EnvelopeAndHeader)];
-const REWRITE_FROM: &[(&str, Option<KeepOriginal>)] =
-    &[("never", None), ("name", Some(KeepOriginal::InName)), ("reply-to", Some(KeepOriginal::InReplyTo))];
-const RETURNED: &[(&str, Returned)] = &[("full", Returned::Full), ("hdrs", Returned::Headers)];
-const CHUNKING: &[(&str, Chunking)] = &[
-    ("auto", Chunking::Auto),
-    ("never", Chunking::Never),
-    ("always", Chunking::Always),
-    ("same-flight", Chunking::SameFlight),
-];
-const UNSIGNED: &[(&str, Unsigned)] = &[("send", Unsigned::Send), ("refuse", Unsigned::Refuse)];
-const LOG: &[(&str, LogTo)] =
-    &[("none", LogTo::None), ("syslog", LogTo::Syslog), ("journal", LogTo::Journal), ("file", LogTo::File)];
 
 /// Every setting of an account, in the order of the manual.
 pub const SCHEMA: &[Key] = &[
@@ -386,6 +360,14 @@ pub const SCHEMA: &[Key] = &[
         meaning: "most recipients in one transaction",
         example: "50",
         store: |s, i| put_number(&mut s.max_recipients, i, value::count),
+    },
+    Key {
+        name: "max-sessions",
+        form: Form::Number,
+        default: "4",
+        meaning: "most servers that get a message at the same time, where its recipients have several (mx:)",
+        example: "1",
+        store: |s, i| put_number(&mut s.max_sessions, i, value::sessions),
     },
     Key {
         name: "max-size",

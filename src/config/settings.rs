@@ -58,6 +58,7 @@ pub(super) struct Settings {
     pub connect_timeout: Option<Set<Duration>>,
     pub min_rate: Option<Set<u64>>,
     pub max_recipients: Option<Set<usize>>,
+    pub max_sessions: Option<Set<usize>>,
     pub max_size: Option<Set<u64>>,
     pub partial: Option<Set<Partial>>,
     pub eight_bit: Option<Set<EightBit>>,

@@ -115,6 +115,14 @@ pub(super) fn count(text: &str) -> Result<usize, Fault> {
     }
 }
 
+/// Reads how many sessions there may be: each has buffers, and a file descriptor.
+pub(super) fn sessions(text: &str) -> Result<usize, Fault> {
+    match count(text)? {
+        number @ ..=100 => Ok(number),
+        _ => Err(Fault::new("must be at most 100")),
+    }
+}
+
 /// Reads a TCP port.
 pub(super) fn port(text: &str) -> Result<u16, Fault> {
     url::port_number(text)

@@ -98,7 +98,7 @@ pub(super) struct Stretch<'a> {
     pub(super) letters: Option<&'a mut (dyn Letters + 'a)>,
 }
 
-pub(super) async fn one_session(job: &Job<'_>, stretch: Stretch<'_>, voice: Voice<'_>) -> Attempted {
+pub(super) async fn one_session(job: &Job<'_>, stretch: Stretch<'_>, voice: Voice<'_, '_>) -> Attempted {
     let Stretch { hop, addresses, connector, mut envelopes, caution, elsewhere, letters } = stretch;
     let begun = Instant::now();
     let server_label = hop.server.to_string();

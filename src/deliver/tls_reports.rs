@@ -37,7 +37,7 @@ impl<'a> Watch<'a> {
     }
 
     /// The session is over, with these verdicts for recipients of these domains.
-    pub(super) async fn finish(self, recipients: &[Address], verdicts: &[Option<Verdict>], voice: Voice<'_>) {
+    pub(super) async fn finish(self, recipients: &[Address], verdicts: &[Option<Verdict>], voice: Voice<'_, '_>) {
         let Some(seen) = self.seen else { return };
         let is_served =
             |domain: &str| recipients.iter().filter_map(Address::domain).any(|own| own.eq_ignore_ascii_case(domain));
@@ -50,7 +50,7 @@ impl<'a> Watch<'a> {
 }
 
 /// Nobody connects to these hosts, for what a policy says.
-pub(super) async fn barred(job: &Job<'_>, hosts: &[Barred], voice: Voice<'_>) {
+pub(super) async fn barred(job: &Job<'_>, hosts: &[Barred], voice: Voice<'_, '_>) {
     if job.account.tls_reports != TlsReports::Off {
         for host in hosts {
             keep(job, &Event::of_barred(host), voice).await;
@@ -59,7 +59,7 @@ pub(super) async fn barred(job: &Job<'_>, hosts: &[Barred], voice: Voice<'_>) {
 }
 
 /// A message is on its way whether this goes well or not, so that only the transcript has why it did not.
-async fn keep(job: &Job<'_>, event: &Event, voice: Voice<'_>) {
+async fn keep(job: &Job<'_>, event: &Event, voice: Voice<'_, '_>) {
     let kept = match &job.account.tls_reports {
         TlsReports::Off => Ok(()),
         TlsReports::Files(directory) => files::append(directory, event),

@@ -78,7 +78,7 @@ impl<'a> Signatures<'a> {
     }
 
     fn note(&self, text: String) {
-        Transcript { verbosity: self.verbosity, show: report::error_text }.notice(Notice::Note(text));
+        Transcript { verbosity: self.verbosity, show: report::error_text, server: None }.notice(Notice::Note(text));
     }
 }
 

@@ -254,6 +254,10 @@ impl<'a> Told<'a> {
 }
 
 impl Witness for Told<'_> {
+    fn session(&mut self, server: Option<&str>) {
+        self.transcript.session(server);
+    }
+
     fn message(&mut self, size: u64) {
         self.submission.size = size;
     }

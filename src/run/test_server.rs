@@ -104,7 +104,8 @@ pub(super) fn demo() -> Done {
             .map_err(|error| super::config_failure(&error, Style::Person))?;
         let (envelope, message) = letter()?;
         report::output("This is what is said between posthaste and the server:\n\n").map_err(unwritable)?;
-        let mut transcript = Transcript { verbosity: Verbosity::Dialogue, show: |text| drop(report::output(text)) };
+        let show = |text: &str| drop(report::output(text));
+        let mut transcript = Transcript { verbosity: Verbosity::Dialogue, show, server: None };
         let facts = *message.facts();
         let job = Job {
             account: &account,

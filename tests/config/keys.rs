@@ -20,7 +20,7 @@ const PIN: &str = "\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"";
 
 const DKIM: &str = "dkim-selector = \"s\"\ndkim-key = \"/k.pem\"";
 
-const TABLE: [Row; 56] = [
+const TABLE: [Row; 57] = [
     (
         "server",
         "[\"smtp://a.example\", \"submission://b.example:26\"]",
@@ -150,6 +150,7 @@ const TABLE: [Row; 56] = [
     ("connect-timeout", "\"500ms\"", "500ms", "", |a| a.timeouts.connect == Duration::from_millis(500)),
     ("min-rate", "\"4K\"", "4096", "", |a| a.timeouts.min_rate == 4096),
     ("max-recipients", "7", "7", "", |a| a.max_recipients == 7),
+    ("max-sessions", "1", "1", "", |a| a.max_sessions == 1),
     ("max-size", "26214400", "25M", "", |a| a.max_size == Some(25 << 20)),
     ("partial", "\"all-or-none\"", "all-or-none", "", |a| a.partial == Partial::AllOrNone),
     ("eight-bit", "\"refuse\"", "refuse", "", |a| a.eight_bit == EightBit::Refuse),
