@@ -200,6 +200,12 @@ fn read(input: &[u8]) -> Plain {
     let input: Vec<u8> = input.iter().copied().filter(|octet| *octet != 0).collect();
     let mut plain = Plain { fields: Vec::new(), body: Vec::new() };
     let mut rest = input.as_slice();
+    // An editor's mark before a field is none of the message's.
+    if let Some(marked) = rest.strip_prefix(b"\xef\xbb\xbf")
+        && is_field(marked.split(|octet| *octet == b'\n').next().unwrap_or_default())
+    {
+        rest = marked;
+    }
     while !rest.is_empty() {
         let end = rest.iter().position(|octet| *octet == b'\n').map_or(rest.len(), |at| at + 1);
         let line = rest[..end].strip_suffix(b"\n").unwrap_or(&rest[..end]);
