@@ -153,6 +153,13 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// The servers that are asked, where the word of none of them on DNSSEC counts: no answer can be secure then.
+    pub fn untrusted(&self) -> Option<String> {
+        let servers = &self.state().servers.as_ref().ok()?.list;
+        let labels: Vec<&str> = servers.iter().map(|server| server.label.as_str()).collect();
+        servers.iter().all(|server| server.trust == Security::Insecure).then(|| labels.join(", "))
+    }
+
     /// Asks, or remembers.
     async fn ask(&self, name: &str, record: Record) -> Result<Rc<Raw>, LookupError> {
         let state = self.state();

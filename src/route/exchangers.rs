@@ -11,7 +11,7 @@ use super::names::{is_own_address, is_own_name};
 use super::order::{Chance, by_preference};
 use super::policy::{self, Applied, Barred, Exchanger, Policy, Regard};
 use super::{Hop, LogIn, Plan, Route, Unroutable, no_route};
-use crate::config::account::{Account, Endpoint, Host, Scheme, Server};
+use crate::config::account::{Account, Endpoint, Host, Scheme, Server, TlsPolicy};
 use crate::dns::{Answer, Found, LookupError, Mx, Resolver, Security, Target};
 use crate::envelope::{Envelope, ReversePath};
 use crate::smtp::outcome::{Cause, NoRouteKind, Trouble};
@@ -118,9 +118,8 @@ pub(super) async fn plan<'a>(guide: &Guide<'a>, regard: Regard, envelope: &Envel
         plan.unroutable.extend(part.unroutable);
         plan.barred.extend(part.barred);
     }
-    if let Some(warning) = warning {
-        plan.routes.iter_mut().for_each(|route| route.decisions.push(warning.clone()));
-    }
+    let notes: Vec<String> = without_dane(guide).filter(|_| has_domains).into_iter().chain(warning).collect();
+    plan.routes.iter_mut().for_each(|route| route.decisions.extend_from_slice(&notes));
     plan
 }
 
@@ -401,6 +400,15 @@ async fn usable(
             Err(no_route(NoRouteKind::NoDomain, "none of its mail exchangers has an address".to_owned()))
         }
     }
+}
+
+/// Where nobody is trusted with DNSSEC, who would have DANE is told so (RFC 7672 section 2.1).
+fn without_dane(guide: &Guide<'_>) -> Option<String> {
+    if guide.account.tls.on_exchangers == TlsPolicy::None {
+        return None;
+    }
+    let servers = guide.resolver.untrusted()?;
+    Some(format!("DANE is not used: nothing that {servers} says of DNSSEC is believed (the key dns-trust)"))
 }
 
 /// Servers refuse mail that could not be answered (RFC 7505 section 4.2).
