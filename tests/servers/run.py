@@ -19,6 +19,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import dkimpy  # noqa: E402
+import direct_mx  # noqa: E402
 import faults  # noqa: E402
 import routes  # noqa: E402
 import scram_plus  # noqa: E402
@@ -41,6 +42,7 @@ from tally import Tally  # noqa: E402
 # Those that take longest first.
 TESTS = {server.name: (lambda server: lambda *about: test(server, *about))(server)
          for server in (Sendmail, Postfix, PostfixDovecot, Dovecot, Exim, Courier, Chasquid, Aiosmtpd, DovecotLmtp, OpenSmtpd)}
+TESTS[direct_mx.NAME] = direct_mx.run
 TESTS[sink_faults.NAME] = sink_faults.run
 TESTS[scram_plus.NAME] = scram_plus.run
 TESTS[dkimpy.NAME] = dkimpy.run
