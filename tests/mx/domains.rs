@@ -88,8 +88,9 @@ fn each_answer_of_dns_has_its_outcome() {
         assert_eq!(seen.mails.len(), usize::from(code == 0), "{domain}");
         assert!(ended.stdout.contains(words), "{domain}: {}", ended.stdout);
     }
-    let ended = send(&program, &["-v"], &["bob@cname.test", "bob@number.test", "bob@dotted.test"]);
+    let ended = send(&program, &["-v"], &["bob@cname.test", "bob@number.test", "bob@dotted.test", "bob@alias.test"]);
     for decision in [
+        "-- alias.test is an alias of real.test\n",
         "-- other.test is an alias of mx.test, which RFC 5321 does not allow",
         "-- number.test: MX 5 127.0.0.2 is no host name, and is passed over",
         "-- dotted.test: MX 0 . among others is passed over",
