@@ -43,6 +43,34 @@ fn one_message_goes_to_three_domains() {
         assert!(ended.stderr.contains(&decision), "{decision}\n{}", ended.stderr);
     }
     assert!(!ended.stderr.contains("AUTH PLAIN a") && !ended.stderr.contains("secret"));
+    // The same where the other host says "not now", and each recipient's outcome has what was decided for it.
+    let busy = Host::start(4, port, Manner { greeting: "421 4.3.2 busy", ..Manner::default() });
+    let ended = send(&program, &["--direct", "-v", "--json"], &["x@a.test", "y@b.test", "z@c.test", "w@a.test"]);
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    assert_eq!((busy.take().connections, first.mails().len(), second.mails().len()), (1, 2, 1));
+    let refusal = format!("= z@c.test deferred deferred by dead.c.test:{port}: 421 4.3.2 busy");
+    assert!(ended.stderr.contains(&refusal), "{}", ended.stderr);
+    let outcomes: Vec<serde_json::Value> =
+        ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let to: Vec<_> = outcomes.iter().map(|one| one["recipient"].as_str().unwrap()).collect();
+    assert_eq!(to, ["x@a.test", "y@b.test", "z@c.test", "w@a.test"]);
+    let tls = "TLS if it is offered, whatever the certificate (nothing asks for more)";
+    assert_eq!(
+        (&outcomes[2]["verdict"], &outcomes[2]["server"]),
+        (&"accepted".into(), &format!("mx2.a.test:{port}").into())
+    );
+    assert_eq!(
+        outcomes[2]["route"],
+        serde_json::json!([
+            "c.test: MX 10 dead.c.test, 20 mx2.a.test",
+            format!("dead.c.test: 127.0.0.4; {tls}"),
+            format!("mx2.a.test: 127.0.0.3; {tls}"),
+            format!("dead.c.test:{port}: 1 deferred"),
+            format!("mx2.a.test:{port}: 1 accepted"),
+        ])
+    );
+    let shared = outcomes[1]["route"].as_array().unwrap();
+    assert_eq!(shared.last().unwrap(), &serde_json::json!(format!("mx1.a.test:{port}: 3 accepted")));
 }
 
 /// P-108 P-109 P-115 P-120 P-121: what DNS says of a domain, and what comes of it; nobody is connected to where it has to
