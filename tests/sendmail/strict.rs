@@ -71,8 +71,9 @@ fn serve(stream: TcpStream, tell: &Sender<Taken>) -> std::io::Result<()> {
                 let authors = parsed.from().map(|from| from.iter().filter_map(|one| one.address()).collect::<Vec<_>>());
                 if authors.as_deref() == Some(&[OWN]) {
                     drop(parsed);
-                    say("250 2.0.0 taken")?;
+                    // Before the reply: the client may have ended when somebody looks.
                     let _ = tell.send(Taken { recipients: std::mem::take(&mut recipients), octets });
+                    say("250 2.0.0 taken")?;
                 } else {
                     say("550 5.7.60 SMTP; Client does not have permissions to send as this sender")?;
                 }
