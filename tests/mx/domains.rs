@@ -1,6 +1,4 @@
-use std::net::TcpListener;
-
-use super::host::{Host, Manner, free_port};
+use super::host::{Host, Manner, free_port, listen};
 use super::stub::Stub;
 use super::{at, direct, send};
 
@@ -351,7 +349,7 @@ fn hosts_are_bounded() {
     let port = free_port();
     let many: String = (0..300).map(|n| format!("many.test MX {n} mx{n}.test\nmx{n}.test A 127.0.0.77\n")).collect();
     let dns = Stub::start(&many);
-    let _busy = TcpListener::bind(("127.0.0.78", port)).unwrap();
+    let _busy = listen(78, port);
     let ended = send(&direct(&dns, port, ""), &["-v"], &["bob@many.test"]);
     assert_eq!(ended.code(), 75, "{}", ended.stderr);
     assert_eq!(ended.stderr.matches("-- connecting to").count(), 10);
