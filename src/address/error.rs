@@ -102,7 +102,11 @@ impl AddressError {
         let mut shown = String::with_capacity(piece.len() + 2);
         shown.push('\'');
         for c in piece.trim().chars() {
-            if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+            if c.is_control() {
+                c.encode_utf8(&mut [0; 4]).bytes().for_each(|octet| shown.push_str(&format!("\\x{octet:02x}")));
+            } else {
+                shown.push(c);
+            }
         }
         shown.push('\'');
         AddressError { piece: shown, fault }
