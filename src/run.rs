@@ -60,8 +60,12 @@ pub fn run(argv: Vec<OsString>) -> u8 {
     };
     let style = match &invocation {
         Invocation::Sendmail(call) if call.errors == cli::submission::Errors::Quiet => Style::Quiet,
-        Invocation::Sendmail(_) => Style::OneLine,
-        _ => Style::Person,
+        // Who asks for that reads the lines of the file.
+        Invocation::CheckConfig => Style::Person,
+        _ => match face {
+            Face::Sendmail => Style::OneLine,
+            Face::Posthaste => Style::Person,
+        },
     };
     let submits = matches!(invocation, Invocation::Sendmail(_) | Invocation::SmtpOnStdio);
     let done = match invocation {

@@ -57,6 +57,10 @@ pub(super) fn read(path: &Path) -> Result<String, Unread> {
     if octets.len() as u64 > SIZE_LIMIT {
         return Err(always("it is larger than 4 MiB"));
     }
+    // The byte order mark that some editors put before a text would be a part of its first name.
+    if octets.starts_with("\u{feff}".as_bytes()) {
+        octets.drain(.."\u{feff}".len());
+    }
     String::from_utf8(octets).map_err(|_| always("it is not UTF-8 text"))
 }
 
@@ -158,6 +162,13 @@ fn target(piece: &str) -> Result<Target, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_name() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "\u{feff}root: alice@x.test\n").unwrap();
+        assert!(matches!(read(file.path()), Ok(text) if text == "root: alice@x.test\n"));
+    }
 
     #[test]
     fn a_name_behind_a_comment_and_a_backslash_is_a_name() {

@@ -75,6 +75,15 @@ const DEPTH: usize = 50;
 /// What one message goes to in the end.
 const MOST: usize = 50_000;
 
+/// Targets on the way to these.
+const MOST_MET: usize = 4 * MOST;
+
+/// Before the path of a list, where it stands among names.
+const INCLUDE: &str = ":include:";
+
+/// A mail domain where nobody gets mail.
+const PLACEHOLDER: &str = "alias.invalid";
+
 impl Aliases {
     /// Reads a file. `None` when there is none.
     ///
@@ -114,6 +123,36 @@ impl Aliases {
         all
     }
 
+    /// The names that get no mail, in alphabetical order: they stand for a command, a mailbox file, a circle, or a list that
+    /// cannot be read. Those that only lead to such a name are left out.
+    pub fn dead_ends(&self) -> Vec<AliasError> {
+        let mut names: Vec<&str> = self.entries.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        let mut all: Vec<AliasError> = Vec::new();
+        let found = names.into_iter().filter_map(|name| self.dead_end(name, |walk| walk.name(name)));
+        for error in found.chain(self.dead_end("*", |walk| walk.all(&self.others))) {
+            if !all.contains(&error) {
+                all.push(error);
+            }
+        }
+        all
+    }
+
+    /// What a name itself does not get to.
+    fn dead_end(&self, name: &str, way: impl Fn(&mut Walk<'_>) -> Result<(), Fault>) -> Option<AliasError> {
+        let mut found = Vec::new();
+        // The lines that cannot be understood are told already, and must not stand for the names that have none.
+        let mut walk = Walk::new(self, PLACEHOLDER, Broken::PassedOver, &mut found);
+        let fault = way(&mut walk).err()?;
+        let names = walk.chain.iter().filter(|step| !step.starts_with(INCLUDE)).count();
+        let is_own = match &fault {
+            Fault::Circle(to, _) if !to.starts_with(INCLUDE) => to == name,
+            Fault::Circle(..) | Fault::Words(_) | Fault::Whole(_) => names <= 1,
+            Fault::TooMany(_) => true,
+        };
+        is_own.then(|| fault.of(name, self))
+    }
+
     /// The recipients in the end, in order: each address of this machine is looked up, and what has no entry stays as it is.
     /// The catch-all is for those without a domain. Duplicates are left in.
     ///
@@ -125,8 +164,7 @@ impl Aliases {
         for recipient in recipients {
             let may_have_entry = || !self.broken.is_empty() || self.entries.contains_key(&key(recipient.local()));
             if recipient.is_local() || (here.has(&recipient) && may_have_entry()) {
-                let mut walk =
-                    Walk { aliases: self, mail_domain: here.mail_domain, chain: Vec::new(), found: &mut found };
+                let mut walk = Walk::new(self, here.mail_domain, Broken::InTheWay, &mut found);
                 walk.name(recipient.local()).map_err(|fault| fault.of(recipient.local(), self))?;
             } else {
                 found.push(recipient);
@@ -173,32 +211,57 @@ enum Entry {
 struct Walk<'a> {
     aliases: &'a Aliases,
     mail_domain: &'a str,
+    /// What a line means that cannot be understood.
+    broken: Broken,
     /// The names on the way, in lower case.
     chain: Vec<String>,
+    /// Targets that were met.
+    met: usize,
     found: &'a mut Vec<Address>,
+}
+
+/// What a broken line means for a name without an entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Broken {
+    /// It might be the entry.
+    InTheWay,
+    PassedOver,
 }
 
 /// What a walk can meet.
 enum Fault {
     Words(String),
+    /// The name that it comes back to, and the words.
+    Circle(String, String),
+    TooMany(String),
     Whole(AliasError),
 }
 
 impl Fault {
     fn of(self, name: &str, aliases: &Aliases) -> AliasError {
         match self {
-            Fault::Words(reason) => AliasError::Name { name: name.to_owned(), path: aliases.name(), reason },
+            Fault::Words(reason) | Fault::Circle(_, reason) | Fault::TooMany(reason) => {
+                AliasError::Name { name: name.to_owned(), path: aliases.name(), reason }
+            }
             Fault::Whole(error) => error,
         }
     }
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(aliases: &'a Aliases, mail_domain: &'a str, broken: Broken, found: &'a mut Vec<Address>) -> Self {
+        Walk { aliases, mail_domain, broken, chain: Vec::new(), met: 0, found }
+    }
+
     fn name(&mut self, name: &str) -> Result<(), Fault> {
         let key = key(name);
         let targets = match self.aliases.entries.get(&key) {
             Some(targets) => targets,
-            None if let Some(broken) = self.aliases.broken.first() => return Err(Fault::Whole(broken.clone())),
+            None if self.broken == Broken::InTheWay
+                && let Some(broken) = self.aliases.broken.first() =>
+            {
+                return Err(Fault::Whole(broken.clone()));
+            }
             // The catch-all is for names that a caller wrote. What an alias leads to is meant.
             None if self.chain.is_empty() && !self.aliases.others.is_empty() => &self.aliases.others,
             None => return self.last(name),
@@ -208,7 +271,7 @@ impl Walk<'_> {
             return self.last(name);
         }
         if self.chain.contains(&key) || self.chain.len() >= DEPTH {
-            return Err(Fault::Words(format!("leads in a circle: {} → {key}", self.chain.join(" → "))));
+            return Err(self.circle(key));
         }
         self.chain.push(key);
         self.all(targets)?;
@@ -218,6 +281,11 @@ impl Walk<'_> {
 
     fn all(&mut self, targets: &[Target]) -> Result<(), Fault> {
         for target in targets {
+            // Names that stand for nobody add no recipient, and may double at each step all the same.
+            self.met += 1;
+            if self.found.len() > MOST || self.met > MOST_MET {
+                return Err(Fault::TooMany(format!("leads to more than {MOST} recipients")));
+            }
             match target {
                 Target::Name(name) => self.name(name)?,
                 Target::Final(name) => self.last(name)?,
@@ -230,11 +298,13 @@ impl Walk<'_> {
                     )));
                 }
             }
-            if self.found.len() > MOST {
-                return Err(Fault::Words(format!("leads to more than {MOST} recipients")));
-            }
         }
         Ok(())
+    }
+
+    fn circle(&self, to: String) -> Fault {
+        let words = format!("leads in a circle: {} → {to}", self.chain.join(" → "));
+        Fault::Circle(to, words)
     }
 
     fn last(&mut self, name: &str) -> Result<(), Fault> {
@@ -253,9 +323,9 @@ impl Walk<'_> {
             Err(Unread::Absent) => return Err(whole("it is included, and is not there".to_owned(), Failing::Now)),
             Err(Unread::Because(reason, failing)) => return Err(whole(reason, failing)),
         };
-        let key = format!(":include:{}", path.display());
+        let key = format!("{INCLUDE}{}", path.display());
         if self.chain.contains(&key) || self.chain.len() >= DEPTH {
-            return Err(Fault::Words(format!("leads in a circle: {} → {key}", self.chain.join(" → "))));
+            return Err(self.circle(key));
         }
         self.chain.push(key);
         for (number, line) in text.lines().enumerate().filter(|(_, line)| !is_blank(line)) {
@@ -358,15 +428,47 @@ mod tests {
         assert_eq!(expand("broken\nroot: alice@x.test\n", "root").unwrap(), ["alice@x.test"]);
     }
 
+    /// The hint of each of these errors says that the file is to be checked.
+    #[test]
+    fn names_that_get_no_mail_are_mistakes_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = folder.path().join("list");
+        std::fs::write(&list, "bob\n|/bin/true\n").unwrap();
+        let mistakes = |file: &str| -> Vec<String> {
+            let aliases = Aliases::parse(Path::new("f"), file);
+            aliases.mistakes().iter().chain(&aliases.dead_ends()).map(ToString::to_string).collect()
+        };
+        let told = mistakes(&format!(
+            "a: b\nb: c\nc: b\nroot: prog\npostmaster: root\nprog: |/bin/true\nbox: /var/mail/box\n\
+             list: :include:{0}\ngone: :include:{0}.gone\nold: gone\ngood: bob, \\root\nself: self, bob\n*: |x\nbroken\n",
+            list.display()
+        ));
+        let words = [
+            "f:14: there is no colon behind the name".to_owned(),
+            "the alias b in f leads in a circle: b → c → b".to_owned(),
+            "the alias box in f stands for the file /var/mail/box".to_owned(),
+            "the alias c in f leads in a circle: c → b → c".to_owned(),
+            format!("{}.gone: it is included, and is not there", list.display()),
+            "the alias list in f stands for a command".to_owned(),
+            "the alias prog in f stands for a command".to_owned(),
+            "the alias * in f stands for a command".to_owned(),
+        ];
+        assert_eq!(told.len(), words.len(), "{told:#?}");
+        assert!(told.iter().zip(&words).all(|(told, words)| told.starts_with(words)), "{told:#?}");
+        assert_eq!(mistakes(FILE), [""; 0]);
+    }
+
     /// A chain of names that doubles at each step would be followed for ever.
     #[test]
     fn what_one_name_leads_to_is_bounded() {
-        let mut file = "z: a@x.test\n".to_owned();
-        for step in 0..30 {
-            let next = if step == 29 { "z".to_owned() } else { format!("n{}", step + 1) };
-            file += &format!("n{step}: {next}, {next}\n");
+        for last in ["a@x.test", "/dev/null"] {
+            let mut file = format!("z: {last}\n");
+            for step in 0..30 {
+                let next = if step == 29 { "z".to_owned() } else { format!("n{}", step + 1) };
+                file += &format!("n{step}: {next}, {next}\n");
+            }
+            assert!(expand(&file, "n0").unwrap_err().contains("more than 50000 recipients"));
         }
-        assert!(expand(&file, "n0").unwrap_err().contains("more than 50000 recipients"));
         let chain: String = (0..60).map(|step| format!("n{step}: n{}\n", step + 1)).collect();
         assert!(expand(&chain, "n0").is_err());
     }

@@ -1,15 +1,16 @@
 //! Recipients as they were given, to recipients as they are sent to: through the alias file. And the two modes of
 //! sendmail that do nothing else, `-bv` and `-bi`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::submit::{prepared, read_failure, stdin, who};
-use super::{Done, account, configuration, fail, print};
+use super::{Done, account, configuration, fail};
 use crate::address::{Address, parse_list};
 use crate::aliases::{AliasError, Aliases, Failing, Here};
 use crate::cli::Global;
 use crate::cli::submission::{self, RecipientsFrom};
 use crate::config::account::{ALIASES, Account, Log, Mailboxes};
+use crate::config::{ConfigError, Environment, Kind, load};
 use crate::envelope::ReversePath;
 use crate::failure::{Exit, Failure};
 use crate::message::incoming::{LoneDot, read};
@@ -141,17 +142,31 @@ fn in_header(account: &Account) -> Result<Vec<Address>, Vec<Failure>> {
 
 /// `-bi`, newaliases: reads the alias file and tells its mistakes. There is nothing to be built.
 pub(super) fn check_aliases(global: &Global, file: Option<&Path>) -> Done {
-    let configured = || {
-        let config = configuration(global, Style::OneLine).ok()?;
-        account(&config, global, None, Log::None, Style::OneLine).ok()?.aliases
+    let path = match file {
+        Some(file) => Some(file.to_owned()),
+        None => alias_file(global)?,
     };
-    let Some(path) = file.map(Path::to_owned).or_else(configured) else { return print("") };
+    let Some(path) = path else { return Ok(Exit::Success) };
     let mistakes = match Aliases::load(&path) {
-        Ok(aliases) => aliases.map(|aliases| aliases.mistakes()).unwrap_or_default(),
+        Ok(aliases) => {
+            let aliases = aliases.unwrap_or_default();
+            [aliases.mistakes(), aliases.dead_ends()].concat()
+        }
         Err(error) => vec![error],
     };
     if mistakes.is_empty() {
         return Ok(Exit::Success);
     }
     Err(mistakes.iter().map(|mistake| Failure::new(Exit::Data, mistake.to_string())).collect())
+}
+
+/// The alias file that counts. Packages have it checked while they are installed, and perhaps nobody has configured anything
+/// yet: it is the usual one then.
+fn alias_file(global: &Global) -> Result<Option<PathBuf>, Vec<Failure>> {
+    let is_missing = |error: ConfigError| error.kind() == Kind::Missing;
+    if global.config.is_none() && load(&Environment::of_process(), None).err().is_some_and(is_missing) {
+        return Ok(Some(ALIASES.into()));
+    }
+    let config = configuration(global, Style::OneLine)?;
+    Ok(account(&config, global, None, Log::None, Style::OneLine)?.aliases)
 }

@@ -107,7 +107,7 @@ fn an_alias_that_cannot_be_followed_is_refused_with_the_reason() {
 fn newaliases_tells_the_mistakes_of_the_file() {
     let relay = Relay::start(plain());
     let program = program(&relay);
-    let good = program.path("aliases");
+    let good = program.file("aliases", FILE.split("prog:").next().unwrap());
     let broken = program.file("broken", "root: alice\nno colon\nroot: bob\n");
     for args in
         [vec!["-bi".to_owned()], vec!["-I".to_owned()], vec!["-bi".to_owned(), format!("-oA{}", good.display())]]
@@ -119,6 +119,42 @@ fn newaliases_tells_the_mistakes_of_the_file() {
     let ended = program.sendmail(&["-bi", &there], b"");
     ended.assert_failures(65, 2, &["broken:2: there is no colon", "broken:3: root has an entry already"]);
     program.sendmail(&["-bi", "-oA/nowhere/aliases"], b"").assert_silent_success();
+}
+
+/// Who mends an alias because mail to it was refused is told the same by the check.
+#[test]
+fn newaliases_tells_of_names_that_get_no_mail() {
+    let relay = Relay::start(plain());
+    let program = program(&relay);
+    let ended = run(&mut program.named("newaliases"), b"");
+    ended.assert_failures(65, 3, &["the alias a in ", "the alias b in ", "the alias prog in ", "stands for a command"]);
+}
+
+/// Nothing is said to be well that nobody has looked at.
+#[test]
+fn newaliases_tells_when_it_does_not_know_the_file() {
+    let program = Program::with("aliases = \"aliases\"\nserve = \"x\"\n");
+    program.file("aliases", "no colon\n");
+    run(&mut program.named("newaliases"), b"").assert_failure(78, &["serve"]);
+    let aliases = program.path("aliases").display().to_string();
+    let ended = program.sendmail(&["-bi", &format!("-oA{aliases}")], b"");
+    ended.assert_failure(65, &["aliases:1: there is no colon"]);
+    // A package that has it checked while it is installed must not fail.
+    let usual = run(program.named("newaliases").env_remove("POSTHASTE_CONFIG"), b"");
+    assert!(matches!(usual.code(), 0 | 65) && !usual.stderr.contains("account"), "{}", usual.stderr);
+}
+
+/// Callers log what they read, whatever the mode.
+#[test]
+fn each_mode_of_sendmail_tells_its_troubles_in_a_line() {
+    let program = Program::with("serve = \"x\"\n");
+    for args in [&["-bv", "bob"][..], &["-bi"], &["bob"]] {
+        program.sendmail(args, S).assert_failure(78, &["serve", "hint: "]);
+    }
+    let ended = program.sendmail(&["-bs"], b"QUIT\r\n");
+    assert_eq!((ended.code(), ended.stderr.lines().count()), (78, 1), "{}", ended.stderr);
+    // But for a person who has the configuration checked.
+    assert!(program.sendmail(&["-bC"], b"").stderr.contains("\n  |\n"));
 }
 
 /// Nothing is sent and nobody is asked.
