@@ -5,6 +5,8 @@
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "support/certificates.rs"]
 mod certificates;
+#[path = "dns/connections.rs"]
+mod connections;
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "support/dns.rs"]
 mod stub;

@@ -96,6 +96,9 @@ async fn one_question(
             }
             let until = deadline.min(Instant::now() + servers.patience);
             let heard = timeout_at(until, send(server, name, record)).await.unwrap_or(Err(Reason::TimedOut));
+            if let Err(Reason::TimedOut) = heard {
+                server.link.forget();
+            }
             match (heard, earlier.and_then(|at| failures.get_mut(at))) {
                 (Ok(heard), _) => return Ok((server.label.clone(), server.trust, heard)),
                 (Err(reason), Some((_, before))) => *before = reason,

@@ -3,8 +3,8 @@
 //! The library's own pool of servers is not used. It weighs them by how quick they were, in floating point, for which
 //! libm would be loaded at each start of the program, by those too that look nothing up: 330 KB and nine system calls.
 
-use std::cell::RefCell;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use hickory_resolver::config::ConnectionConfig;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -13,6 +13,7 @@ use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::{DnsRequest, DnsResponse};
 use hickory_resolver::proto::rr::DNSClass;
 use hickory_resolver::{ConnectionProvider as _, PoolContext};
+use tokio::sync::Mutex;
 
 /// How one server is asked.
 pub(super) struct Link {
@@ -28,14 +29,19 @@ type Connection = DnsExchange<TokioRuntimeProvider>;
 
 struct Way {
     config: ConnectionConfig,
-    /// Made at the first question, and kept until something goes wrong.
-    open: RefCell<Option<Connection>>,
+    /// Made at the first question, and kept until something goes wrong. Who opens it holds the lock: others have the same
+    /// connection then, and not each their own.
+    open: Mutex<Option<Rc<Connection>>>,
 }
+
+/// How often a question is asked again on a connection that it shares, before it gets one for itself: a server may close one
+/// after each answer.
+const SHARED: usize = 2;
 
 impl Link {
     /// A server at an address. Nothing is opened.
     pub(super) fn new(address: IpAddr, ways: Vec<ConnectionConfig>, context: PoolContext) -> Self {
-        let ways = ways.into_iter().map(|config| Way { config, open: RefCell::default() }).collect();
+        let ways = ways.into_iter().map(|config| Way { config, open: Mutex::default() }).collect();
         Link { address, ways, context, provider: TokioRuntimeProvider::default() }
     }
 
@@ -60,27 +66,51 @@ impl Link {
         Err(NetError::Truncated)
     }
 
+    /// Lets go of the connections, because the server is silent: they may lead nowhere by now, which nobody would tell us.
+    /// Questions that are on their way are not disturbed.
+    pub(super) fn forget(&self) {
+        for way in &self.ways {
+            // Where somebody is just opening another one, there is nothing to let go of.
+            if let Ok(mut open) = way.open.try_lock() {
+                *open = None;
+            }
+        }
+    }
+
     async fn by(&self, way: &Way, request: &DnsRequest) -> Result<DnsResponse, NetError> {
-        let kept = way.open.borrow().clone();
-        if let Some(open) = kept {
-            match way.through(&open, request).await {
+        let mut dead = None;
+        for _ in 0..SHARED {
+            let open = self.shared(way, dead.as_ref()).await?;
+            match open.send(request.clone()).first_answer().await {
                 // A server closes what is idle (RFC 7766 section 6.2.3); a new connection shows whether it is well.
-                Err(error) if error.is_connection_closed() => {}
+                Err(error) if is_of_connection(&error) => dead = Some(open),
                 result => return result,
             }
         }
-        let open = self.provider.new_connection(self.address, &way.config, &self.context)?.await?;
-        way.open.replace(Some(open.clone()));
-        way.through(&open, request).await
+        self.open(way).await?.send(request.clone()).first_answer().await
+    }
+
+    /// The connection that is kept, if it is not this dead one, or a new one.
+    async fn shared(&self, way: &Way, dead: Option<&Rc<Connection>>) -> Result<Rc<Connection>, NetError> {
+        let mut open = way.open.lock().await;
+        match &*open {
+            Some(kept) if dead.is_none_or(|dead| !Rc::ptr_eq(dead, kept)) => Ok(kept.clone()),
+            _ => {
+                *open = None;
+                let new = Rc::new(self.open(way).await?);
+                *open = Some(new.clone());
+                Ok(new)
+            }
+        }
+    }
+
+    async fn open(&self, way: &Way) -> Result<Connection, NetError> {
+        self.provider.new_connection(self.address, &way.config, &self.context)?.await
     }
 }
 
-impl Way {
-    async fn through(&self, open: &Connection, request: &DnsRequest) -> Result<DnsResponse, NetError> {
-        let result = open.send(request.clone()).first_answer().await;
-        if result.is_err() {
-            self.open.replace(None);
-        }
-        result
-    }
+/// Whether it is the connection that is at fault, and not the answer or its delay. That nobody serves a connection any more
+/// the library tells by words, or as if it were busy.
+fn is_of_connection(error: &NetError) -> bool {
+    matches!(error, NetError::Io(_) | NetError::Busy | NetError::Message(_) | NetError::Msg(_))
 }

@@ -17,6 +17,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 pub use self::answer::{Answer, Found, Mx, Security, Srv, Target, Tlsa};
@@ -37,6 +38,7 @@ pub struct Resolver<'a> {
 struct State {
     servers: Result<Servers, String>,
     known: RefCell<Known>,
+    turns: Semaphore,
 }
 
 /// Questions that were asked, and those that are being asked, so that whoever has the same waits for the same answer.
@@ -85,6 +87,8 @@ impl Record {
 const LEAST: Duration = Duration::from_secs(60);
 /// Nothing is believed longer than a day (RFC 8767 section 4 has a week).
 const MOST: Duration = Duration::from_secs(24 * 60 * 60);
+/// Questions at the same time: each has a socket, or three where UDP is silent.
+const AT_ONCE: usize = 100;
 /// Answers that are kept. When there are more, all are forgotten.
 const ENTRIES: usize = 10_000;
 
@@ -166,6 +170,8 @@ impl<'a> Resolver<'a> {
         let servers = state.servers.as_ref().map_err(|why| LookupError::unusable(name, record, why))?;
         let question = state.question((name.to_ascii_lowercase(), record));
         let heard = question.get_or_init(async || {
+            // Its time begins when its turn comes. Nobody closes the semaphore.
+            let _turn = state.turns.acquire().await;
             let raw = ask::follow(servers, name, record, self.dns.timeout).await.map(Rc::new);
             let ttl = raw.as_ref().map_or(Duration::ZERO, |raw| raw.ttl().clamp(LEAST, MOST));
             Heard { until: Instant::now() + ttl, raw }
@@ -174,8 +180,10 @@ impl<'a> Resolver<'a> {
     }
 
     fn state(&self) -> &State {
-        self.state
-            .get_or_init(|| State { servers: Servers::new(self.dns, self.tls), known: RefCell::new(Known::new()) })
+        self.state.get_or_init(|| {
+            let servers = Servers::new(self.dns, self.tls);
+            State { servers, known: RefCell::default(), turns: Semaphore::new(AT_ONCE) }
+        })
     }
 }
 

@@ -10,9 +10,9 @@ use hickory_resolver::proto::rr::{Name, RecordType};
 use hickory_resolver::system_conf::parse_resolv_conf;
 use hickory_resolver::{Hosts, PoolContext, TlsConfig};
 
-use super::MOST;
 use super::answer::{Answer, Found, Security, address};
 use super::link::Link;
+use super::{AT_ONCE, MOST};
 use crate::config::account::{Dns, DnsServer, DnsTrust, Tls};
 use crate::net::tls;
 use crate::system;
@@ -99,6 +99,7 @@ fn link(server: &DnsServer, patience: Duration, tls: &Tls) -> Result<Link, Strin
         .collect();
     let mut options = ResolverOpts::default();
     options.timeout = patience;
+    options.max_active_requests = AT_ONCE;
     let config = match &server.tls {
         Some(_) => TlsConfig { config: tls::for_resolver(tls).map_err(|error| error.to_string())? },
         None => TlsConfig { config: tls::with_nobody().map_err(|error| error.to_string())? },

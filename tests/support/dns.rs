@@ -21,6 +21,10 @@
 //! !wrong-id !wrong-name                             the answer to somebody else
 //! !lame                                             other servers, and no answer
 //! !truncate                                         over UDP; the records come over TCP
+//! !close !stuck                                     over TCP, the connection is closed behind the answer, or no longer read
+//! !code11 !formerr                                  a response code that nobody knows; to a question with EDNS
+//! !deaf                                             no answer to a question with EDNS
+//! !other                                            over TCP, the answer to another question under the same number
 //! !pointer !garbage !short                          no message: a pointer to itself, noise, the header alone
 //! !alias                                            only the alias, and not what is behind it
 //! !ad                                               not a fault: validated by DNSSEC
@@ -29,12 +33,14 @@
 use std::collections::HashSet;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 pub struct Stub {
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
+    connections: Arc<AtomicUsize>,
 }
 
 struct Line {
@@ -78,14 +84,21 @@ impl Stub {
                 }
             }
         });
-        let log = asked.clone();
+        let connections: Arc<AtomicUsize> = Arc::default();
+        let (log, count) = (asked.clone(), connections.clone());
         thread::spawn(move || {
             while let Ok((stream, _)) = tcp.accept() {
+                count.fetch_add(1, Ordering::Relaxed);
                 let (lines, log) = (table.clone(), log.clone());
                 thread::spawn(move || serve(stream, &lines, &log));
             }
         });
-        Stub { address, asked }
+        Stub { address, asked, connections }
+    }
+
+    /// How many connections came over TCP.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// How many questions came since the last time that they were taken, repeated ones too.
@@ -113,6 +126,15 @@ fn serve(mut stream: TcpStream, table: &[Line], log: &Mutex<Vec<String>>) {
         if let Some(reply) = answer(&packet, table, log, Over::Tcp) {
             let length = (reply.len() as u16).to_be_bytes();
             let _ = stream.write_all(&[&length[..], &reply].concat());
+            let has = |fault| {
+                question(&packet).is_some_and(|(name, _)| table.iter().any(|l| l.name == name && l.data == fault))
+            };
+            if has("!close") {
+                return;
+            }
+            while has("!stuck") {
+                thread::park();
+            }
         }
     }
 }
@@ -137,17 +159,22 @@ impl Line {
 const KINDS: [(&str, u16); 8] =
     [("A", 1), ("NS", 2), ("CNAME", 5), ("MX", 15), ("TXT", 16), ("AAAA", 28), ("SRV", 33), ("TLSA", 52)];
 
-fn answer(query: &[u8], table: &[Line], log: &Mutex<Vec<String>>, over: Over) -> Option<Vec<u8>> {
+/// The name that is asked for, and where it ends.
+fn question(query: &[u8]) -> Option<(String, usize)> {
     let (mut at, mut labels) = (12, Vec::new());
     while *query.get(at)? != 0 {
         let length = usize::from(query[at]);
         labels.push(String::from_utf8_lossy(query.get(at + 1..at + 1 + length)?).to_lowercase());
         at += length + 1;
     }
+    Some((labels.join("."), at))
+}
+
+fn answer(query: &[u8], table: &[Line], log: &Mutex<Vec<String>>, over: Over) -> Option<Vec<u8>> {
+    let (name, at) = question(query)?;
     let number = u16::from_be_bytes([*query.get(at + 1)?, *query.get(at + 2)?]);
     let question = &query[12..at + 5];
     let kind = KINDS.iter().find(|(_, code)| *code == number).map_or("other", |(word, _)| *word);
-    let name = labels.join(".");
     let suffix = if over == Over::Tcp { "/tcp" } else { "" };
     log.lock().unwrap().push(format!("{name} {kind}{suffix}"));
 
@@ -181,9 +208,16 @@ fn answer(query: &[u8], table: &[Line], log: &Mutex<Vec<String>>, over: Over) ->
             code = 3;
         }
     }
+    let has_edns = query.get(11).is_some_and(|count| *count > 0);
+    if has("!code11") {
+        code = 11;
+    }
+    if has("!formerr") && has_edns {
+        code = 1;
+    }
     let mut flags = 0x80;
     let mut authority = vec![("test".to_owned(), 6, [wire("ns.test"), wire("root.test"), vec![0; 20]].concat())];
-    if has("!silent") {
+    if has("!silent") || has("!deaf") && has_edns {
         return None;
     }
     if has("!garbage") {
@@ -212,7 +246,7 @@ fn answer(query: &[u8], table: &[Line], log: &Mutex<Vec<String>>, over: Over) ->
     reply.extend([0x80 | (query[2] & 0x79) | if is_cut { 2 } else { 0 }, flags | code | ad]);
     let counts = [1, records.len() as u16, authority.len() as u16, 0];
     reply.extend(counts.iter().flat_map(|count| count.to_be_bytes()));
-    if has("!wrong-name") {
+    if has("!wrong-name") || has("!other") && over == Over::Tcp {
         reply.extend([wire("someone.else.test"), number.to_be_bytes().to_vec(), vec![0, 1]].concat());
     } else {
         reply.extend_from_slice(question);
