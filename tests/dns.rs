@@ -18,7 +18,7 @@ use std::time::Duration;
 use posthaste::config::account::{
     Dns, DnsServer, DnsTrust, Family, NamedFile, Proof, Tls, TlsPolicy, TlsRoots, TlsVersion,
 };
-use posthaste::dns::{Answer, Found, LookupError, Mx, Resolver, Security, Srv, Target};
+use posthaste::dns::{Answer, Bare, Found, LookupError, Mx, Resolver, Security, Srv, Target};
 use rcgen::CertificateParams;
 use stub::Stub;
 
@@ -64,6 +64,10 @@ fn mx(dns: &Dns, domain: &str) -> Result<Answer<Mx>, LookupError> {
     with(dns, async |resolver| resolver.mx(domain).await)
 }
 
+fn bare<T>(name: &str, security: Security) -> Answer<T> {
+    Answer::NoData(Bare { name: name.to_owned(), security })
+}
+
 fn host(name: &str) -> Target {
     Target::Host(name.to_owned())
 }
@@ -106,18 +110,20 @@ fn absence_and_failure_differ() {
         "here.test A 192.0.2.1\nfail.test !servfail\nrefused.test !refused\nnotimp.test !notimp\nlame.test !lame\n\
          silent.test !silent\nwrong-id.test !wrong-id\nwrong-id.test MX 10 evil.test\nwrong-name.test !wrong-name\n\
          wrong-name.test MX 10 evil.test\ngarbage.test !garbage\nshort.test !short\npointer.test !pointer\n\
-         pointer.test MX 10 mx.test\nhere-too.test !nodata",
+         pointer.test MX 10 mx.test\nhere-too.test !nodata\ncode.test !code11\nother.test !truncate\nother.test !other",
     );
     let mut dns = dns(&[stub.address]);
     dns.timeout = Duration::from_millis(500);
     let server = stub.address.to_string();
     assert_eq!(mx(&dns, "gone.test"), Ok(Answer::NoName));
-    assert_eq!(mx(&dns, "here.test"), Ok(Answer::NoData("here.test".to_owned())));
-    assert_eq!(mx(&dns, "here-too.test"), Ok(Answer::NoData("here-too.test".to_owned())));
+    assert_eq!(mx(&dns, "here.test"), Ok(bare("here.test", Security::Insecure)));
+    assert_eq!(mx(&dns, "here-too.test"), Ok(bare("here-too.test", Security::Insecure)));
     for (name, words) in [
         ("fail.test", "server failure (SERVFAIL)"),
         ("refused.test", "refused (REFUSED)"),
-        ("notimp.test", "it answers Not Implemented"),
+        ("notimp.test", "it answers Not Implemented (code 4)"),
+        ("code.test", "it answers Unknown response code (code 11)"),
+        ("other.test", "an answer to another question"),
         ("lame.test", "a referral to other servers and no answer; it does not look names up"),
         ("silent.test", "no answer in time"),
         ("wrong-id.test", "no answer in time"),
@@ -171,13 +177,15 @@ fn aliases_are_followed_to_a_bound() {
     stub.asked();
     assert_eq!(found(mx(&dns, "bare.test")).name, "c.test");
     assert_eq!(stub.asked(), ["bare.test MX", "b.test MX"]);
-    assert_eq!(mx(&dns, "empty.test"), Ok(Answer::NoData("there.test".to_owned())));
+    assert_eq!(mx(&dns, "empty.test"), Ok(bare("there.test", Security::Insecure)));
     assert_eq!(mx(&dns, "dangling.test"), Ok(Answer::NoName));
     assert_eq!(found(mx(&dns, "l1.test")).name, "l9.test");
-    for name in ["one.test", "self.test", "root.test", "l0.test"] {
+    for name in ["one.test", "self.test", "l0.test"] {
         let error = mx(&dns, name).unwrap_err().to_string();
         assert!(error.contains("aliases in a row") && error.contains(name), "{error}");
     }
+    let error = mx(&dns, "root.test").unwrap_err().to_string();
+    assert!(error.ends_with("root.test is an alias of the root, which has nothing"), "{error}");
 }
 
 #[test]
@@ -225,7 +233,7 @@ fn security_is_what_a_trusted_resolver_vouches_for() {
     let stub = Stub::start(
         "good.test !ad\ngood.test MX 10 mx.test\nplain.test MX 10 mx.test\nalias.test CNAME good.test\nalias.test !alias\n\
          sure.test CNAME good.test\nsure.test !alias\nsure.test !ad\nhalf.test A 192.0.2.1\nhalf.test A !ad\n\
-         half.test AAAA 2001:db8::1",
+         half.test AAAA 2001:db8::1\nnone.test !ad",
     );
     let mut dns = dns(&[stub.address]);
     for (trust, name, security) in [
@@ -238,6 +246,15 @@ fn security_is_what_a_trusted_resolver_vouches_for() {
     ] {
         dns.trust = trust;
         assert_eq!(found(mx(&dns, name)).security, security, "{trust:?} {name}");
+    }
+    // That there is nothing is validated, too.
+    for (trust, name, security) in [
+        (DnsTrust::Auto, "none.test", Security::Secure),
+        (DnsTrust::Never, "none.test", Security::Insecure),
+        (DnsTrust::Auto, "half.test", Security::Insecure),
+    ] {
+        dns.trust = trust;
+        assert_eq!(mx(&dns, name), Ok(bare(name, security)), "{trust:?}");
     }
     dns.trust = DnsTrust::Auto;
     let half = with(&dns, async |resolver| resolver.addresses("half.test", Family::Any).await);

@@ -13,8 +13,17 @@ pub enum Answer<T> {
     Found(Found<T>),
     /// There is no such name (NXDOMAIN), nor any below it.
     NoName,
-    /// There is the name, and it has no record of the type. Behind its aliases it is called so.
-    NoData(String),
+    /// There is the name, and it has no record of the type.
+    NoData(Bare),
+}
+
+/// A name that has no record of a type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bare {
+    /// The name that was asked for, or the last of its aliases, as in [`Found::name`].
+    pub name: String,
+    /// Whether DNSSEC vouches for that, and for each alias before it.
+    pub security: Security,
 }
 
 /// Records that were found.
@@ -98,7 +107,7 @@ pub enum Target {
 pub(super) enum Raw {
     Found(Found<RData>),
     NoName,
-    NoData(String),
+    NoData(Bare),
 }
 
 impl Raw {
@@ -113,13 +122,13 @@ impl Raw {
     pub(super) fn typed<T>(&self, read: impl Fn(&RData) -> Option<T>) -> Answer<T> {
         match self {
             Raw::NoName => Answer::NoName,
-            Raw::NoData(name) => Answer::NoData(name.clone()),
+            Raw::NoData(bare) => Answer::NoData(bare.clone()),
             Raw::Found(Found { records, ttl, security, name }) => {
                 let records: Vec<T> = records.iter().filter_map(read).collect();
-                let name = name.clone();
+                let (name, security) = (name.clone(), *security);
                 match records.is_empty() {
-                    true => Answer::NoData(name),
-                    false => Answer::Found(Found { records, ttl: *ttl, security: *security, name }),
+                    true => Answer::NoData(Bare { name, security }),
+                    false => Answer::Found(Found { records, ttl: *ttl, security, name }),
                 }
             }
         }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use hickory_resolver::net::{DnsError, NetError, NoRecords};
+use hickory_resolver::net::NetError;
 use hickory_resolver::proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Query, ResponseCode};
-use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::proto::rr::{DNSClass, Name, RData, RecordType};
 use tokio::time::{Instant, timeout_at};
 
 use super::Record;
-use super::answer::{Found, Raw, Security, shown};
+use super::answer::{Bare, Found, Raw, Security, shown};
 use super::error::{LookupError, Reason};
 use super::servers::{ROUNDS, Server, Servers};
 use crate::system;
@@ -26,13 +26,8 @@ pub(super) async fn follow(servers: &Servers, name: &str, record: Record, limit:
     let mut ttl = u32::MAX;
     loop {
         let failed = |answers| LookupError { domain: name.to_owned(), record, answers };
-        let (server, trust, heard) = one_question(servers, &current, record, deadline).await.map_err(failed)?;
-        let response = match heard {
-            Heard::NoName => return Ok(Raw::NoName),
-            Heard::NoData => return Ok(Raw::NoData(shown(&current))),
-            Heard::Response(response) => response,
-        };
-        if !response.metadata.authentic_data || trust == Security::Insecure {
+        let (server, response) = one_question(servers, &current, record, deadline).await.map_err(failed)?;
+        if !response.metadata.authentic_data || server.trust == Security::Insecure {
             security = Security::Insecure;
         }
         let before = aliases;
@@ -53,9 +48,15 @@ pub(super) async fn follow(servers: &Servers, name: &str, record: Record, limit:
             });
             let Some((time, target)) = alias else { break };
             aliases += 1;
-            if aliases > ALIASES || target.is_root() {
-                let why = format!("more than {ALIASES} aliases in a row, or a circle of them");
-                return Err(failed(vec![(server, Reason::Unusable(why))]));
+            let fault = match target.is_root() {
+                true => Some(format!("{} is an alias of the root, which has nothing", shown(&current))),
+                false if aliases > ALIASES => {
+                    Some(format!("more than {ALIASES} aliases in a row, or a circle of them"))
+                }
+                false => None,
+            };
+            if let Some(why) = fault {
+                return Err(failed(vec![(server.label.clone(), Reason::Unusable(why))]));
             }
             ttl = ttl.min(time);
             current = target;
@@ -65,29 +66,22 @@ pub(super) async fn follow(servers: &Servers, name: &str, record: Record, limit:
         }
         // A server that gives an alias and not what is behind it is asked for that, too.
         if aliases == before {
-            return Ok(Raw::NoData(shown(&current)));
+            return Ok(Raw::NoData(Bare { name: shown(&current), security }));
         }
     }
 }
 
-/// What a server says.
-enum Heard {
-    NoName,
-    NoData,
-    Response(Box<DnsResponse>),
-}
-
-/// Asks each server in turn, and who was silent once more. Gives the server that has answered, and whether its word
-/// counts.
-async fn one_question(
-    servers: &Servers,
+/// Asks each server in turn, and who was silent once more.
+async fn one_question<'s>(
+    servers: &'s Servers,
     name: &Name,
     record: Record,
     deadline: Instant,
-) -> Result<(String, Security, Heard), Vec<(String, Reason)>> {
+) -> Result<(&'s Server, DnsResponse), Vec<(String, Reason)>> {
     let mut failures: Vec<(String, Reason)> = Vec::new();
+    let order = servers.in_order();
     for round in 0..ROUNDS {
-        for server in &servers.list {
+        for server in &order {
             let earlier = failures.iter().position(|(label, _)| *label == server.label);
             let was_silent =
                 earlier.is_some_and(|at| failures.get(at).is_some_and(|(_, why)| *why == Reason::TimedOut));
@@ -95,12 +89,12 @@ async fn one_question(
                 continue;
             }
             let until = deadline.min(Instant::now() + servers.patience);
-            let heard = timeout_at(until, send(server, name, record)).await.unwrap_or(Err(Reason::TimedOut));
-            if let Err(Reason::TimedOut) = heard {
-                server.link.forget();
-            }
+            // Who does not know EDNS may say nothing at all (RFC 6891 section 6.2.2).
+            let edns = if round > 0 { Edns::Without } else { Edns::With };
+            let heard = timeout_at(until, send(server, name, record, edns)).await.unwrap_or(Err(Reason::TimedOut));
+            server.has_been_asked(heard.as_ref().err());
             match (heard, earlier.and_then(|at| failures.get_mut(at))) {
-                (Ok(heard), _) => return Ok((server.label.clone(), server.trust, heard)),
+                (Ok(response), _) => return Ok((server, response)),
                 (Err(reason), Some((_, before))) => *before = reason,
                 (Err(reason), None) => failures.push((server.label.clone(), reason)),
             }
@@ -109,36 +103,58 @@ async fn one_question(
     Err(failures)
 }
 
-async fn send(server: &Server, name: &Name, record: Record) -> Result<Heard, Reason> {
-    let query = Query::query(name.clone(), kind(record));
-    let mut request = DnsRequest::from_query(query, DnsRequestOptions::default());
-    // "Tell me whether it was validated" (RFC 6840 section 5.7).
-    request.metadata.authentic_data = server.trust == Security::Secure;
-    match server.link.ask(&request).await {
-        Ok(response) => Ok(Heard::Response(Box::new(response))),
-        Err(NetError::Dns(DnsError::NoRecordsFound(none))) => absence(&none),
-        Err(error) => Err(reason(error)),
+/// Whether a question has the record by which servers may answer more than 512 octets over UDP (RFC 6891).
+#[derive(Clone, Copy, PartialEq)]
+enum Edns {
+    With,
+    Without,
+}
+
+async fn send(server: &Server, name: &Name, record: Record, mut edns: Edns) -> Result<DnsResponse, Reason> {
+    loop {
+        let query = Query::query(name.clone(), kind(record));
+        let mut options = DnsRequestOptions::default();
+        options.use_edns = edns == Edns::With;
+        let mut request = DnsRequest::from_query(query.clone(), options);
+        // "Tell me whether it was validated" (RFC 6840 section 5.7).
+        request.metadata.authentic_data = server.trust == Security::Secure;
+        let response = server.link.ask(&request).await.map_err(reason)?;
+        // Who says that he does not know EDNS, by either of these (RFC 6891 section 7), may answer without it.
+        let code = response.metadata.response_code;
+        if edns == Edns::With && matches!(code, ResponseCode::FormErr | ResponseCode::NotImp) {
+            edns = Edns::Without;
+            continue;
+        }
+        return judged(response, &query);
     }
 }
 
-/// What an answer without records means.
-fn absence(none: &NoRecords) -> Result<Heard, Reason> {
-    match none.response_code {
-        ResponseCode::NXDomain => Ok(Heard::NoName),
-        // Other name servers in place of a start of authority (RFC 2308 section 2.2) are no answer: whoever gives them
-        // does not look names up for others.
-        ResponseCode::NoError if none.ns.is_some() && none.soa.is_none() => {
-            Err(Reason::Unusable("a referral to other servers and no answer; it does not look names up".to_owned()))
-        }
-        ResponseCode::NoError => Ok(Heard::NoData),
-        code => Err(of_code(code)),
+/// The response, if it says something about what was asked.
+fn judged(response: DnsResponse, query: &Query) -> Result<DnsResponse, Reason> {
+    let unusable = |why: &str| Err(Reason::Unusable(why.to_owned()));
+    let code = response.metadata.response_code;
+    if !matches!(code, ResponseCode::NoError | ResponseCode::NXDomain) {
+        return Err(of_code(code));
     }
+    if response.queries != std::slice::from_ref(query) {
+        return unusable("an answer to another question");
+    }
+    if response.all_sections().any(|record| record.dns_class != DNSClass::IN) {
+        return unusable("an answer with records of another class than IN");
+    }
+    // Other name servers in place of a start of authority (RFC 2308 section 2.2) are no answer: whoever gives them
+    // does not look names up for others.
+    let has = |kind| response.authorities.iter().any(|record| record.record_type() == kind);
+    let is_empty = code == ResponseCode::NoError && response.answers.is_empty();
+    if is_empty && has(RecordType::NS) && !has(RecordType::SOA) {
+        return unusable("a referral to other servers and no answer; it does not look names up");
+    }
+    Ok(response)
 }
 
 fn reason(error: NetError) -> Reason {
     match error {
         NetError::Timeout => Reason::TimedOut,
-        NetError::Dns(DnsError::ResponseCode(code)) => of_code(code),
         NetError::Io(error) => Reason::Unreachable(system::words(&error)),
         NetError::Truncated => Reason::Unusable("its answer is cut short".to_owned()),
         NetError::RustlsError(error) => Reason::Unreachable(format!("no TLS: {error}")),
@@ -151,7 +167,7 @@ fn of_code(code: ResponseCode) -> Reason {
     match code {
         ResponseCode::ServFail => Reason::ServerFailure,
         ResponseCode::Refused => Reason::Refused,
-        other => Reason::Code(format!("it answers {}", other.to_str())),
+        other => Reason::Code(format!("it answers {} (code {})", other.to_str(), u16::from(other))),
     }
 }
 

@@ -3,32 +3,45 @@
 //! The library's own pool of servers is not used. It weighs them by how quick they were, in floating point, for which
 //! libm would be loaded at each start of the program, by those too that look nothing up: 330 KB and nine system calls.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use hickory_resolver::config::ConnectionConfig;
+use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::tcp::TcpClientStream;
+use hickory_resolver::net::udp::UdpClientStream;
 use hickory_resolver::net::xfer::{DnsExchange, DnsHandle as _, FirstAnswer as _};
-use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::{DnsRequest, DnsResponse};
-use hickory_resolver::proto::rr::DNSClass;
 use hickory_resolver::{ConnectionProvider as _, PoolContext};
 use tokio::sync::Mutex;
 
+use super::AT_ONCE;
+
 /// How one server is asked.
 pub(super) struct Link {
-    address: IpAddr,
+    address: SocketAddr,
+    /// How long the library waits.
+    patience: Duration,
     /// The first that is tried, and the one for an answer that was cut short.
     ways: Vec<Way>,
-    context: PoolContext,
     /// With it end the connections.
     provider: TokioRuntimeProvider,
 }
 
 type Connection = DnsExchange<TokioRuntimeProvider>;
 
+/// What is spoken with a server.
+pub(super) enum Protocol {
+    Udp,
+    Tcp,
+    /// As the library wants it.
+    Tls(Box<(ConnectionConfig, PoolContext)>),
+}
+
 struct Way {
-    config: ConnectionConfig,
+    protocol: Protocol,
     /// Made at the first question, and kept until something goes wrong. Who opens it holds the lock: others have the same
     /// connection then, and not each their own.
     open: Mutex<Option<Rc<Connection>>>,
@@ -40,25 +53,15 @@ const SHARED: usize = 2;
 
 impl Link {
     /// A server at an address. Nothing is opened.
-    pub(super) fn new(address: IpAddr, ways: Vec<ConnectionConfig>, context: PoolContext) -> Self {
-        let ways = ways.into_iter().map(|config| Way { config, open: Mutex::default() }).collect();
-        Link { address, ways, context, provider: TokioRuntimeProvider::default() }
+    pub(super) fn new(address: SocketAddr, protocols: Vec<Protocol>, patience: Duration) -> Self {
+        let ways = protocols.into_iter().map(|protocol| Way { protocol, open: Mutex::default() }).collect();
+        Link { address, patience, ways, provider: TokioRuntimeProvider::default() }
     }
 
     /// Asks. Whoever asks limits the time.
-    ///
-    /// # Errors
-    /// Also an answer without records is one.
     pub(super) async fn ask(&self, request: &DnsRequest) -> Result<DnsResponse, NetError> {
         for way in &self.ways {
-            let response = DnsError::from_response(self.by(way, request).await?)?;
-            if let Some(foreign) = response.all_sections().find(|record| record.dns_class != DNSClass::IN) {
-                return Err(NetError::ForeignClassRecord {
-                    record_name: foreign.name.clone(),
-                    record_class: foreign.dns_class,
-                    record_type: foreign.record_type(),
-                });
-            }
+            let response = self.by(way, request).await?;
             if !response.truncation {
                 return Ok(response);
             }
@@ -105,7 +108,17 @@ impl Link {
     }
 
     async fn open(&self, way: &Way) -> Result<Connection, NetError> {
-        self.provider.new_connection(self.address, &way.config, &self.context)?.await
+        let provider = self.provider.clone();
+        match &way.protocol {
+            // The port is another one for each question.
+            Protocol::Udp => {
+                Ok(UdpClientStream::builder(self.address, provider).with_timeout(Some(self.patience)).exchange())
+            }
+            Protocol::Tcp => {
+                TcpClientStream::exchange(self.address, None, self.patience, Some(AT_ONCE), provider).await
+            }
+            Protocol::Tls(how) => provider.new_connection(self.address.ip(), &how.0, &how.1)?.await,
+        }
     }
 }
 

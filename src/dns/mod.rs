@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-pub use self::answer::{Answer, Found, Mx, Security, Srv, Target, Tlsa};
+pub use self::answer::{Answer, Bare, Found, Mx, Security, Srv, Target, Tlsa};
 pub use self::error::{LookupError, Reason};
 
 use self::answer::Raw;

@@ -1,17 +1,18 @@
 //! Who is asked: the servers of the account, or the system's.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::cell::Cell;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 use std::time::Duration;
 
 use hickory_resolver::config::{ConnectionConfig, ProtocolConfig, ResolverOpts};
 use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr::{Name, RecordType};
-use hickory_resolver::system_conf::parse_resolv_conf;
 use hickory_resolver::{Hosts, PoolContext, TlsConfig};
 
 use super::answer::{Answer, Found, Security, address};
-use super::link::Link;
+use super::error::Reason;
+use super::link::{Link, Protocol};
 use super::{AT_ONCE, MOST};
 use crate::config::account::{Dns, DnsServer, DnsTrust, Tls};
 use crate::net::tls;
@@ -31,6 +32,17 @@ pub(super) struct Server {
     /// Whether its word on DNSSEC counts.
     pub(super) trust: Security,
     pub(super) link: Link,
+    health: Cell<Health>,
+}
+
+/// What is known of a server by its answers.
+#[derive(Clone, Copy, PartialEq)]
+enum Health {
+    Unknown,
+    /// It has answered something. That it is silent on one name says nothing about others.
+    Answers,
+    /// It was asked, and has never answered.
+    Silent,
 }
 
 /// A server is waited for at most so long before the next one is asked (resolv.conf(5)).
@@ -63,10 +75,22 @@ impl Servers {
                     DnsTrust::Auto if auto => Security::Secure,
                     DnsTrust::Auto | DnsTrust::Never => Security::Insecure,
                 };
-                Ok(Server { label: server.to_string(), trust, link: link(server, patience, tls)? })
+                Ok(Server {
+                    label: server.to_string(),
+                    trust,
+                    link: link(server, patience, tls)?,
+                    health: Cell::new(Health::Unknown),
+                })
             })
             .collect::<Result<_, String>>()?;
         Ok(Servers { list, patience, hosts })
+    }
+
+    /// In which order they are asked: as they stand, but for those that have never said anything.
+    pub(super) fn in_order(&self) -> Vec<&Server> {
+        let (silent, others): (Vec<_>, Vec<_>) =
+            self.list.iter().partition(|server| server.health.get() == Health::Silent);
+        [others, silent].concat()
     }
 
     /// What the hosts file says of a host; nothing where it is silent.
@@ -83,28 +107,35 @@ impl Servers {
     }
 }
 
+impl Server {
+    /// Takes note of what came of a question, where it was in vain for this reason.
+    pub(super) fn has_been_asked(&self, in_vain: Option<&Reason>) {
+        match (in_vain, self.health.get()) {
+            (Some(Reason::TimedOut), Health::Unknown) => self.health.set(Health::Silent),
+            (Some(Reason::TimedOut), _) => {}
+            _ => self.health.set(Health::Answers),
+        }
+        if in_vain == Some(&Reason::TimedOut) {
+            self.link.forget();
+        }
+    }
+}
+
 /// The ways to a server.
 fn link(server: &DnsServer, patience: Duration, tls: &Tls) -> Result<Link, String> {
     let protocols = match &server.tls {
-        Some(name) => vec![ProtocolConfig::Tls { server_name: name.as_str().into() }],
-        None => vec![ProtocolConfig::Udp, ProtocolConfig::Tcp],
-    };
-    let connections = protocols
-        .into_iter()
-        .map(|protocol| {
-            let mut connection = ConnectionConfig::new(protocol);
+        None => vec![Protocol::Udp, Protocol::Tcp],
+        Some(name) => {
+            let mut connection = ConnectionConfig::new(ProtocolConfig::Tls { server_name: name.as_str().into() });
             connection.port = server.address.port();
-            connection
-        })
-        .collect();
-    let mut options = ResolverOpts::default();
-    options.timeout = patience;
-    options.max_active_requests = AT_ONCE;
-    let config = match &server.tls {
-        Some(_) => TlsConfig { config: tls::for_resolver(tls).map_err(|error| error.to_string())? },
-        None => TlsConfig { config: tls::with_nobody().map_err(|error| error.to_string())? },
+            let mut options = ResolverOpts::default();
+            options.timeout = patience;
+            options.max_active_requests = AT_ONCE;
+            let config = tls::for_resolver(tls).map_err(|error| error.to_string())?;
+            vec![Protocol::Tls(Box::new((connection, PoolContext::new(options, TlsConfig { config }))))]
+        }
     };
-    Ok(Link::new(server.address.ip(), connections, PoolContext::new(options, config)))
+    Ok(Link::new(server.address, protocols, patience))
 }
 
 /// The servers of resolv.conf, and whether it trusts them with DNSSEC. Without the file, or a server in it, libc asks
@@ -115,22 +146,35 @@ fn of_system(path: &Path) -> Result<(Vec<DnsServer>, bool), String> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Default::default(),
         Err(error) => return Err(format!("{}: {}", path.display(), system::words(&error))),
     };
-    let mut servers: Vec<DnsServer> = match parse_resolv_conf(&text[..]) {
-        Ok((config, _)) => config
-            .name_servers()
-            .iter()
-            .take(MOST_SERVERS)
-            .map(|server| DnsServer { address: SocketAddr::new(server.ip, 53), tls: None })
-            .collect(),
-        Err(_) => Vec::new(),
-    };
+    let text = String::from_utf8_lossy(&text);
+    let mut servers: Vec<DnsServer> =
+        text.lines().filter_map(named).take(MOST_SERVERS).map(|address| DnsServer { address, tls: None }).collect();
     if servers.is_empty() {
         servers.push(DnsServer { address: (Ipv4Addr::LOCALHOST, 53).into(), tls: None });
     }
-    Ok((servers, trusts_ad(&String::from_utf8_lossy(&text))))
+    Ok((servers, trusts_ad(&text)))
 }
 
-/// `options trust-ad` (resolv.conf(5)), which the library does not know.
+/// The server that a line names. All else in the file, and what is wrong with it, is nothing to us, so that the library's
+/// parser, which refuses the whole file for a search list that it does not like, is not the one for it.
+fn named(line: &str) -> Option<SocketAddr> {
+    let mut words = line.split_ascii_whitespace();
+    let address = words.next().filter(|word| *word == "nameserver").and_then(|_| words.next())?;
+    match address.parse::<IpAddr>() {
+        // That is how some write this machine, and the answer comes from another address.
+        Ok(IpAddr::V4(address)) if address.is_unspecified() => Some((Ipv4Addr::LOCALHOST, 53).into()),
+        Ok(IpAddr::V6(address)) if address.is_unspecified() => Some((Ipv6Addr::LOCALHOST, 53).into()),
+        Ok(address) => Some((address, 53).into()),
+        // `fe80::1%eth0` (RFC 4007 section 11): the number of the interface is the system's to say.
+        Err(_) => {
+            let (before, _) = address.split_once('%')?;
+            before.parse::<Ipv6Addr>().ok()?;
+            (address, 53).to_socket_addrs().ok()?.next()
+        }
+    }
+}
+
+/// `options trust-ad` (resolv.conf(5)).
 fn trusts_ad(text: &str) -> bool {
     text.lines().any(|line| {
         let mut words = line.split_ascii_whitespace();
@@ -170,6 +214,9 @@ mod tests {
             ),
             ("", "127.0.0.1:53", false),
             ("\u{0}\u{1}nonsense \u{fffd}\n", "127.0.0.1:53", false),
+            ("search a..b\u{fffd}\nnameserver 192.0.2.1 # home\nnameserver x\nnameserver\n", "192.0.2.1:53", false),
+            ("nameserver 0.0.0.0\nnameserver ::\n;nameserver 192.0.2.1\n", "127.0.0.1:53 [::1]:53", false),
+            ("nameserver fe80::1%lo\nnameserver fe80::1%nowhere\nnameserver a%lo", "[fe80::1%1]:53", false),
         ] {
             let (found, trusts) = of_system(file(text).path()).unwrap();
             let found: Vec<_> = found.iter().map(ToString::to_string).collect();

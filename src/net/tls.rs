@@ -334,18 +334,6 @@ pub fn for_resolver(tls: &Tls) -> Result<ClientConfig, UnusableTls> {
         .with_no_client_auth())
 }
 
-/// TLS with nobody: no certificate is trusted. It stands where TLS is not spoken, and costs next to nothing.
-///
-/// # Errors
-/// [`UnusableTls`] when the provider of cryptography has no version of TLS.
-pub fn with_nobody() -> Result<ClientConfig, UnusableTls> {
-    Ok(ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| UnusableTls(error.to_string()))?
-        .with_root_certificates(RootCertStore::empty())
-        .with_no_client_auth())
-}
-
 /// TLS 1.0 and 1.1 do not exist in rustls (RFC 8996 forbids them).
 fn too_old() -> String {
     "the server speaks only versions of TLS that are too old (TLS 1.2 is the least)".to_owned()

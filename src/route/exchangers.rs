@@ -12,7 +12,7 @@ use super::order::{Chance, by_preference};
 use super::policy::{self, Applied, Barred, Exchanger, Policy, Regard};
 use super::{Hop, LogIn, Plan, Route, Unroutable, no_route};
 use crate::config::account::{Account, Endpoint, Host, Scheme, Server, TlsPolicy};
-use crate::dns::{Answer, Found, LookupError, Mx, Resolver, Security, Target};
+use crate::dns::{Answer, Bare, Found, LookupError, Mx, Resolver, Security, Target};
 use crate::envelope::{Envelope, ReversePath};
 use crate::smtp::outcome::{Cause, NoRouteKind, Trouble};
 use crate::smtp::stage::Stage;
@@ -199,12 +199,10 @@ async fn exchangers(domain: &str, resolver: &Resolver<'_>) -> Result<Known, (Cau
     let refused = |kind, words, decisions| Err((no_route(kind, words), decisions));
     let Found { records, security, name, .. } = match resolver.mx(domain).await {
         Ok(Answer::Found(found)) => found,
-        Ok(Answer::NoData(name)) => {
+        Ok(Answer::NoData(Bare { name, security })) => {
             decisions.push(format!("{domain}: no MX records, so {name} itself"));
-            // Whether DNSSEC vouches for it the addresses say, but not for an alias.
-            let mx = if name == domain { Security::Secure } else { Security::Insecure };
             let candidates = vec![Candidate { preference: 0, host: name }];
-            return Ok(Known { candidates, mx, decisions });
+            return Ok(Known { candidates, mx: security, decisions });
         }
         Ok(Answer::NoName) => return refused(NoRouteKind::NoDomain, format!("there is no domain {domain}"), decisions),
         Err(error) => return refused(NoRouteKind::Unknown, error.to_string(), decisions),

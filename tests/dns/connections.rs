@@ -75,3 +75,37 @@ fn a_silent_connection_is_not_kept() {
     });
     assert_eq!(stub.connections(), 2);
 }
+
+/// A server that has never answered is asked last, so that a dead one in the first place costs its time once. One that has
+/// answered keeps its place: who is silent on one name may be the one whose word on DNSSEC counts.
+#[test]
+fn a_dead_server_is_waited_for_once() {
+    let names = "a.test MX 1 mx.test\nb.test MX 1 mx.test\nc.test MX 1 mx.test\n";
+    let good = Stub::start(names);
+    for (table, asked) in [
+        ("a.test !silent\nb.test !silent\nc.test !silent", vec!["a.test MX"]),
+        ("a.test MX 1 mx.test\nb.test !silent\nc.test MX 1 mx.test", vec!["a.test MX", "b.test MX", "c.test MX"]),
+        ("a.test !servfail\nb.test !silent\nc.test MX 1 mx.test", vec!["a.test MX", "b.test MX", "c.test MX"]),
+    ] {
+        let first = Stub::start(table);
+        let mut dns = dns(&[first.address, good.address]);
+        dns.timeout = Duration::from_secs(1);
+        with(&dns, async |resolver| {
+            for name in ["a.test", "b.test", "c.test"] {
+                assert_eq!(found(resolver.mx(name).await).records.len(), 1, "{name}");
+            }
+        });
+        assert_eq!(first.asked(), asked, "{table}");
+    }
+}
+
+/// RFC 6891 sections 6.2.2 and 7: the small forwarders of home routers may not know EDNS, which they say or do not.
+#[test]
+fn a_server_without_edns_is_asked_without_it() {
+    let stub = Stub::start("a.test MX 1 mx.test\na.test !formerr\nb.test MX 1 mx.test\nb.test !deaf");
+    let mut dns = dns(&[stub.address]);
+    dns.timeout = Duration::from_millis(500);
+    for name in ["a.test", "b.test"] {
+        assert_eq!(found(super::mx(&dns, name)).records.len(), 1, "{name}");
+    }
+}

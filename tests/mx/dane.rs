@@ -309,6 +309,32 @@ fn only_what_is_validated_counts() {
     assert_eq!((send(&direct(&dns, port, ""), &[], &["bob@a.test"]).code(), mx.take().connections), (75, 0));
 }
 
+/// P-314: that there is no MX record must be vouched for, too, and so must the alias of a domain; else the domain itself is only
+/// where somebody may have led us.
+#[test]
+fn that_there_is_no_exchanger_must_be_validated() {
+    let port = free_port();
+    let own = shown("c.test", Sends::LeafAlone, |_| {});
+    let mx = host(2, port, &own.config);
+    let table = format!(
+        "c.test A 127.0.0.2\nc.test A !ad\nd.test CNAME c.test\n_{port}._tcp.c.test TLSA 3 1 1 {}\n\
+         _{port}._tcp.c.test TLSA !ad\n",
+        sha256(&own.key)
+    );
+    for (to, validated, verified) in [
+        ("bob@c.test", "c.test MX !ad", true),
+        ("bob@d.test", "d.test MX !ad\nc.test MX !ad", true),
+        ("bob@c.test", "", false),
+        ("bob@d.test", "c.test MX !ad", false),
+        ("bob@d.test", "d.test MX !ad", false),
+    ] {
+        let dns = Stub::start(&format!("{table}{validated}"));
+        let ended = send(&direct(&dns, port, ""), &["-v"], &[to]);
+        assert_eq!((ended.code(), mx.mails().len()), (0, 1), "{}", ended.stderr);
+        assert_eq!(ended.stderr.contains(", verified by DANE\n"), verified, "{to} {validated}: {}", ended.stderr);
+    }
+}
+
 /// P-318: domains of one host share a session where records are about the server's own certificate. With an authority,
 /// each has its own: a certificate in the name of one domain is not one in the name of the other.
 #[test]
