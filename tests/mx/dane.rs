@@ -221,7 +221,7 @@ fn the_order_of_hosts_stays() {
     let dns = Stub::start(&format!("{table}a.test MX 5 mx2.test\nmx2.test A 127.0.0.3\nmx2.test A !ad"));
     let ended = send(&direct(&dns, port, ""), &[], &["bob@a.test", "bob@[127.0.0.3]"]);
     assert_eq!((ended.code(), first.mails().len(), second.mails().len()), (0, 2, 0), "{}", ended.stderr);
-    assert!(!dns.asked().iter().any(|question| question.contains("127")));
+    assert!(!dns.asked().iter().any(|question| question.contains("127.0.0.3")));
 }
 
 /// P-316, P-321, P-322: without STARTTLS, with a wrong certificate and with records that cannot be looked up, the host is passed over,
