@@ -4,7 +4,7 @@
 
 use mail_parser::{MessageParser, MimeHeaders as _};
 use posthaste::address::Address;
-use posthaste::tlsrpt::{Day, Event, Report, Reporter, mail};
+use posthaste::tlsrpt::{Day, Event, Report, Reporter, files, mail};
 use serde_json::Value;
 
 /// A day's events, one a line, as they are kept.
@@ -70,4 +70,28 @@ fn a_report_goes_by_mail() {
     assert_eq!(attachment.contents(), report("a.test").json().as_bytes());
     assert!(text.lines().all(|line| line.len() <= 78 && line.is_ascii() && !line.starts_with("From ")));
     assert!(!text.contains('\r'));
+}
+
+/// A day's file as it may be found: too large by the lines of processes that found room for theirs at the same time, and with
+/// half a line where the disk was full, in the middle of a letter, with the next line behind it. Each whole event counts.
+#[test]
+fn what_a_full_disk_has_left_takes_no_other_event_with_it() {
+    let place = tempfile::tempdir().unwrap();
+    let day: Day = "2026-11-28".parse().unwrap();
+    let line = EVENTS.lines().next().unwrap();
+    let event: Event = serde_json::from_str(line).unwrap();
+    let half = [&line.as_bytes()[..line.len() / 2], b"\xc3"].concat();
+    let text = [line.as_bytes(), b"\n", &half, line.as_bytes(), b"\n", line.as_bytes(), b"\n", &half].concat();
+    let write = |octets: &[u8]| std::fs::write(place.path().join("tlsrpt-2026-11-28"), octets).unwrap();
+    write(&text);
+    assert_eq!(files::read(place.path(), day), [event.clone(), event.clone(), event.clone()]);
+    let line = format!("{line}\n");
+    let lines = (1 << 20) / line.len() + 1;
+    write(line.repeat(lines).as_bytes());
+    assert_eq!(files::read(place.path(), day).len(), lines);
+    // Nobody writes as much as this.
+    write(&vec![b'\n'; 3 << 20]);
+    assert_eq!(files::read(place.path(), day), []);
+    write(&vec![b'{'; 1 << 20]);
+    assert_eq!(files::read(place.path(), day), []);
 }

@@ -39,14 +39,19 @@ fn make(path: &Path) -> Option<()> {
     is_ours.then(|| DirBuilder::new().recursive(true).mode(0o700).create(path).ok()).flatten()
 }
 
-/// Reads a file of at most `largest` octets, if it is a regular one of ours that nobody else can write. It never waits.
+/// Reads a text of at most `largest` octets, if it is in a regular file of ours that nobody else can write. It never waits.
 pub fn read(directory: impl AsFd, path: &Path, largest: u64) -> Option<String> {
+    String::from_utf8(read_octets(directory, path, largest)?).ok()
+}
+
+/// The same of octets that need be no text.
+pub fn read_octets(directory: impl AsFd, path: &Path, largest: u64) -> Option<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     let descriptor = openat(directory, path, flags, Mode::empty()).ok()?;
     let size = size_of_ours(&descriptor).filter(|size| *size <= largest)?;
     let mut octets = Vec::with_capacity(usize::try_from(size).ok()? + 1);
     File::from(descriptor).take(size).read_to_end(&mut octets).ok()?;
-    String::from_utf8(octets).ok()
+    Some(octets)
 }
 
 /// Octets of a regular file of ours that nobody else can write; nothing where it is something else.

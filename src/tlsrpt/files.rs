@@ -19,6 +19,10 @@ use crate::system;
 const NAME: &str = "tlsrpt-";
 /// Octets of a file. That is some thousand events.
 const LARGEST: u64 = 1 << 20;
+/// Octets of a file that is read: processes that found room at the same time have all written there.
+const READABLE: u64 = 2 * LARGEST;
+/// How a line begins, and nothing within it.
+const BEGIN: &str = "{\"time\":";
 /// Days that are kept before the present one.
 pub const DAYS: u32 = 7;
 /// Files of a directory that are looked at for old ones.
@@ -51,8 +55,15 @@ pub fn append(directory: &Path, event: &Event) -> Result<(), String> {
 /// The events of a day, as far as they can be read; none where there is no file of ours.
 pub fn read(directory: &Path, day: Day) -> Vec<Event> {
     let path = directory.join(format!("{NAME}{day}"));
-    let text = place::read(CWD, &path, LARGEST).unwrap_or_default();
-    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    let octets = place::read_octets(CWD, &path, READABLE).unwrap_or_default();
+    octets.split(|octet| *octet == b'\n').filter_map(event).collect()
+}
+
+/// The event of a line. Before it may stand half a one, which was to have been written when the disk was full.
+fn event(line: &[u8]) -> Option<Event> {
+    let line = String::from_utf8_lossy(line);
+    let begin = line.rfind(BEGIN)?;
+    serde_json::from_str(line.get(begin..)?).ok()
 }
 
 /// The file of a day. Whoever makes it takes the old ones away.
