@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use posthaste::smtp::memory::{Bdat, EarlyMail, Grouping, Habits, Memory, Offer, StartTls};
 use posthaste::smtp::session::TlsMode;
-use posthaste::state::policies::{DOMAINS, Failed, Fetched, Kept, LONGEST_TEXT, Policies};
+use posthaste::state::policies::{DOMAINS, Failed, Fetched, Kept, LONG_ONES, LONGEST_TEXT, Policies, Wrong};
 use posthaste::state::{Key, SERVERS, Store};
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
@@ -312,16 +312,21 @@ fn fetched(at: u64) -> Fetched {
 
 const NOW: u64 = 1_800_000_000;
 
+/// An attempt to fetch one, in vain.
+fn failed(id: &str, at: u64) -> Failed {
+    Failed { id: id.to_owned(), at, what: Wrong::Certificate }
+}
+
 #[test]
 fn a_policy_is_kept_as_it_is() {
     let (_home, path) = home();
     let policies = Policies::beside(&path);
     assert_eq!(policies.recall("a.test"), Kept::default());
     policies.keep("a.test", fetched(NOW), NOW);
-    policies.fail("b.test", Failed { id: "1".to_owned(), at: NOW }, NOW);
-    policies.fail("a.test", Failed { id: "2".to_owned(), at: NOW + 1 }, NOW + 1);
-    let failed = Some(Failed { id: "2".to_owned(), at: NOW + 1 });
-    assert_eq!(policies.recall("a.test"), Kept { policy: Some(fetched(NOW)), failed });
+    policies.fail("b.test", failed("1", NOW), NOW);
+    policies.fail("a.test", failed("2", NOW + 1), NOW + 1);
+    let last = Some(failed("2", NOW + 1));
+    assert_eq!(policies.recall("a.test"), Kept { policy: Some(fetched(NOW)), failed: last });
     assert!(policies.recall("b.test").failed.is_some() && policies.recall("test") == Kept::default());
     // What was fetched ends what has failed.
     policies.keep("a.test", fetched(NOW + 2), NOW + 2);
@@ -345,10 +350,11 @@ fn policies_of_strangers_are_bounded_and_none_is_taken_from_them() {
     // The one that was fetched first goes first; failures do not push policies out.
     let name = |at: usize| format!("d{at}.test");
     policies.keep(&name(0), fetched(NOW), NOW);
-    let many: String =
-        (1..=2 * DOMAINS).map(|at| format!("failed d{at}.test 1 {NOW}\npolicy d{at}.test 1 {} x\n", NOW + 1)).collect();
+    let many: String = (1..=2 * DOMAINS)
+        .map(|at| format!("failed d{at}.test 1 {NOW} text\npolicy d{at}.test 1 {} x\n", NOW + 1))
+        .collect();
     fs::write(&file, fs::read_to_string(&file).unwrap() + &many).unwrap();
-    policies.fail("e.test", Failed { id: "1".to_owned(), at: NOW }, NOW);
+    policies.fail("e.test", failed("1", NOW), NOW);
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 2 * DOMAINS + 1);
     assert!(policies.recall(&name(0)).policy.is_none() && policies.recall(&name(2 * DOMAINS)).policy.is_some());
     // A file that others can write is as if it were empty.
@@ -358,4 +364,20 @@ fn policies_of_strangers_are_bounded_and_none_is_taken_from_them() {
     fs::write(&file, vec![b'x'; 5 << 20]).unwrap();
     policies.keep("a.test", fetched(NOW), NOW);
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 2);
+}
+
+/// P-329: a policy with a thousand hosts is kept, too; a few of that size, which push no others out.
+#[test]
+fn long_policies_are_kept() {
+    let (_home, path) = home();
+    let policies = Policies::beside(&path);
+    let long = |at: u64| Fetched { text: "mx: *.a.test\n".repeat(5000), ..fetched(at) };
+    let name = |at: u64| format!("d{at}.test");
+    policies.keep("usual.test", fetched(NOW), NOW);
+    for at in 1..=LONG_ONES as u64 + 3 {
+        policies.keep(&name(at), long(NOW + at), NOW + at);
+        assert_eq!(policies.recall(&name(at)).policy, Some(long(NOW + at)));
+    }
+    assert!(policies.recall(&name(3)).policy.is_none() && policies.recall(&name(4)).policy.is_some());
+    assert_eq!(policies.recall("usual.test").policy, Some(fetched(NOW)));
 }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! policy DOMAIN ID SECONDS TEXT
-//! failed DOMAIN ID SECONDS
+//! failed DOMAIN ID SECONDS WHAT
 //! ```
 
 use std::fmt;
@@ -48,12 +48,32 @@ pub struct Failed {
     pub id: String,
     /// When, in seconds since 1970.
     pub at: u64,
+    /// What was wrong.
+    pub what: Wrong,
 }
+
+/// What was wrong with a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// There was no answer, or none that counts.
+    Answer,
+    /// The server's certificate is no good.
+    Certificate,
+    /// The text is no policy.
+    Text,
+}
+
+const WRONG: [(&str, Wrong); 3] =
+    [("answer", Wrong::Answer), ("certificate", Wrong::Certificate), ("text", Wrong::Text)];
 
 /// Most domains whose policies are kept; the one that was fetched first goes first.
 pub const DOMAINS: usize = 500;
-/// A longer policy is not kept: it has more than a hundred hosts.
-pub const LONGEST_TEXT: usize = 4096;
+/// Most domains whose policies are long: each is as large as a hundred others.
+pub const LONG_ONES: usize = 16;
+/// Octets of a policy that is not long; it has about a hundred hosts.
+const LONG: usize = 4096;
+/// A longer policy is not kept. None is fetched that has more than 64 KiB, without the blanks between keys and values.
+pub const LONGEST_TEXT: usize = 72 * 1024;
 /// A file with more octets is not ours.
 const LARGEST: u64 = 4 * 1024 * 1024;
 /// A domain or an id of more octets is none.
@@ -129,6 +149,12 @@ impl Policies {
         lines.sort_by_key(Line::at);
         let (mut policies, mut failures): (Vec<Line>, Vec<Line>) =
             lines.into_iter().partition(|line| matches!(line, Line::Policy(..)));
+        let mut surplus = policies.iter().filter(|line| line.is_long()).count().saturating_sub(LONG_ONES);
+        policies.retain(|line| {
+            let goes = surplus > 0 && line.is_long();
+            surplus -= usize::from(goes);
+            !goes
+        });
         for some in [&mut policies, &mut failures] {
             some.drain(..some.len().saturating_sub(DOMAINS));
         }
@@ -141,16 +167,18 @@ impl Line {
     /// Reads a line; `None` where it is none of ours.
     fn parse(text: &str) -> Option<Self> {
         let words: Vec<&str> = text.split(' ').take(6).collect();
-        let (kind, domain, id, at, text) = match words[..] {
-            [kind @ "policy", domain, id, at, text] => (kind, domain, id, at, text),
-            [kind @ "failed", domain, id, at] => (kind, domain, id, at, ""),
+        let (kind, domain, id, at, rest) = match words[..] {
+            [kind @ ("policy" | "failed"), domain, id, at, rest] => (kind, domain, id, at, rest),
             _ => return None,
         };
         let (domain, id) = (decoded(domain, LONGEST_WORD)?, decoded(id, LONGEST_WORD)?);
         let at = at.parse().ok()?;
         Some(match kind {
-            "policy" => Line::Policy(domain, Fetched { id, at, text: decoded(text, LONGEST_TEXT)? }),
-            _ => Line::Failed(domain, Failed { id, at }),
+            "policy" => Line::Policy(domain, Fetched { id, at, text: decoded(rest, LONGEST_TEXT)? }),
+            _ => {
+                let what = WRONG.iter().find(|(word, _)| *word == rest).map(|(_, what)| *what)?;
+                Line::Failed(domain, Failed { id, at, what })
+            }
         })
     }
 
@@ -164,6 +192,10 @@ impl Line {
         match self {
             Line::Policy(_, Fetched { at, .. }) | Line::Failed(_, Failed { at, .. }) => *at,
         }
+    }
+
+    fn is_long(&self) -> bool {
+        matches!(self, Line::Policy(_, Fetched { text, .. }) if text.len() > LONG)
     }
 
     fn life(&self) -> u64 {
@@ -181,7 +213,10 @@ impl fmt::Display for Line {
             Line::Policy(domain, Fetched { id, at, text }) => {
                 writeln!(f, "policy {} {} {at} {}", encoded(domain), encoded(id), encoded(text))
             }
-            Line::Failed(domain, Failed { id, at }) => writeln!(f, "failed {} {} {at}", encoded(domain), encoded(id)),
+            Line::Failed(domain, Failed { id, at, what }) => {
+                let what = WRONG.iter().find(|(_, known)| known == what).map_or("", |(word, _)| *word);
+                writeln!(f, "failed {} {} {at} {what}", encoded(domain), encoded(id))
+            }
         }
     }
 }
@@ -192,9 +227,15 @@ mod tests {
 
     #[test]
     fn what_is_no_line_of_ours_is_passed_over() {
-        let right = "policy a.test 2026 1700000000 version:%20STSv1%0a";
-        let read = Line::parse(right).unwrap();
-        assert_eq!(read.to_string(), format!("{right}\n"));
+        for right in [
+            "policy a.test 2026 1700000000 version:%20STSv1%0a",
+            "failed a.test 2026 1700000000 answer",
+            "failed a.test 2026 1700000000 certificate",
+            "failed a.test 2026 1700000000 text",
+        ] {
+            let read = Line::parse(right).unwrap();
+            assert_eq!(read.to_string(), format!("{right}\n"));
+        }
         for text in [
             "",
             "policy",
@@ -205,7 +246,10 @@ mod tests {
             "policy a.test 2026 1 %ff",
             "policy a.test 2026 1 x y",
             "policy  2026 1 x",
+            "policy a.test 2026 1 %+1",
+            "failed a.test 2026 1",
             "failed a.test 2026 1 x",
+            "failed a.test 2026 1 text text",
             "other a.test 2026 1 x",
             "# policy a.test 2026 1 x",
         ] {

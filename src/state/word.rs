@@ -22,6 +22,8 @@ pub(super) fn decoded(word: &str, longest: usize) -> Option<String> {
     let mut octets = pieces.next()?.as_bytes().to_vec();
     for piece in pieces {
         let (digits, rest) = piece.split_at_checked(2)?;
+        // Otherwise `+1` would be a number, too.
+        let digits = Some(digits).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
         octets.push(u8::from_str_radix(digits, 16).ok()?);
         octets.extend_from_slice(rest.as_bytes());
     }

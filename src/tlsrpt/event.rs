@@ -9,7 +9,7 @@ use super::failure::{FailureType, not_offered, of_cause, of_fault, of_flaw, of_t
 use crate::config::account::{Endpoint, Host, Server};
 use crate::net::Notice;
 use crate::net::notice::TlsFault;
-use crate::route::policy::{Applied, Barred, PolicyKind};
+use crate::route::policy::{Applied, Barred, Flaw, PolicyKind};
 use crate::smtp::outcome::Verdict;
 use crate::smtp::stage::Stage;
 
@@ -80,8 +80,8 @@ pub struct Ends {
 
 /// Octets of a text in an event. A record may hold a certificate, and a reason a reply.
 const TEXT: usize = 1024;
-/// Texts of a policy in an event.
-const TEXTS: usize = 16;
+/// Texts of a policy in an event: more than there are in those of one (`dane::SHOWN`, `sts::REPORTED`).
+const TEXTS: usize = 50;
 
 impl Event {
     /// Just now nobody connected to a host, for what a policy says.
@@ -164,8 +164,13 @@ impl Seen {
             Some(Err(fault)) => Some(of_fault(fault)),
             None => Some(without_handshake(verdicts)?),
         };
-        // What is wrong with a policy explains what comes of it.
-        let failure = applied.flaw.as_ref().map(of_flaw).or(failure);
+        let flaw = applied.flaw.as_ref().map(of_flaw);
+        let failure = match (applied.kind, &applied.flaw) {
+            // It could not be fetched anew, which explains nothing of a session by the one that was kept.
+            (PolicyKind::Sts, Some(Flaw::StsFetch(_) | Flaw::StsInvalid(_) | Flaw::StsWebPki(_))) => failure.or(flaw),
+            // What is wrong with a policy explains what comes of it.
+            _ => flaw.or(failure),
+        };
         let ends = self.ends.clone();
         Some(Event::now(applied, Ends { receiving_mx_helo: self.helo(), ..ends }, failure))
     }

@@ -51,7 +51,7 @@ pub const ZONE: &str =
 /// A world with a domain, its host and its web server.
 pub struct World {
     pub port: u16,
-    web: Web,
+    pub web: Web,
     pub program: Program,
 }
 
@@ -90,7 +90,7 @@ impl World {
     }
 
     /// What is kept becomes so many seconds older.
-    fn age(&self, seconds: u64) {
+    pub fn age(&self, seconds: u64) {
         let older = self.kept().lines().fold(String::new(), |mut text, line| {
             let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
             if line.starts_with("policy ") || line.starts_with("failed ") {
@@ -261,6 +261,10 @@ fn what_cannot_be_fetched_is_no_policy() {
         let mx = Host::start(2, world.port, Manner::default());
         assert_eq!((world.send().code(), mx.mails().len()), (0, 1), "{zone}");
     }
+    // The look-up of the web server's addresses is a part of the time.
+    let silent = ZONE.replace("mta-sts.a.test A 127.0.0.1", "mta-sts.a.test !silent");
+    let ended = World::with(&silent, named("mta-sts.a.test"), text(&good), "timeout = \"100ms\"\n").send();
+    assert!(ended.stderr.contains("its addresses could not be looked up in time"), "{}", ended.stderr);
 }
 
 /// P-323, P-330: one record, which may stand behind an alias, leads to the policy; none, several and broken ones do not, nor

@@ -12,9 +12,9 @@ use super::certificates::{certificates, server};
 use super::dane::{Sends, Shown, host, sha256, shown, signed};
 use super::host::{Host, Manner, Tls, free_port};
 use super::program::{Program, run};
-use super::sts::{World, ZONE, named, policy, self_signed};
+use super::sts::{World, ZONE, named, policy, secured, self_signed};
 use super::stub::Stub;
-use super::web::text;
+use super::web::{answer, text};
 use super::{direct, send};
 
 const RECORD: &str = "tlsrpt = \"record\"\n";
@@ -190,6 +190,42 @@ fn policies_of_mta_sts_are_recorded() {
             assert_eq!(event.policy_string.join("\n") + "\n", says);
             assert!(says.contains(&format!("mx: {}\n", event.mx_host.join("\nmx: "))), "{says}");
         }
+    }
+}
+
+/// P-332, P-333: what was wrong with a policy is told as long as it is not asked for again; a policy that is kept is told of by
+/// what became of the session, though it cannot be fetched anew; and it is told whole, but for hosts beyond the fortieth.
+#[test]
+fn policies_that_are_not_fetched_are_recorded_too() {
+    let own = named("mta-sts.a.test");
+    for (web, says, expected) in [
+        (&own, text("no policy"), FailureType::StsPolicyInvalid),
+        (&self_signed("mta-sts.a.test"), text(""), FailureType::StsWebpkiInvalid),
+        (&own, answer("404 Not Found", "text/plain", ""), FailureType::StsPolicyFetchError),
+    ] {
+        let world = World::with(ZONE, web.clone(), says, RECORD);
+        let _mx = secured(2, world.port, &named("mx1.a.test"));
+        world.send();
+        let ended = world.send();
+        assert!(ended.stderr.contains("and the next is not due; none is in force"), "{}", ended.stderr);
+        let told: Vec<_> = events(&world.program).iter().map(failure).collect();
+        assert_eq!(told, [Some(expected); 2]);
+    }
+    let hosts: Vec<String> = (1..=60).map(|n| format!("mx{n}.a.test")).collect();
+    let says = policy("enforce", &hosts.iter().map(String::as_str).collect::<Vec<_>>());
+    let world = World::with(ZONE, own.clone(), text(&says), RECORD);
+    let _mx = secured(2, world.port, &self_signed("mx1.a.test"));
+    world.send();
+    world.age(24 * 3600);
+    world.web.say(answer("404 Not Found", "text/plain", ""));
+    let ended = world.send();
+    assert!(ended.stderr.contains("it answers 404 Not Found; the one that is kept stays in force"), "{}", ended.stderr);
+    for event in events(&world.program) {
+        assert_eq!(failure(&event), Some(FailureType::CertificateNotTrusted));
+        let told = event.policy_string.join("\n");
+        assert!(told.starts_with("version: STSv1\nmode: enforce\nmx: mx1.a.test\n"), "{told}");
+        assert!(told.ends_with("\nmx: mx40.a.test\nmax_age: 604800"), "{told}");
+        assert_eq!(event.mx_host, hosts[..40]);
     }
 }
 

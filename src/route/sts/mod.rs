@@ -38,8 +38,8 @@ fn judge(file: &PolicyFile, host: &str) -> Judged {
     }
 }
 
-/// Lines and hosts of a policy that go into a report: a domain with a thousand must not fill ours.
-const REPORTED: usize = 50;
+/// Hosts of a policy that go into a report: a domain with a thousand must not fill ours.
+const REPORTED: usize = 40;
 
 /// What the policy of the domain asks of TLS with this host; as the account has it where there is none.
 ///
@@ -54,8 +54,8 @@ pub(super) fn policy(account: &Account, known: &Known, host: Exchanger<'_>) -> R
         recipients: host.domain.to_owned(),
         kind: PolicyKind::Sts,
         domain: host.domain.to_owned(),
-        strings: file.to_string().lines().take(REPORTED).map(str::to_owned).collect(),
-        mx: file.mx.iter().take(REPORTED).map(|pattern| pattern.as_str().to_owned()).collect(),
+        strings: reported(file).to_string().lines().map(str::to_owned).collect(),
+        mx: reported(file).mx.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
         flaw: known.flaw.clone(),
     };
     let wanted = account.tls.on_exchangers;
@@ -82,6 +82,11 @@ pub(super) fn policy(account: &Account, known: &Known, host: Exchanger<'_>) -> R
             Policy { tls, reason: format!("{}; {why}", usual.reason), applied }
         }
     })
+}
+
+/// The policy with as many hosts as go into a report.
+fn reported(file: &PolicyFile) -> PolicyFile {
+    PolicyFile { mx: file.mx.iter().take(REPORTED).cloned().collect(), ..*file }
 }
 
 /// TLS as the account has it; what would be wrong with a certificate that it does not look at is told.

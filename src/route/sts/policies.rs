@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::OnceCell;
+use tokio::time::{Instant, timeout_at};
 
 use super::file::{Mode, PolicyFile};
 use super::record::{self, Id, NoRecord};
@@ -14,7 +15,7 @@ use crate::config::account::{Account, MtaSts, TlsPolicy};
 use crate::dns::{Answer, Found, LookupError, Resolver};
 use crate::net::https::{self, FetchError, Request};
 use crate::route::policy::{Flaw, for_exchanger};
-use crate::state::policies as state;
+use crate::state::policies::{self as state, Wrong};
 
 /// The policies of domains, each found out once in the life of this value.
 pub struct Policies<'a> {
@@ -57,7 +58,8 @@ pub(in crate::route) struct InForce {
     fetched: u64,
 }
 
-/// All of a look-up of the file, unless the account has less time for a command (RFC 8461 section 3.3).
+/// All of a look-up of the file, with its server's addresses, unless the account has less time for a command (RFC 8461
+/// section 3.3).
 const LIMIT: Duration = Duration::from_secs(60);
 /// A policy that is in use is fetched again after so many seconds, before it is too old (RFC 8461 section 10.2).
 const FRESH: u64 = 24 * 60 * 60;
@@ -129,7 +131,7 @@ impl<'a> Policies<'a> {
                 }
                 Err(flaw) => {
                     if let Some(store) = &self.store {
-                        store.fail(domain, state::Failed { id: id.to_string(), at: now }, now);
+                        store.fail(domain, state::Failed { id: id.to_string(), at: now, what: wrong(&flaw) }, now);
                     }
                     (kept, flaw)
                 }
@@ -161,17 +163,20 @@ impl<'a> Policies<'a> {
     async fn fetch(&self, domain: &str, resolver: &Resolver<'_>) -> Result<PolicyFile, Flaw> {
         let host = host(domain);
         let account = self.account;
-        let addresses = match resolver.addresses(&host, account.reach.family).await {
-            Ok(Answer::Found(found)) => found.records,
-            Ok(Answer::NoName | Answer::NoData(_)) => return Err(Flaw::StsFetch("it has no address".to_owned())),
-            Err(error) => return Err(Flaw::StsFetch(error.to_string())),
+        let limit = account.timeouts.command.unwrap_or(LIMIT).min(LIMIT);
+        let deadline = Instant::now() + limit;
+        let addresses = match timeout_at(deadline, resolver.addresses(&host, account.reach.family)).await {
+            Ok(Ok(Answer::Found(found))) => found.records,
+            Ok(Ok(Answer::NoName | Answer::NoData(_))) => return Err(Flaw::StsFetch("it has no address".to_owned())),
+            Ok(Err(error)) => return Err(Flaw::StsFetch(error.to_string())),
+            Err(_) => return Err(Flaw::StsFetch("its addresses could not be looked up in time".to_owned())),
         };
         let request = Request {
             host: &host,
             addresses: &addresses,
             port: account.mta_sts_port,
             path: "/.well-known/mta-sts.txt",
-            limit: account.timeouts.command.unwrap_or(LIMIT).min(LIMIT),
+            limit: deadline.saturating_duration_since(Instant::now()),
         };
         let tls = for_exchanger(&account.tls, TlsPolicy::Required);
         match https::get(request, &tls, &account.reach).await {
@@ -198,14 +203,29 @@ fn step(kept: state::Kept, id: &Id, now: u64) -> Step {
     let policy = kept.policy.and_then(|fetched| InForce::of(fetched, now));
     let failed = kept.failed.filter(|failed| failed.id == id.as_str() && failed.at <= now && now - failed.at < PAUSE);
     match (policy, failed) {
-        (Some(policy), _) if policy.id == id.as_str() && now.saturating_sub(policy.fetched) < FRESH => {
+        (Some(policy), _) if policy.id == id.as_str() && policy.fetched <= now && now - policy.fetched < FRESH => {
             Step::Use(policy)
         }
         (policy, Some(failed)) => {
-            let why = format!("an attempt {} ago was in vain, and the next is not due", span(now - failed.at));
-            Step::Wait(policy, Flaw::StsFetch(why))
+            let ago = span(now.saturating_sub(failed.at));
+            let in_vain = |why: &str| format!("an attempt {ago} ago was in vain{why}, and the next is not due");
+            let flaw = match failed.what {
+                Wrong::Answer => Flaw::StsFetch(in_vain("")),
+                Wrong::Certificate => Flaw::StsWebPki(in_vain(" for want of TLS with a good certificate")),
+                Wrong::Text => Flaw::StsInvalid(in_vain(", as the text is no policy")),
+            };
+            Step::Wait(policy, flaw)
         }
         (policy, None) => Step::Fetch(policy),
+    }
+}
+
+/// What of a flaw is kept.
+fn wrong(flaw: &Flaw) -> Wrong {
+    match flaw {
+        Flaw::StsWebPki(_) => Wrong::Certificate,
+        Flaw::StsInvalid(_) => Wrong::Text,
+        Flaw::StsFetch(_) | Flaw::StsHost | Flaw::Tlsa => Wrong::Answer,
     }
 }
 
@@ -288,7 +308,7 @@ mod tests {
     }
 
     fn failed(id: &str, age: u64) -> state::Failed {
-        state::Failed { id: id.to_owned(), at: NOW - age }
+        state::Failed { id: id.to_owned(), at: NOW - age, what: Wrong::Answer }
     }
 
     /// P-329: what is done, by the age of what is kept: a policy holds until its max_age and is fetched anew each day and for
@@ -323,11 +343,17 @@ mod tests {
             };
             assert_eq!(done, expected, "{shown}");
         }
-        // A clock that was wrong does not stop it for long, and does not take a policy away.
+        // A clock that was wrong does not stop it for long, and does not take a policy away: how old it is nobody knows.
         let ahead = state::Fetched { at: NOW + 10, ..policy("2", 0) };
-        assert!(matches!(step(state::Kept { policy: Some(ahead), failed: None }, &id, NOW), Step::Use(_)));
+        assert!(matches!(step(state::Kept { policy: Some(ahead), failed: None }, &id, NOW), Step::Fetch(Some(_))));
         let ahead = state::Failed { at: NOW + 10, ..failed("2", 0) };
         assert_eq!(step(state::Kept { policy: None, failed: Some(ahead) }, &id, NOW), Step::Fetch(None));
+        // What was wrong is known as long as nobody asks again.
+        for what in [Wrong::Answer, Wrong::Certificate, Wrong::Text] {
+            let failed = Some(state::Failed { what, ..failed("2", 10) });
+            let Step::Wait(None, flaw) = step(state::Kept { policy: None, failed }, &id, NOW) else { panic!() };
+            assert_eq!(wrong(&flaw), what);
+        }
         let broken = state::Fetched { text: "nonsense".to_owned(), ..policy("2", 0) };
         assert_eq!(step(state::Kept { policy: Some(broken), failed: None }, &id, NOW), Step::Fetch(None));
     }
