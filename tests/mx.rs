@@ -14,6 +14,8 @@ mod dkim;
 mod domains;
 #[path = "mx/host.rs"]
 mod host;
+#[path = "mx/hosts.rs"]
+mod hosts;
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "sendmail/program.rs"]
 mod program;

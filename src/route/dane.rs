@@ -53,8 +53,12 @@ fn by_records(account: &Account, host: Exchanger<'_>, base: &str, records: &[Tls
     if count > 0 {
         // Without an authority, domains differ in nothing and can share a session.
         if !dane.anchors.is_empty() {
-            dane.names = vec![base.to_owned(), host.host.to_owned(), host.domain.to_owned()];
-            dane.names.dedup();
+            // The certificate may be for any name on the way, all of which are vouched for (RFC 7672 section 3.2.2).
+            for name in [base, host.host, host.domain, host.expanded] {
+                if !dane.names.iter().any(|known| known == name) {
+                    dane.names.push(name.to_owned());
+                }
+            }
         }
         let reason = format!("TLS with a certificate that matches ({found} of {base}, {count} usable)");
         return Policy { tls: with(Proof::Dane(dane)), reason, applied };

@@ -2,27 +2,26 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::future::Future;
 use std::net::IpAddr;
-use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::guide::Guide;
-use super::names::{is_own_address, is_own_name};
+use super::hosts::{Candidate, MOST_HOSTS, SMTP, usable};
+use super::names::is_own_address;
 use super::order::{Chance, by_preference};
 use super::policy::{self, Applied, Barred, Exchanger, Policy, Regard};
+use super::work::side_by_side;
 use super::{Hop, LogIn, Plan, Route, Unroutable, no_route};
 use crate::config::account::{Account, Endpoint, Host, Scheme, Server, TlsPolicy};
-use crate::dns::{Answer, Bare, Found, LookupError, Mx, Resolver, Security, Target};
+use crate::dns::{Answer, Bare, Found, Mx, Resolver, Security, Target};
 use crate::envelope::{Envelope, ReversePath};
 use crate::smtp::outcome::{Cause, NoRouteKind, Trouble};
 use crate::smtp::stage::Stage;
 
-/// Hosts of a domain that are tried. A domain with a thousand must not hold us.
-const MOST_HOSTS: usize = 10;
-/// Look-ups at the same time.
-const SIDE_BY_SIDE: usize = 16;
-/// The port that makes a host with an address of this machine this machine's own server.
-const SMTP: u16 = 25;
+/// How long is waited for what is only a warning.
+const WARNING: Duration = Duration::from_secs(1);
 
 /// Where a recipient's mail goes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -35,22 +34,23 @@ enum Destination {
     Nowhere(String),
 }
 
-/// A host as MX records name it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Candidate {
-    preference: u16,
-    host: String,
-}
-
 /// What is known of a domain.
 struct Known {
     candidates: Vec<Candidate>,
     mx: Security,
+    /// The name behind its aliases.
+    expanded: String,
     decisions: Vec<String>,
 }
 
-/// A domain, and its recipients by their numbers in the envelope.
-type Member = (String, Vec<usize>);
+/// A domain, and its recipients.
+struct Member {
+    domain: String,
+    /// The name behind its aliases.
+    expanded: String,
+    /// By their numbers in the envelope.
+    recipients: Vec<usize>,
+}
 
 /// What was decided for each host of a domain.
 type Decided = Vec<Result<Policy, Barred>>;
@@ -63,14 +63,11 @@ struct Alike {
     others: Vec<Decided>,
 }
 
-/// Hosts in the order in which they are tried, with what was found of each.
-type Hosts = Vec<(Candidate, Found<IpAddr>)>;
-
 /// Finds the ways.
 pub(super) async fn plan<'a>(guide: &Guide<'a>, regard: Regard, envelope: &Envelope, open: Vec<usize>) -> Plan<'a> {
     let resolver = &guide.resolver;
     let mut plan = Plan::default();
-    let mut domains: Vec<Member> = Vec::new();
+    let mut domains: Vec<(String, Vec<usize>)> = Vec::new();
     for (destination, recipients) in grouped(envelope, open) {
         match destination {
             Destination::Domain(domain) => domains.push((domain, recipients)),
@@ -91,7 +88,9 @@ pub(super) async fn plan<'a>(guide: &Guide<'a>, regard: Regard, envelope: &Envel
         tokio::join!(exchangers(domain, resolver), early).0
     };
     let look_ups = side_by_side(domains.iter().map(|(domain, _)| look_up(domain)).collect());
-    let warning = async { if has_domains { null_mx_of_sender(envelope, resolver).await } else { None } };
+    let warning = async {
+        if has_domains { timeout(WARNING, null_mx_of_sender(envelope, resolver)).await.ok().flatten() } else { None }
+    };
     let (known, warning) = tokio::join!(look_ups, warning);
     // Domains with the same hosts have the same way.
     let mut alike: Vec<(Vec<Member>, Known)> = Vec::new();
@@ -104,12 +103,13 @@ pub(super) async fn plan<'a>(guide: &Guide<'a>, regard: Regard, envelope: &Envel
             }
         };
         let same = |other: &Known| other.candidates == known.candidates && other.mx == known.mx;
+        let member = Member { domain, expanded: known.expanded.clone(), recipients };
         match alike.iter_mut().find(|(_, other)| same(other)) {
             Some((members, other)) => {
                 other.decisions.extend(known.decisions);
-                members.push((domain, recipients));
+                members.push(member);
             }
-            None => alike.push((vec![(domain, recipients)], known)),
+            None => alike.push((vec![member], known)),
         }
     }
     let ways = alike.into_iter().map(|(members, known)| way(guide, regard, members, known)).collect();
@@ -176,7 +176,8 @@ async fn literal<'a>(guide: &Guide<'a>, address: IpAddr, recipients: Vec<usize>,
         security: Security::Insecure,
         name: address.to_string(),
     };
-    let host = Exchanger { domain: &place, host: &found.name, mx: Security::Insecure, addresses: &found };
+    let domain = &place;
+    let host = Exchanger { domain, expanded: domain, host: &found.name, mx: Security::Insecure, addresses: &found };
     match policy::for_host(guide, Regard::Kept, host).await {
         Ok(Policy { tls, reason, .. }) => {
             let decisions = vec![format!("{place}: the address itself; {reason}")];
@@ -201,8 +202,8 @@ async fn exchangers(domain: &str, resolver: &Resolver<'_>) -> Result<Known, (Cau
         Ok(Answer::Found(found)) => found,
         Ok(Answer::NoData(Bare { name, security })) => {
             decisions.push(format!("{domain}: no MX records, so {name} itself"));
-            let candidates = vec![Candidate { preference: 0, host: name }];
-            return Ok(Known { candidates, mx: security, decisions });
+            let candidates = vec![Candidate { preference: 0, host: name.clone() }];
+            return Ok(Known { candidates, mx: security, expanded: name, decisions });
         }
         Ok(Answer::NoName) => return refused(NoRouteKind::NoDomain, format!("there is no domain {domain}"), decisions),
         Err(error) => return refused(NoRouteKind::Unknown, error.to_string(), decisions),
@@ -238,20 +239,19 @@ async fn exchangers(domain: &str, resolver: &Resolver<'_>) -> Result<Known, (Cau
     let more = if candidates.len() > MOST_HOSTS { ", …" } else { "" };
     let sure = if security == Security::Secure { " (DNSSEC)" } else { "" };
     decisions.push(format!("{domain}: MX {}{more}{sure}", shown.join(", ")));
-    Ok(Known { candidates, mx: security, decisions })
+    Ok(Known { candidates, mx: security, expanded: name, decisions })
 }
 
 /// The way for domains that name the same hosts, or several where what TLS must be like differs.
 async fn way<'a>(guide: &Guide<'a>, regard: Regard, members: Vec<Member>, known: Known) -> Plan<'a> {
     let Guide { account, resolver, policies: of_domains } = guide;
-    let Known { candidates, mx, mut decisions } = known;
+    let Known { candidates, mx, mut decisions, .. } = known;
     let mut plan = Plan::default();
-    let mut ordered = by_preference(candidates, |one| one.preference, &mut Chance::new());
-    ordered.truncate(MOST_HOSTS);
+    let ordered = by_preference(candidates, |one| one.preference, &mut Chance::new());
     let hosts = match usable(account, resolver, ordered, &mut decisions).await {
         Ok(hosts) => hosts,
         Err(cause) => {
-            for (domain, recipients) in members {
+            for Member { domain, recipients, .. } in members {
                 plan.refuse(recipients, domain, cause.clone(), decisions.clone());
             }
             return plan;
@@ -259,22 +259,22 @@ async fn way<'a>(guide: &Guide<'a>, regard: Regard, members: Vec<Member>, known:
     };
     // By what TLS must be like with each host.
     let mut alike: Vec<Alike> = Vec::new();
-    let decide = async |domain: &str| {
-        let mut policies = Vec::new();
-        for (candidate, found) in &hosts {
-            let host = Exchanger { domain, host: &candidate.host, mx, addresses: found };
-            policies.push(policy::for_host(guide, regard, host).await);
-        }
-        policies
+    let decide = async |member: &Member| {
+        let Member { domain, expanded, .. } = member;
+        let of_hosts = hosts.iter().map(|(candidate, addresses)| {
+            let host = Exchanger { domain, expanded, host: &candidate.host, mx, addresses };
+            policy::for_host(guide, regard, host)
+        });
+        side_by_side(of_hosts.collect()).await
     };
-    let decided = side_by_side(members.iter().map(|(domain, _)| decide(domain)).collect()).await;
-    for ((domain, recipients), policies) in members.into_iter().zip(decided) {
+    let decided = side_by_side(members.iter().map(decide).collect()).await;
+    for (member, policies) in members.into_iter().zip(decided) {
         match alike.iter_mut().find(|other| are_alike(&other.policies, &policies)) {
             Some(other) => {
-                other.members.push((domain, recipients));
+                other.members.push(member);
                 other.others.push(policies);
             }
-            None => alike.push(Alike { policies, members: vec![(domain, recipients)], others: Vec::new() }),
+            None => alike.push(Alike { policies, members: vec![member], others: Vec::new() }),
         }
     }
     for Alike { policies, members, others } in alike {
@@ -282,10 +282,10 @@ async fn way<'a>(guide: &Guide<'a>, regard: Regard, members: Vec<Member>, known:
         let mut hops = Vec::new();
         let mut last = None;
         if members.len() > 1 {
-            let names: Vec<&str> = members.iter().map(|(domain, _)| domain.as_str()).collect();
+            let names: Vec<&str> = members.iter().map(|member| member.domain.as_str()).collect();
             decisions.push(format!("{} have the same hosts, and share a session", names.join(", ")));
         }
-        decisions.extend(members.iter().flat_map(|(domain, _)| of_domains.decisions(domain)));
+        decisions.extend(members.iter().flat_map(|member| of_domains.decisions(&member.domain)));
         for (at, ((candidate, found), policy)) in hosts.iter().zip(policies).enumerate() {
             let others = others.iter().filter_map(|decided| decided.get(at));
             match policy {
@@ -311,12 +311,12 @@ async fn way<'a>(guide: &Guide<'a>, regard: Regard, members: Vec<Member>, known:
         }
         match (hops.is_empty(), last) {
             (true, Some(cause)) => {
-                for (domain, recipients) in members {
+                for Member { domain, recipients, .. } in members {
                     plan.refuse(recipients, domain, cause.clone(), decisions.clone());
                 }
             }
             _ => {
-                let groups = members.into_iter().map(|(_, recipients)| recipients).collect();
+                let groups = members.into_iter().map(|member| member.recipients).collect();
                 plan.routes.push(Route { groups, hops, decisions });
             }
         }
@@ -347,59 +347,6 @@ fn words(cause: &Cause) -> String {
     }
 }
 
-/// The hosts that have addresses, up to this machine itself.
-async fn usable(
-    account: &Account,
-    resolver: &Resolver<'_>,
-    ordered: Vec<Candidate>,
-    decisions: &mut Vec<String>,
-) -> Result<Hosts, Cause> {
-    let looked_up =
-        side_by_side(ordered.iter().map(|one| resolver.addresses(&one.host, account.reach.family)).collect()).await;
-    let mut hosts = Hosts::new();
-    let mut unknown: Option<LookupError> = None;
-    let mut own = None;
-    for (candidate, answer) in ordered.into_iter().zip(looked_up) {
-        let host = &candidate.host;
-        let found = match answer {
-            Ok(Answer::Found(found)) => found,
-            Ok(Answer::NoName | Answer::NoData(_)) => {
-                decisions.push(format!("{host} is passed over: it has no address"));
-                continue;
-            }
-            Err(error) => {
-                decisions.push(format!("{host} is passed over: {error}"));
-                unknown.get_or_insert(error);
-                continue;
-            }
-        };
-        let is_own = account.mx_port == SMTP && found.records.iter().any(|address| is_own_address(*address));
-        if is_own || is_own_name(account, host) {
-            own = own.or(Some(candidate));
-            continue;
-        }
-        if found.name != *host {
-            decisions.push(format!("{host} is an alias of {}, which RFC 5321 does not allow", found.name));
-        }
-        hosts.push((candidate, found));
-    }
-    if let Some(own) = &own {
-        decisions.push(format!("{} is this machine: it, and all that are no better, are passed over", own.host));
-        hosts.retain(|(candidate, _)| candidate.preference < own.preference);
-    }
-    match (hosts.is_empty(), own, unknown) {
-        (false, ..) => Ok(hosts),
-        (true, _, Some(error)) => Err(no_route(NoRouteKind::Unknown, error.to_string())),
-        (true, Some(own), None) => {
-            let words = format!("the mail loops: the best host for it, {}, is this machine", own.host);
-            Err(no_route(NoRouteKind::Loop, words))
-        }
-        (true, None, None) => {
-            Err(no_route(NoRouteKind::NoDomain, "none of its mail exchangers has an address".to_owned()))
-        }
-    }
-}
-
 /// Where nobody is trusted with DNSSEC, who would have DANE is told so (RFC 7672 section 2.1).
 fn without_dane(guide: &Guide<'_>) -> Option<String> {
     if guide.account.tls.on_exchangers == TlsPolicy::None {
@@ -420,32 +367,5 @@ async fn null_mx_of_sender(envelope: &Envelope, resolver: &Resolver<'_>) -> Opti
             ))
         }
         _ => None,
-    }
-}
-
-/// Does work side by side, so many at a time, and gives the results in order.
-async fn side_by_side<F: Future>(work: Vec<F>) -> Vec<F::Output> {
-    let mut results = Vec::with_capacity(work.len());
-    let mut work = work.into_iter();
-    loop {
-        let mut running: Vec<Pin<Box<F>>> = work.by_ref().take(SIDE_BY_SIDE).map(Box::pin).collect();
-        if running.is_empty() {
-            return results;
-        }
-        let mut done: Vec<Option<F::Output>> = running.iter().map(|_| None).collect();
-        std::future::poll_fn(|cx| {
-            let mut is_pending = false;
-            for (one, result) in running.iter_mut().zip(&mut done) {
-                if result.is_none() {
-                    match one.as_mut().poll(cx) {
-                        std::task::Poll::Ready(output) => *result = Some(output),
-                        std::task::Poll::Pending => is_pending = true,
-                    }
-                }
-            }
-            if is_pending { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
-        })
-        .await;
-        results.extend(done.into_iter().flatten());
     }
 }

@@ -6,11 +6,13 @@
 mod dane;
 mod exchangers;
 mod guide;
+mod hosts;
 mod names;
 mod order;
 pub mod policy;
 mod services;
 pub mod sts;
+mod work;
 
 use std::borrow::Cow;
 use std::net::IpAddr;

@@ -16,6 +16,8 @@ use crate::smtp::outcome::Cause;
 pub struct Exchanger<'a> {
     /// The recipients' domain: the policy domain of MTA-STS.
     pub domain: &'a str,
+    /// The name behind its aliases, or the same.
+    pub expanded: &'a str,
     /// The host as the MX record names it, or the domain itself where there is none.
     pub host: &'a str,
     /// Whether DNSSEC vouches for the MX record.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::hosts::address;
 use super::order::{Chance, by_weight};
 use super::{Hop, LogIn};
 use crate::config::account::{Account, Endpoint, Host, Server, Service, Tls, is_within};
@@ -67,8 +68,9 @@ async fn found<'a>(
         let found = match resolver.addresses(&host, account.reach.family).await {
             Ok(Answer::Found(found)) => found,
             Ok(Answer::NoName | Answer::NoData(_)) => {
-                decisions.push(format!("{about}: {host} is passed over: it has no address"));
-                last.get_or_insert(Cause::NoSuchHost(format!("{host}, which {record} names, has no address")));
+                let what = address(account);
+                decisions.push(format!("{about}: {host} is passed over: it has no {what}"));
+                last.get_or_insert(Cause::NoSuchHost(format!("{host}, which {record} names, has no {what}")));
                 continue;
             }
             Err(error) => {

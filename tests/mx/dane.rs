@@ -355,6 +355,19 @@ fn the_name_of_one_domain_does_not_do_for_another() {
     }
 }
 
+/// P-318: with an authority, the certificate may be for the name behind the alias of the domain, too.
+#[test]
+fn the_name_behind_an_alias_does_for_the_domain() {
+    let port = free_port();
+    let good = shown("a.test", Sends::Chain, |_| {});
+    let mx = host(2, port, &good.config);
+    let table = signed(port, &[format!("2 1 1 {}", sha256(&good.authority_key))]);
+    let dns = Stub::start(&format!("{table}b.test CNAME a.test\nb.test MX !ad\n"));
+    let ended = send(&direct(&dns, port, ""), &["-v"], &["bob@b.test"]);
+    assert_eq!((ended.code(), mx.mails().len()), (0, 1), "{}", ended.stderr);
+    assert!(ended.stderr.contains(", verified by DANE\n"), "{}", ended.stderr);
+}
+
 /// Remembers the name for which a certificate is asked.
 #[derive(Debug)]
 struct Asked {

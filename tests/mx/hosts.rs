@@ -1,0 +1,72 @@
+//! Which hosts of a domain can be tried, and what is waited for.
+
+use super::host::{Host, Manner, free_port};
+use super::stub::Stub;
+use super::{direct, send};
+
+/// P-114: this machine is known by its name, also where DNS does not know its address, and where it is behind an alias; or where it
+/// stands behind more hosts than are tried.
+#[test]
+fn this_machine_is_known_without_its_address() {
+    let port = free_port();
+    let host = Host::start(2, port, Manner::default());
+    let many: String = (10..40).map(|n| format!("many.test MX 5 mx{n}.test\nmx{n}.test A 127.0.0.2\n")).collect();
+    let table = "a.test MX 10 box.example.org\na.test MX 20 mx.test\nmx.test A 127.0.0.2\nb.test MX 10 me.test\n\
+                 b.test MX 20 mx.test\nme.test CNAME box.example.org\nmany.test MX 5 box.example.org\n";
+    for own in ["x.test TXT nothing", "box.example.org !servfail", "box.example.org A 127.0.0.9"] {
+        let dns = Stub::start(&format!("{table}{many}{own}"));
+        let has_address = own.ends_with("127.0.0.9");
+        for to in ["bob@a.test", "bob@many.test", "bob@b.test"].into_iter().take(if has_address { 3 } else { 2 }) {
+            let ended = send(&direct(&dns, port, ""), &[], &[to]);
+            assert_eq!((ended.code(), host.take().connections), (69, 0), "{own} {to}: {}", ended.stderr);
+            assert!(ended.stderr.contains("is this machine (5.4.6)"), "{}", ended.stderr);
+        }
+    }
+}
+
+/// Where the first ten have no address, others are looked up; not all of a thousand, and then nothing is certain.
+#[test]
+fn hosts_without_an_address_are_not_the_last_ones() {
+    let port = free_port();
+    let host = Host::start(2, port, Manner::default());
+    let many =
+        |domain: &str, count| -> String { (0..count).map(|n| format!("{domain} MX {n} no{n}.test\n")).collect() };
+    let dns = Stub::start(&format!(
+        "{}a.test MX 99 mx.test\nmx.test A 127.0.0.2\n{}b.test MX 300 mx.test\n{}",
+        many("a.test", 12),
+        many("b.test", 200),
+        many("c.test", 12)
+    ));
+    let program = direct(&dns, port, "");
+    send(&program, &[], &["bob@a.test"]).assert_silent_success();
+    assert_eq!(host.mails().len(), 1);
+    dns.asked();
+    let ended = send(&program, &[], &["bob@b.test"]);
+    assert_eq!(ended.code(), 75, "{}", ended.stderr);
+    let words = "none of the first 50 of its 201 mail exchangers has an address (4.4.3)";
+    assert!(ended.stderr.contains(words), "{}", ended.stderr);
+    assert_eq!(dns.asked().iter().filter(|question| question.ends_with(" A")).count(), 50);
+    let ended = send(&program, &[], &["bob@c.test"]);
+    assert_eq!(ended.code(), 68, "{}", ended.stderr);
+    // A host of the other version of IP is not without an address.
+    let dns = Stub::start("v4.test MX 1 mx.test\nmx.test A 127.0.0.2");
+    let ended = send(&direct(&dns, port, "ip = \"6\"\n"), &[], &["bob@v4.test"]);
+    let words = "none of its mail exchangers has an IPv6 address, and the key ip allows no other (5.1.2)";
+    assert!(ended.code() == 68 && ended.stderr.contains(words), "{}", ended.stderr);
+}
+
+/// P-122: a warning holds up no mail.
+#[test]
+fn a_sender_that_nobody_knows_is_not_waited_for() {
+    let port = free_port();
+    let host = Host::start(2, port, Manner::default());
+    let dns = Stub::start("a.test MX 10 mx.test\nmx.test A 127.0.0.2\nsender.test !silent");
+    let program = super::Program::with(&format!(
+        "server = \"mx:\"\ndns = \"{}\"\nmx-port = {port}\ndns-timeout = \"20s\"\n",
+        dns.address
+    ));
+    let begun = std::time::Instant::now();
+    send(&program, &[], &["bob@a.test"]).assert_silent_success();
+    assert_eq!(host.mails().len(), 1);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(8), "{:?}", begun.elapsed());
+}
