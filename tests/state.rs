@@ -1,4 +1,7 @@
 //! What is remembered between runs: the file, whoever has been at it.
+//!
+//! Nothing here starts a program: until its `exec` that has a copy of each lock that another test holds in the moment, and what
+//! is locked is not written.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -10,7 +13,7 @@ use posthaste::smtp::memory::{Bdat, EarlyMail, Grouping, Habits, Memory, Offer, 
 use posthaste::smtp::session::TlsMode;
 use posthaste::state::policies::{DOMAINS, Failed, Fetched, Kept, LONG_ONES, LONGEST_TEXT, Policies, Wrong};
 use posthaste::state::{Key, SERVERS, Store};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FlockOperation, Mode, flock, mkfifoat};
 use tempfile::TempDir;
 
 const TODAY: u32 = 20_000;
@@ -167,10 +170,7 @@ fn no_link_is_followed_and_nothing_but_a_regular_file_is_read() {
             "link to a device" => symlink("/dev/zero", &path).unwrap(),
             "directory" => fs::create_dir(&path).unwrap(),
             // Opening it would wait for a writer.
-            "FIFO" => {
-                let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
-                assert!(made.success());
-            }
+            "FIFO" => mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR).unwrap(),
             _ => {
                 fs::write(&path, &text).unwrap();
                 let mode = if what == "writable by others" { 0o602 } else { 0o620 };
