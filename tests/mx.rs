@@ -17,6 +17,9 @@ mod host;
 #[path = "mx/hosts.rs"]
 mod hosts;
 #[allow(dead_code, reason = "shared with other tests")]
+#[path = "support/ports.rs"]
+mod ports;
+#[allow(dead_code, reason = "shared with other tests")]
 #[path = "sendmail/program.rs"]
 mod program;
 #[path = "mx/reports.rs"]

@@ -8,6 +8,9 @@ mod commands;
 #[path = "reach/failover.rs"]
 mod failover;
 #[allow(dead_code, reason = "shared with other tests")]
+#[path = "support/ports.rs"]
+mod ports;
+#[allow(dead_code, reason = "shared with other tests")]
 #[path = "sendmail/program.rs"]
 mod program;
 #[path = "reach/proxies.rs"]

@@ -9,6 +9,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "support/ports.rs"]
+mod ports;
+
 const BINARY: &str = env!("CARGO_BIN_EXE_posthaste");
 const STATE: &str = ".local/state/posthaste/servers";
 
@@ -98,7 +102,8 @@ fn caught(home: &Path) -> usize {
 fn each_run_is_as_fast_as_those_before_have_shown_to_be_safe() {
     let directory = tempfile::tempdir().unwrap();
     let home = directory.path();
-    let sink = self::sink(home, 0, &[]);
+    let port = ports::free_port();
+    let sink = self::sink(home, port, &[]);
     assert_eq!(flight(&send(home, &sink, &[])), ["AUTH"]);
     assert_eq!(flight(&send(home, &sink, &[])), ["AUTH", "MAIL", "RCPT"]);
     let (code, said) = run(home, &sink, &[], &["-v", "check"]);
@@ -110,7 +115,6 @@ fn each_run_is_as_fast_as_those_before_have_shown_to_be_safe() {
     assert!(!kept.contains("correct") && !kept.contains("example.net"), "{kept}");
     assert_eq!(home.join(STATE).metadata().unwrap().permissions().mode() & 0o777, 0o600);
 
-    let port = sink.port;
     drop(sink);
     let another = self::sink(home, port, &["--max-size", "100K"]);
     assert_eq!(flight(&send(home, &another, &[])), ["AUTH"]);

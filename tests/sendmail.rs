@@ -25,6 +25,9 @@ mod identity;
 mod memory;
 #[path = "sendmail/others.rs"]
 mod others;
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "support/ports.rs"]
+mod ports;
 #[path = "sendmail/program.rs"]
 mod program;
 #[path = "sendmail/reencode.rs"]

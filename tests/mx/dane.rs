@@ -8,7 +8,8 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use super::certificates::with_chain;
-use super::host::{Host, Manner, Tls, free_port};
+use super::host::{Host, Manner, Tls};
+use super::ports::free_port;
 use super::stub::Stub;
 use super::{direct, send};
 

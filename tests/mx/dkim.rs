@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
-use super::host::{Host, Manner, free_port};
+use super::host::{Host, Manner};
+use super::ports::free_port;
 use super::program::{Program, run};
 use super::stub::Stub;
 use super::verifier::{records, verify};

@@ -1,4 +1,7 @@
-use super::host::{Host, Manner, free_port, listen};
+use std::net::TcpListener;
+
+use super::host::{Host, Manner};
+use super::ports::free_port;
 use super::stub::Stub;
 use super::{at, direct, send};
 
@@ -349,7 +352,7 @@ fn hosts_are_bounded() {
     let port = free_port();
     let many: String = (0..300).map(|n| format!("many.test MX {n} mx{n}.test\nmx{n}.test A 127.0.0.77\n")).collect();
     let dns = Stub::start(&many);
-    let _busy = listen(78, port);
+    let _busy = TcpListener::bind(("127.0.0.78", port)).unwrap();
     let ended = send(&direct(&dns, port, ""), &["-v"], &["bob@many.test"]);
     assert_eq!(ended.code(), 75, "{}", ended.stderr);
     assert_eq!(ended.stderr.matches("-- connecting to").count(), 10);

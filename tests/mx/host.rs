@@ -2,11 +2,8 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::process;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use rustls::ServerConfig;
 
@@ -61,30 +58,9 @@ impl Default for Manner {
     }
 }
 
-/// Listens there, also when the port is still held for a moment: what [`free_port`] tried it with was copied into a program
-/// that another test was just starting, and that one keeps it until its `exec`.
-pub fn listen(last: u8, port: u16) -> TcpListener {
-    let bind = || TcpListener::bind((Ipv4Addr::new(127, 0, 0, last), port));
-    let again = (0..1000).find_map(|_| bind().inspect_err(|_| thread::sleep(Duration::from_millis(5))).ok());
-    again.unwrap_or_else(|| bind().unwrap())
-}
-
-/// A port that is free on this machine's loopback addresses, and that neither another test nor the system gives to somebody
-/// meanwhile: it is below those that the system chooses from.
-pub fn free_port() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let number = process::id().wrapping_mul(211).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = 10_000 + (number % 20_000) as u16;
-        if TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
-            return port;
-        }
-    }
-}
-
 impl Host {
     pub fn start(last: u8, port: u16, manner: Manner) -> Host {
-        let listener = listen(last, port);
+        let listener = TcpListener::bind((Ipv4Addr::new(127, 0, 0, last), port)).unwrap();
         let address = listener.local_addr().unwrap();
         let seen: Arc<Mutex<Seen>> = Arc::default();
         let here = seen.clone();

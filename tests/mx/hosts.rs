@@ -1,6 +1,7 @@
 //! Which hosts of a domain can be tried, and what is waited for.
 
-use super::host::{Host, Manner, free_port};
+use super::host::{Host, Manner};
+use super::ports::free_port;
 use super::stub::Stub;
 use super::{direct, send};
 

@@ -7,7 +7,8 @@ use posthaste::tlsrpt::Day;
 use serde_json::Value;
 
 use super::direct;
-use super::host::{Host, Manner, free_port};
+use super::host::{Host, Manner};
+use super::ports::free_port;
 use super::program::{Ended, Program, run};
 use super::send;
 use super::stub::Stub;

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use rcgen::CertificateParams;
 
 use super::certificates::{certificates, server};
-use super::host::{Host, Manner, Tls, free_port};
+use super::host::{Host, Manner, Tls};
+use super::ports::free_port;
 use super::program::{Ended, Program};
 use super::send;
 use super::stub::Stub;

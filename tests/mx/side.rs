@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier, Condvar, Mutex};
 use std::thread;
 
-use super::host::{Host, Manner, free_port, listen};
+use super::host::{Host, Manner};
+use super::ports::free_port;
 use super::program::{Way, run};
 use super::stub::Stub;
 use super::verifier::{records, verify};
@@ -39,7 +40,7 @@ const BLOCK: usize = 128 << 10;
 
 /// A server at 127.0.0.`last`.
 fn server(last: u8, port: u16, offers: &'static str, on: impl Fn(At) + Send + Sync + 'static) -> Got {
-    let listener = listen(last, port);
+    let listener = TcpListener::bind((Ipv4Addr::new(127, 0, 0, last), port)).unwrap();
     let got = Got::default();
     let (here, on) = (got.clone(), Arc::new(on));
     thread::spawn(move || {

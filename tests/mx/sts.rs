@@ -6,7 +6,8 @@ use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 
 use super::certificates::{certificates, server, with_chain};
-use super::host::{Host, Manner, Tls, free_port};
+use super::host::{Host, Manner, Tls};
+use super::ports::free_port;
 use super::program::{Ended, Program, run};
 use super::stub::Stub;
 use super::web::{Says, Web, answer, text};

@@ -10,7 +10,8 @@ use rustls::ServerConfig;
 
 use super::certificates::{certificates, server};
 use super::dane::{Sends, Shown, host, sha256, shown, signed};
-use super::host::{Host, Manner, Tls, free_port};
+use super::host::{Host, Manner, Tls};
+use super::ports::free_port;
 use super::program::{Program, run};
 use super::sts::{World, ZONE, named, policy, secured, self_signed};
 use super::stub::Stub;

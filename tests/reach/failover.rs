@@ -1,5 +1,4 @@
-use std::net::{Ipv4Addr, TcpListener};
-
+use super::ports::Closed;
 use super::program::{Ended, Program};
 use super::relay::{Relay, guarded, plain};
 use super::wire::{Peer, Wire};
@@ -120,14 +119,14 @@ fn each_recipient_has_its_own_way() {
 /// P-006: the refusal of one server to speak to us is final only where no other may still take the message.
 #[test]
 fn a_server_that_may_come_back_is_hope() {
-    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let closed = Closed::tcp();
     let refusing = Wire::open(|peer| peer.answer(&["554 5.3.2 no service here"]));
     let run = |servers: [std::net::SocketAddr; 2]| {
         let servers = servers.map(|server| format!("\"smtp://{server}\"")).join(", ");
         Program::with(&format!("server = [{servers}]\ntls = \"none\"\n")).sendmail(TO, MESSAGE)
     };
-    run([closed, refusing.address]).assert_failure(75, &["connection refused"]);
-    run([refusing.address, closed]).assert_failure(75, &["connection refused"]);
+    run([closed.address, refusing.address]).assert_failure(75, &["connection refused"]);
+    run([refusing.address, closed.address]).assert_failure(75, &["connection refused"]);
     run([refusing.address, refusing.address]).assert_failure(69, &["no service here"]);
 }
 

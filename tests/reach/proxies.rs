@@ -2,6 +2,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
+use super::ports::Closed;
 use super::program::Program;
 use super::relay::{Relay, guarded, plain};
 use super::wire::Wire;
@@ -199,7 +200,8 @@ fn proxy_that_does_not_end_is_given_up() {
 
 #[test]
 fn proxy_that_cannot_be_reached_is_named() {
-    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let port = Closed::tcp();
+    let closed = port.address;
     let ended = program("smtp://mail.invalid", &format!("socks5://al:hunter2@{closed}")).sendmail(TO, MESSAGE);
     ended.assert_failure(75, &[&format!("the proxy socks5://{closed}: {closed}: connection refused"), "key proxy"]);
     assert!(!ended.stderr.contains("hunter2"));

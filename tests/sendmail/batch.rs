@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use posthaste::server::options::{Faults, Options};
 
+use super::ports::Closed;
 use super::program::{BINARY, Ended, Program, run};
 use super::relay::{Relay, Seen, plain};
 
@@ -244,8 +245,8 @@ fn a_session_ends_for_many_messages_of_another_account() {
 #[test]
 fn an_account_without_a_server_does_not_stop_the_others() {
     let relay = Relay::start(plain());
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let program = three_accounts([relay.wire.address, gone, relay.wire.address]);
+    let gone = Closed::tcp();
+    let program = three_accounts([relay.wire.address, gone.address, relay.wire.address]);
     let authors = ["alice@work.test", "bob@club.test"];
     let files: Vec<_> =
         (0..6).map(|number| program.file(&number.to_string(), by(authors[number % 2], number))).collect();

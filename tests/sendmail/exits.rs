@@ -1,10 +1,10 @@
 //! Exit codes and the one line that goes with each. The numbers are those of the list of conformance cases.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
+use super::ports::Closed;
 use super::program::{BINARY, Program, WAYS, Way, run};
 use super::relay::{Relay, guarded, plain};
 
@@ -55,9 +55,9 @@ fn refusals_are_told_by_recipient() {
 /// Case 59 (c).
 #[test]
 fn a_server_that_is_not_there_is_a_temporary_failure() {
-    let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
-    let ended = Program::to(address).sendmail(&["a@x.test"], S);
-    ended.assert_failure(75, &["a@x.test", &address.to_string(), "refused", "hint:"]);
+    let closed = Closed::tcp();
+    let ended = Program::to(closed.address).sendmail(&["a@x.test"], S);
+    ended.assert_failure(75, &["a@x.test", &closed.address.to_string(), "refused", "hint:"]);
 }
 
 /// Case 59 (d).

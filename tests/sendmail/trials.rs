@@ -5,6 +5,7 @@ use std::fs;
 
 use posthaste::server::options::{Extension, Options};
 
+use super::ports::Closed;
 use super::program::{Program, me};
 use super::relay::{Mail, Relay, Seen, guarded, plain};
 use super::stdio::{DIALOGUE, all};
@@ -56,6 +57,7 @@ pub struct Servers {
     old: (Relay, Program),
     guarded: (Relay, Program),
     absent: (Relay, Program),
+    _nowhere: Closed,
 }
 
 impl Servers {
@@ -68,12 +70,13 @@ impl Servers {
         let guard = Relay::start(guarded("alice", "right"));
         let locked_out = Program::with(&guard.login("alice", "wrong"));
         locked_out.file("ca.pem", &guard.pem);
-        let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let nowhere = Closed::tcp();
         Servers {
             plain: open(plain()),
             old: open(Options { extensions: vec![Extension::Pipelining], ..plain() }),
             guarded: (guard, locked_out),
-            absent: (Relay::start(plain()), Program::to(nowhere)),
+            absent: (Relay::start(plain()), Program::to(nowhere.address)),
+            _nowhere: nowhere,
         }
     }
 
