@@ -7,7 +7,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc;
@@ -83,9 +82,11 @@ fn configure(home: &Path, server: &Server) {
     fs::write(directory.join("ca.pem"), &server.authority).unwrap();
     fs::write(directory.join("config.toml"), format!("{lines}tls-ca-file = \"ca.pem\"\n")).unwrap();
     fs::create_dir(home.join("bin")).unwrap();
-    let pass = home.join("bin/pass");
-    fs::write(&pass, format!("#!/bin/sh\n[ \"$*\" = 'show smtp.example.org' ] && echo '{PASSWORD}'\n")).unwrap();
-    fs::set_permissions(&pass, fs::Permissions::from_mode(0o755)).unwrap();
+    let script = home.join("pass");
+    fs::write(&script, format!("#!/bin/sh\n[ \"$*\" = 'show smtp.example.org' ] && echo '{PASSWORD}'\n")).unwrap();
+    // What we write ourselves is open in whatever another test is just starting, and what is open cannot be executed.
+    let installed = Command::new("install").args(["-m", "755"]).arg(script).arg(home.join("bin/pass")).status();
+    assert!(installed.unwrap().success());
     for name in ["sendmail", "mailq"] {
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_posthaste"), home.join("bin").join(name)).unwrap();
     }
