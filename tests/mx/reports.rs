@@ -13,9 +13,9 @@ use super::program::{Ended, Program, run};
 use super::send;
 use super::stub::Stub;
 
-/// A line of yesterday.
-fn event(domain: &str) -> String {
-    let time = Day::today().before(1).begin() + 7;
+/// A line of this day.
+fn event(day: Day, domain: &str) -> String {
+    let time = day.begin() + 7;
     format!(
         "{{\"time\":{time},\"domain\":\"{domain}\",\"policy-type\":\"no-policy-found\",\"policy-domain\":\"{domain}\",\
          \"failure\":{{\"result-type\":\"starttls-not-supported\",\"reason\":\"STARTTLS is not offered\"}},\
@@ -32,8 +32,12 @@ fn with_sessions(dns: &Stub, smarthost: &Host, domains: &[&str]) -> Program {
     ));
     let place = program.path(".local/state/posthaste");
     fs::create_dir_all(&place).unwrap();
-    let lines: String = domains.iter().map(|domain| event(domain)).collect();
-    fs::write(place.join(format!("tlsrpt-{}", Day::today().before(1))), format!("noise\n{lines}{{\n")).unwrap();
+    // Today may be yesterday when the program looks.
+    let today = Day::today();
+    for day in [today.before(1), today] {
+        let lines: String = domains.iter().map(|domain| event(day, domain)).collect();
+        fs::write(place.join(format!("tlsrpt-{day}")), format!("noise\n{lines}{{\n")).unwrap();
+    }
     program
 }
 

@@ -1,11 +1,12 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use posthaste::tlsrpt::{Day, Event, FailureType, PolicyType};
 use rcgen::CertificateParams;
+use rustix::fs::{CWD, Mode, mkfifoat};
 use rustls::ServerConfig;
 
 use super::certificates::{certificates, server};
@@ -331,29 +332,33 @@ fn a_file_that_is_not_ours_is_left_alone() {
     let dns = Stub::start("a.test MX 10 mx1.test\nmx1.test A 127.0.0.2");
     let program = direct(&dns, port, RECORD);
     let place = program.path(".local/state/posthaste");
-    let today = || place.join(format!("tlsrpt-{}", Day::today()));
+    // It may be midnight in between.
+    let today = Day::today();
+    let days = [today, Day::of(today.end() + 1)].map(|day| place.join(format!("tlsrpt-{day}")));
     let sent = |why: &str| {
         let ended = send(&program, &["-v"], &["bob@a.test"]);
         assert_eq!((ended.code(), mx.mails().len()), (0, 1), "{}", ended.stderr);
         assert!(ended.stderr.contains("-- what became of TLS is not recorded: "), "{why}: {}", ended.stderr);
         assert!(ended.stderr.contains(why), "{why}: {}", ended.stderr);
     };
+    let each = |put: &dyn Fn(&Path)| days.iter().for_each(|file| put(file));
+    let none = || each(&|file| fs::remove_file(file).unwrap());
     fs::create_dir_all(&place).unwrap();
     let victim = program.file("victim", "mine\n");
-    symlink(&victim, today()).unwrap();
+    each(&|file| symlink(&victim, file).unwrap());
     sent("cannot be opened");
-    fs::remove_file(today()).unwrap();
-    rustix::fs::mknodat(rustix::fs::CWD, today(), rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    none();
+    each(&|file| mkfifoat(CWD, file, Mode::RUSR).unwrap());
     sent("cannot be opened");
-    fs::remove_file(today()).unwrap();
-    fs::write(today(), "").unwrap();
-    fs::set_permissions(today(), fs::Permissions::from_mode(0o622)).unwrap();
+    none();
+    each(&|file| fs::write(file, "").unwrap());
+    each(&|file| fs::set_permissions(file, fs::Permissions::from_mode(0o622)).unwrap());
     sent("is not ours");
-    fs::write(today(), vec![b'\n'; 1 << 20]).unwrap();
-    fs::set_permissions(today(), fs::Permissions::from_mode(0o600)).unwrap();
+    each(&|file| fs::write(file, vec![b'\n'; 1 << 20]).unwrap());
+    each(&|file| fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap());
     sent("is full");
-    assert_eq!(today().metadata().unwrap().len(), 1 << 20);
-    fs::remove_file(today()).unwrap();
+    each(&|file| assert_eq!(file.metadata().unwrap().len(), 1 << 20));
+    none();
     fs::set_permissions(&place, fs::Permissions::from_mode(0o777)).unwrap();
     sent("others can write it");
     assert_eq!(fs::read_to_string(victim).unwrap(), "mine\n");
