@@ -66,7 +66,8 @@ fn a_server_may_close_after_each_answer() {
 fn a_silent_connection_is_not_kept() {
     let stub = Stub::start(&(cut(3, "!ad") + "n0.test MX !stuck\n"));
     let mut dns = dns(&[stub.address]);
-    dns.timeout = Duration::from_millis(500);
+    // Half of it for each attempt.
+    dns.timeout = Duration::from_secs(4);
     with(&dns, async |resolver| {
         assert_eq!(all(resolver, 0..1).await, [Ok(0)]);
         for n in 1..3 {
@@ -89,7 +90,8 @@ fn a_dead_server_is_waited_for_once() {
     ] {
         let first = Stub::start(table);
         let mut dns = dns(&[first.address, good.address]);
-        dns.timeout = Duration::from_secs(1);
+        // A quarter of it for each attempt.
+        dns.timeout = Duration::from_secs(4);
         with(&dns, async |resolver| {
             for name in ["a.test", "b.test", "c.test"] {
                 assert_eq!(found(resolver.mx(name).await).records.len(), 1, "{name}");
@@ -104,7 +106,8 @@ fn a_dead_server_is_waited_for_once() {
 fn a_server_without_edns_is_asked_without_it() {
     let stub = Stub::start("a.test MX 1 mx.test\na.test !formerr\nb.test MX 1 mx.test\nb.test !deaf");
     let mut dns = dns(&[stub.address]);
-    dns.timeout = Duration::from_millis(500);
+    // Half of it for each attempt.
+    dns.timeout = Duration::from_secs(4);
     for name in ["a.test", "b.test"] {
         assert_eq!(found(super::mx(&dns, name)).records.len(), 1, "{name}");
     }

@@ -26,7 +26,7 @@ fn event(day: Day, domain: &str) -> String {
 /// A program with a smarthost, and with sessions of yesterday with these domains.
 fn with_sessions(dns: &Stub, smarthost: &Host, domains: &[&str]) -> Program {
     let program = Program::with(&format!(
-        "server = \"smtp://{}\"\ntls = \"none\"\ndns = \"{}\"\ndns-timeout = \"600ms\"\ntlsrpt = \"record\"\n\
+        "server = \"smtp://{}\"\ntls = \"none\"\ndns = \"{}\"\ntlsrpt = \"record\"\n\
          from = \"alice@example.org\"\n",
         smarthost.address, dns.address
     ));

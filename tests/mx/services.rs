@@ -20,7 +20,7 @@ fn implicit(name: &str) -> Manner {
 
 fn through(url: &str, dns: &Stub, settings: &str) -> Ended {
     let login = format!("server = \"{url}\"\npassword = \"secret\"\ntls-ca-file = \"ca.pem\"\n");
-    let program = Program::with(&format!("{login}dns = \"{}\"\ndns-timeout = \"600ms\"\n{settings}", dns.address));
+    let program = Program::with(&format!("{login}dns = \"{}\"\n{settings}", dns.address));
     program.file("ca.pem", &certificates().authority_pem);
     send(&program, &["-v"], &["bob@a.test"])
 }

@@ -11,7 +11,7 @@ use super::ports::free_port;
 use super::program::{Ended, Program, run};
 use super::stub::Stub;
 use super::web::{Says, Web, answer, text};
-use super::{direct, send};
+use super::{SHORT_WAIT, direct, send};
 
 /// A server with a certificate for this name by the authority of the tests.
 pub fn named(name: &str) -> Arc<ServerConfig> {
@@ -74,9 +74,10 @@ impl World {
     fn zone(&self, zone: &str) -> Stub {
         let dns = Stub::start(zone);
         let config = fs::read_to_string(self.program.config()).unwrap();
-        let lines = config.lines().map(|line| match line.starts_with("dns = ") {
-            true => format!("dns = \"{}\"\n", dns.address),
-            false => format!("{line}\n"),
+        let wait = if zone.contains("!silent") { SHORT_WAIT } else { "" };
+        let lines = config.lines().filter(|line| *line != SHORT_WAIT.trim_end()).map(|line| match line {
+            _ if line.starts_with("dns = ") => format!("dns = \"{}\"\n{wait}", dns.address),
+            _ => format!("{line}\n"),
         });
         fs::write(self.program.config(), lines.collect::<String>()).unwrap();
         dns
