@@ -18,9 +18,10 @@ USER, PASSWORD = "alice", "correct horse 7% battery"
 # Recipients that every server knows.
 DOMAIN = "example.net"
 MAILBOXES = ["bob", "carol", *(f"r{number:03}" for number in range(100))]
-PATIENCE = 30.0
+PATIENCE = 120.0
 # Ports below those that the kernel gives to clients.
 UNASSIGNED = (10_000, 32_000)
+_CLAIMS: dict[int, socket.socket] = {}
 # The accounts that the servers' packages would make. Numbers that no machine gives to people.
 ACCOUNTS = ("postfix", "postdrop", "Debian-exim", "opensmtpd", "opensmtpq", "vmail", "dovecot", "dovenull", "smmta", "smmsp",
             "courier")
@@ -200,17 +201,27 @@ def give(path: Path, user: str, group: str | None = None) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on, and that no client is given before the server takes them."""
+    """Ports of 127.0.0.1 that nobody listens on, and that neither a client nor another test is given as long as this process
+    lives or until `give_back`: a server takes them later, and may be stopped and come back."""
     ports: list[int] = []
     while len(ports) < count:
         port = random.randrange(*UNASSIGNED)
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
+            # A name of which there is one on a machine, and which goes with the process.
+            claim.bind(f"\0posthaste-tests-{port}")
             socket.create_server(("127.0.0.1", port)).close()
         except OSError:
+            claim.close()
             continue
-        if port not in ports:
-            ports.append(port)
+        _CLAIMS[port] = claim
+        ports.append(port)
     return ports
+
+
+def give_back(port: int) -> None:
+    """A port of `free_ports` on which nothing will listen any more."""
+    _CLAIMS.pop(port).close()
 
 
 def answers(port: int) -> bool:

@@ -104,7 +104,7 @@ def test_all(cache: Path, binary: Path, tally: Tally) -> None:
 def test_one(name: str, cache: Path, binary: Path, tally: Tally) -> None:
     try:
         TESTS[name](cache, binary, tally)
-    # An AssertionError is a row's; these mean that nothing more can be learnt here, and each may have cost half a minute
+    # An AssertionError is a row's; these mean that nothing more can be learnt here, and each may have cost two minutes
     # of waiting.
     except (Unavailable, RuntimeError, OSError, subprocess.SubprocessError) as trouble:
         tally.give_up(name, trouble)

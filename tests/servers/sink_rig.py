@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig import PATIENCE, free_ports
+from rig import PATIENCE, free_ports, give_back
 
 # What smtp-sink puts before each message that it keeps.
 TRACE = re.compile(
@@ -67,6 +67,7 @@ class Sink:
             if time.monotonic() > until:
                 raise RuntimeError(f"smtp-sink {' '.join(self.flags)} has outlived its test")
             time.sleep(0.005)
+        give_back(self.port)
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def take(self) -> list[Kept]:
