@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 10.0
+PATIENCE = 120.0
 CONFIGURATION = """\
 server = "smtp://127.0.0.1:{port}"
 tls = "none"
