@@ -67,7 +67,7 @@ pub enum ReadError {
 
 /// Reads a message to its end, in constant memory.
 ///
-/// A body of more than 1 MiB is left in `input` when that is a regular file, and is read from there again; it goes to
+/// A body of more than 512 KiB is left in `input` when that is a regular file, and is read from there again; it goes to
 /// a temporary file without a name when not. Dots are never unstuffed. When a lone dot ends the message, the rest of
 /// a pipe is read too, so that its writer is not killed; a person at a terminal has ended the message with it.
 ///

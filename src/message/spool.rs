@@ -117,8 +117,9 @@ fn nameless_file(directory: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// So many octets of a message are kept in memory.
-pub const MEMORY_LIMIT: usize = 1 << 20;
+/// So many octets of a message are kept in memory. It is what a long message by a pipe needs at the most beside what any
+/// needs; a file costs six system calls.
+pub const MEMORY_LIMIT: usize = 512 << 10;
 
 /// Writes to the file are gathered to this size, so that each begins and ends with a block of the file system: others
 /// cost half as much again.
