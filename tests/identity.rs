@@ -241,6 +241,16 @@ const CASES: &[Case] = &[
         fields: ("From: bob@x.test\nReply-To: d@x.test\n", "From: alice@gmail.test\nReply-To: d@x.test\n"),
         rules: &["rewrite-from"],
     },
+    // A script whose variable was empty.
+    Case {
+        settings: REPLY,
+        sender: ("bob@x.test", "alice@gmail.test"),
+        fields: (
+            "Reply-To:\nFrom: Bob <bob@x.test>\nTo: a@x.test\n",
+            "Reply-To: Bob <bob@x.test>\nFrom: Bob <alice@gmail.test>\nTo: a@x.test\n",
+        ),
+        rules: &["rewrite-from"],
+    },
     // Whoever sends a message on is not who wrote it.
     Case {
         settings: REPLY,

@@ -4,7 +4,7 @@ use super::header::{Edited, edit, replaced};
 use super::{Rule, Rules};
 use crate::address::{Address, find, is_atext};
 use crate::config::account::KeepOriginal;
-use crate::message::header::fields;
+use crate::message::header::{Field, fields};
 use crate::message::phrase;
 
 /// Gives From an author that the server takes, and Sender likewise. In a message that is sent on, Resent-From and
@@ -14,16 +14,33 @@ pub(super) fn rewrite(rules: &Rules<'_>, head: &[u8]) -> Option<Edited> {
     let all = fields(head);
     let is_resent = all.iter().any(|field| field.is(head, "Resent-From"));
     let [from, sender] = if is_resent { ["Resent-From", "Resent-Sender"] } else { ["From", "Sender"] };
-    let answers =
-        all.iter().any(|field| field.is(head, "Reply-To") && !head[field.value.clone()].trim_ascii().is_empty());
+    let is_empty = |field: &Field| head[field.value.clone()].trim_ascii().is_empty();
+    let answers: Vec<&Field> = all.iter().filter(|field| field.is(head, "Reply-To")).collect();
+    let place = match answers.iter().all(|field| is_empty(field)) {
+        true if answers.is_empty() => Place::NewField,
+        true => Place::EmptyField,
+        false => Place::Taken,
+    };
     let mut keep = match (is_resent, keep) {
-        (false, KeepOriginal::InReplyTo) => Keep::InReplyTo { is_missing: !answers },
+        (false, KeepOriginal::InReplyTo) => Keep::InReplyTo(place),
         // There is no field for answers to whoever sends a message on.
         _ => Keep::InName,
     };
     edit(head, Rule::RewriteFrom, |field, value| {
         if field.is(head, sender) {
             return replaced(value, rules, Rule::RewriteFrom).map(|value| (value, None));
+        }
+        if let Keep::InReplyTo(place @ Place::EmptyField) = &mut keep
+            && field.is(head, "Reply-To")
+        {
+            // A second one would be one too many (RFC 5322 section 3.6).
+            let values = all.iter().filter(|field| field.is(head, from)).map(|field| &head[field.value.clone()]);
+            let author = values.into_iter().find(|value| {
+                let author = Author::read(rules, value);
+                author.is_readable && !author.is_own
+            })?;
+            *place = Place::Taken;
+            return Some(([author.trim_ascii_end(), b"\r\n"].concat(), None));
         }
         if !field.is(head, from) {
             return None;
@@ -34,12 +51,16 @@ pub(super) fn rewrite(rules: &Rules<'_>, head: &[u8]) -> Option<Edited> {
         }
         let column = field.name.len() + ": ".len();
         match &mut keep {
-            Keep::InReplyTo { is_missing } if author.is_readable => {
+            Keep::InReplyTo(place) if author.is_readable => {
                 let text = value.trim_ascii_end();
                 let answers = [b"Reply-To:", text, b"\r\n"].concat();
                 let alone = if author.labels.len() == 1 { replaced(value, rules, Rule::RewriteFrom) } else { None };
                 let value = alone.unwrap_or_else(|| author.named(own, column));
-                Some((value, std::mem::take(is_missing).then_some(answers)))
+                let added = (*place == Place::NewField).then_some(answers);
+                if added.is_some() {
+                    *place = Place::Taken;
+                }
+                Some((value, added))
             }
             _ => Some((author.named(own, column), None)),
         }
@@ -49,7 +70,17 @@ pub(super) fn rewrite(rules: &Rules<'_>, head: &[u8]) -> Option<Edited> {
 /// Where the original author goes.
 enum Keep {
     InName,
-    InReplyTo { is_missing: bool },
+    InReplyTo(Place),
+}
+
+/// Where there is room for the author in Reply-To.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    NewField,
+    /// In one that is there, and says nothing.
+    EmptyField,
+    /// Nowhere: the message says itself who gets the answers.
+    Taken,
 }
 
 /// Who stands in a From.
