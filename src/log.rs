@@ -6,6 +6,7 @@
 //!
 //! A submission that ended before a server was asked has `id`, `uid`, `result`, `exit` (the exit code) and `reason`.
 //!
+//! `note` stands before the reply where there is something to know of the message: that it was cut at a lone dot.
 //! `result` is `accepted`, `deferred` or `failed`. Where no reply tells why, `reason` does. In a file the line begins
 //! with `time`; syslog and the journal stamp it themselves. What came from outside cannot forge a line or a field:
 //! a value with anything but printable ASCII, or with a blank, quote, backslash or `=`, stands in quotes, and there
@@ -54,6 +55,8 @@ pub struct Submission<'a> {
     pub sender: &'a ReversePath,
     /// Octets of the message.
     pub size: u64,
+    /// What else is to be known of the message.
+    pub note: Option<&'static str>,
 }
 
 /// Where the system listens.
@@ -237,6 +240,9 @@ impl Entry {
         entry.add("result", result, ADDRESS);
         entry.add("stage", stage.word(), ADDRESS);
         entry.add("seconds", &format!("{:.3}", attempt.took.as_secs_f64()), ADDRESS);
+        if let Some(note) = submission.note {
+            entry.add("note", note, ADDRESS);
+        }
         match attempt.verdict {
             Verdict::Accepted(reply) => entry.add("reply", &reply.to_string(), LINE_LIMIT),
             Verdict::Deferred(trouble) | Verdict::Failed(trouble) => {

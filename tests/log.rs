@@ -46,7 +46,7 @@ impl Case<'_> {
     }
 
     fn record(&self, log: &mut Log) {
-        let submission = Submission { account: self.account, sender: &self.sender, size: 1234 };
+        let submission = Submission { account: self.account, sender: &self.sender, size: 1234, note: None };
         let peer = Some(SocketAddr::from(([192, 0, 2, 1], 465)));
         let (server, took) = ("smtp.example.org:465", Duration::from_millis(1250));
         let attempt = Attempt { recipient: &self.recipient, server, peer, verdict: &self.verdict, took };
@@ -325,7 +325,7 @@ fn logger_that_does_not_read_ends_the_log_and_not_the_delivery() {
     let _deaf = UnixDatagram::bind(&sockets.syslog).unwrap();
     let mut log = Log::open(&account::Log::Syslog, &sockets).unwrap();
     let (sender, recipient, verdict) = (ReversePath::Null, address("bob@example.net"), accepted(b"250 ok\r\n"));
-    let submission = Submission { account: "work", sender: &sender, size: 1 };
+    let submission = Submission { account: "work", sender: &sender, size: 1, note: None };
     let attempt =
         Attempt { recipient: &recipient, server: "a:25", peer: None, verdict: &verdict, took: Duration::ZERO };
     let error = (0..100_000).find_map(|_| log.record(&submission, &attempt).err()).unwrap();

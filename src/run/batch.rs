@@ -51,7 +51,8 @@ pub(super) fn batch(global: &Global, mut call: Batch) -> Done {
         let transcript = Transcript::of(global);
         let detail = transcript.detail();
         let told = witnesses.entry(at).or_insert_with(|| {
-            let submission = log::Submission { account: &origin.account.name, sender: &origin.logged, size: 0 };
+            let submission =
+                log::Submission { account: &origin.account.name, sender: &origin.logged, size: 0, note: None };
             Told::new(transcript, &origin.account, submission, Style::Person)
         });
         let guide = guides.entry(at).or_insert_with(|| Guide::new(&origin.account));

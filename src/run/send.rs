@@ -103,7 +103,7 @@ pub(super) fn send(global: &Global, call: &Send) -> Done {
             Format::Json => Style::Json,
             Format::Text => Style::Person,
         };
-        return submit(global, &account, &envelope, message, style);
+        return submit(global, &account, &envelope, message, None, style);
     }
     Signatures::of(&account, global, Style::Person)?.sign(&mut message)?;
     let mut head = format!("MAIL FROM:<{}>\n", envelope.sender().as_str());

@@ -166,7 +166,7 @@ impl Client<'_> {
             Envelope::new(rewritten.sender, recipients).map_err(|error| fail(Exit::Data, error.to_string()))?;
         let envelope = envelope.wishing(Wishes { dsn: dsn(&transaction, &account), ..Wishes::default() });
         let envelope = envelope.wishing_for_each(|recipient| own.get(&recipient.key()).cloned().unwrap_or_default());
-        hand_over(self.global, &account, &envelope, message, Style::Quiet)
+        hand_over(self.global, &account, &envelope, message, None, Style::Quiet)
     }
 }
 

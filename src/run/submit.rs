@@ -17,7 +17,7 @@ use crate::envelope::{Dsn, Envelope, ReversePath, Wishes};
 use crate::failure::{Exit, Failure, exit_of};
 use crate::identity::{self, Change, Rule, Scope, difference};
 use crate::log;
-use crate::message::incoming::{Incoming, LoneDot, ReadError, read};
+use crate::message::incoming::{End, Incoming, LoneDot, ReadError, read};
 use crate::message::prepare::{
     Caller, FixUps, Identity, LongLines, PrepareError, Prepared, Recipients, Rules, Sender, local_time, prepare,
 };
@@ -37,11 +37,13 @@ pub(super) fn sendmail(global: &Global, call: &Submission) -> Done {
         submission::Errors::Quiet => Style::Quiet,
         submission::Errors::Print => Style::OneLine,
     };
-    let Assembled { account, sender, recipients, message, changes } =
+    let Assembled { account, sender, recipients, message, changes, end } =
         assemble(global, call, Log::Syslog, style, Record::Rules)?;
     let mut transcript = Transcript::of(global);
     call.warnings.iter().for_each(|warning| transcript.notice(Notice::Note(warning.clone())));
     tell(&mut transcript, &changes);
+    let note = (end == End::DotWithMore).then_some(CUT);
+    note.iter().for_each(|note| transcript.notice(Notice::Note((*note).to_owned())));
     let Found::Some(recipients) = recipients else {
         if let Found::Nobody = recipients {
             transcript.notice(Notice::Note("every recipient is an alias for nobody, so nothing is sent".to_owned()));
@@ -50,8 +52,11 @@ pub(super) fn sendmail(global: &Global, call: &Submission) -> Done {
         return Err(nobody());
     };
     let envelope = envelope(sender, recipients)?.wishing(Wishes { dsn: dsn(&call.dsn, &account), ..Wishes::default() });
-    submit(global, &account, &envelope, message, style)
+    submit(global, &account, &envelope, message, note, style)
 }
+
+/// The caller forgot `-i`, most likely, and somebody will look for the rest.
+const CUT: &str = "a line with only a dot has ended the message, and what stood behind it is lost; see -i";
 
 /// A call of sendmail, ready to be sent.
 pub(super) struct Assembled {
@@ -61,6 +66,8 @@ pub(super) struct Assembled {
     pub(super) message: Message,
     /// What was changed on the way, in the order of the rules; as much as was asked for.
     pub(super) changes: Vec<Change>,
+    /// What ended the message.
+    pub(super) end: End,
 }
 
 /// Who gets a message.
@@ -116,6 +123,7 @@ pub(super) fn assemble(
         HeaderFixes::All => with_aliases(read(stdin()?, dots).map_err(read_failure)?, &account, call.aliases)?,
         HeaderFixes::BccOnly => (read(stdin()?, dots).map_err(read_failure)?, Vec::new()),
     };
+    let end = incoming.end();
     let header = (record == Record::All).then(|| incoming.header().to_vec());
     let rules = Rules {
         identity: &identity,
@@ -156,7 +164,7 @@ pub(super) fn assemble(
         (true, false) => Found::Nobody,
         (true, true) => Found::None,
     };
-    Ok(Assembled { account, sender: rewritten.sender, recipients, message: rewritten.message, changes })
+    Ok(Assembled { account, sender: rewritten.sender, recipients, message: rewritten.message, changes, end })
 }
 
 /// Prints a message as it would be sent.
@@ -190,8 +198,15 @@ pub(super) fn dsn(call: &submission::Dsn, account: &Account) -> Dsn {
 }
 
 /// Envelope and message to the account's servers, and what came of it on standard error.
-pub(super) fn submit(global: &Global, account: &Account, envelope: &Envelope, message: Message, style: Style) -> Done {
-    let outcomes = hand_over(global, account, envelope, message, style)?;
+pub(super) fn submit(
+    global: &Global,
+    account: &Account,
+    envelope: &Envelope,
+    message: Message,
+    note: Option<&'static str>,
+    style: Style,
+) -> Done {
+    let outcomes = hand_over(global, account, envelope, message, note, style)?;
     // Output that cannot be written does not change what became of the message: a caller who sees a failure sends again.
     if let Err(error) = report::outcomes(&outcomes, style) {
         report::failures(&unwritable(error), style);
@@ -199,12 +214,13 @@ pub(super) fn submit(global: &Global, account: &Account, envelope: &Envelope, me
     Ok(exit_of(&outcomes))
 }
 
-/// Envelope and message to the account's servers; each attempt is logged.
+/// Envelope and message to the account's servers; each attempt is logged, with a note on the message if there is one.
 pub(super) fn hand_over(
     global: &Global,
     account: &Account,
     envelope: &Envelope,
     mut message: Message,
+    note: Option<&'static str>,
     style: Style,
 ) -> Result<Vec<Outcome>, Vec<Failure>> {
     let signatures = Signatures::of(account, global, style)?;
@@ -213,7 +229,7 @@ pub(super) fn hand_over(
     check_size(&facts, account)?;
     let transcript = Transcript::of(global);
     let detail = transcript.detail();
-    let submission = log::Submission { account: &account.name, sender: envelope.sender(), size: facts.size };
+    let submission = log::Submission { account: &account.name, sender: envelope.sender(), size: facts.size, note };
     let mut told = Told::new(transcript, account, submission, style);
     let connectors = &Connectors::default();
     let signer = signatures.signer();

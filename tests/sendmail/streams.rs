@@ -34,6 +34,28 @@ fn an_input_that_does_not_block_is_waited_for() {
     }
 }
 
+/// Without -i a line with only a dot ends the message, as with every sendmail; whoever misses the rest finds out why.
+#[test]
+fn text_behind_a_lone_dot_is_told_in_the_log() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    let settings = std::fs::read_to_string(program.config()).unwrap().replace("log = \"none\"", "log-file = \"log\"");
+    std::fs::write(program.config(), settings).unwrap();
+    for (args, input, told) in [
+        (&["bob@x.test"][..], "Subject: s\n\na\n.\nb\n", true),
+        (&["bob@x.test"], "Subject: s\n.\nb\n", true),
+        (&["bob@x.test"], "Subject: s\n\na\n.\n \n\n", false),
+        (&["-i", "bob@x.test"], "Subject: s\n\na\n.\nb\n", false),
+    ] {
+        program.sendmail(args, input).assert_silent_success();
+        relay.take().mail();
+        let log = std::fs::read_to_string(program.path("log")).unwrap();
+        std::fs::remove_file(program.path("log")).unwrap();
+        assert_eq!(log.contains(" note=\"a line with only a dot has ended the message"), told, "{args:?}: {log}");
+        assert!(log.contains(" reply=\"250 "), "{log}");
+    }
+}
+
 /// What nobody could read is no success.
 #[test]
 fn a_full_disk_is_told() {
