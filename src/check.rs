@@ -265,6 +265,7 @@ fn means<'a>(account: &'a Account, connector: Option<&'a Connector>, timeouts: &
         size: 0,
         timeouts,
         detail: Detail::Full,
+        stop: None,
     }
 }
 

@@ -8,6 +8,7 @@ mod tls_reports;
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
@@ -26,6 +27,7 @@ use crate::message::dkim::Signer;
 use crate::message::{Facts, Message, tls_required};
 use crate::net::Notice;
 use crate::net::drive::Detail;
+use crate::net::stop::{Stop, Stopped, unless};
 use crate::net::tls::{Connectors, UnusableTls};
 use crate::route::policy::Regard;
 use crate::route::{self, Guide, LogIn, Route, Unroutable};
@@ -108,6 +110,8 @@ pub struct Job<'a> {
     pub guide: &'a Guide<'a>,
     /// How much the witness wants to know.
     pub detail: Detail,
+    /// What ends the delivery early, where something may.
+    pub stop: Option<&'a Stop>,
 }
 
 /// Most connections to one server that teach something about it: one, and one more for what the first has taught. Those
@@ -135,7 +139,17 @@ pub async fn deliver(
         if open.is_empty() {
             break;
         }
-        let plan = route::plan(relay, job.guide, regard(job, relay), job.envelope, open).await;
+        let plan = {
+            let planning = pin!(route::plan(relay, job.guide, regard(job, relay), job.envelope, open.clone()));
+            unless(job.stop, planning).await
+        };
+        let plan = match plan {
+            Ok(plan) => plan,
+            Err(stopped) => {
+                progress.stopped(open, stopped, voice);
+                break;
+            }
+        };
         tls_reports::barred(job, &plan.barred, voice).await;
         for dead_end in plan.unroutable {
             voice.decisions(&dead_end.decisions);
@@ -194,6 +208,16 @@ impl<'a> Progress<'a> {
             let took = Duration::ZERO;
             voice.attempt(&Attempt { recipient, server: &place, peer: None, verdict: &verdict, took });
             self.settle(at, verdict.clone(), &place, Whose::Own, &decisions);
+        }
+    }
+
+    /// Nobody knows a way for these yet, and nobody will look for it.
+    fn stopped(&self, recipients: Vec<usize>, stopped: Stopped, voice: Voice<'_, '_>) {
+        for at in recipients {
+            let Some(recipient) = self.job.envelope.recipients().get(at) else { continue };
+            let place = recipient.domain().unwrap_or_default().to_owned();
+            let trouble = Trouble { stage: Stage::Route, cause: Cause::Stopped(stopped.name()) };
+            self.no_way(Unroutable { recipients: vec![at], place, trouble, decisions: Vec::new() }, voice);
         }
     }
 
@@ -380,7 +404,10 @@ fn leaves_hope(verdict: &Verdict) -> bool {
         Verdict::Failed(trouble) => is_about_host(trouble),
         Verdict::Deferred(trouble) => {
             trouble.stage != Stage::EndOfData
-                && !matches!(trouble.cause, Cause::Unreadable(_) | Cause::Injected | Cause::NoPassword(_))
+                && !matches!(
+                    trouble.cause,
+                    Cause::Unreadable(_) | Cause::Injected | Cause::NoPassword(_) | Cause::Stopped(_)
+                )
         }
     }
 }

@@ -202,6 +202,7 @@ fn exit_of_trouble(trouble: &Trouble) -> Exit {
         | Cause::TooEarly(_)
         | Cause::Lost(_)
         | Cause::TimedOut
+        | Cause::Stopped(_)
         | Cause::Unreachable(_)
         | Cause::Tls(_)
         | Cause::TlsNotOffered { .. }
@@ -301,6 +302,7 @@ pub fn what(trouble: &Trouble, server: &str) -> String {
             match &trouble.cause {
                 Cause::TimedOut => format!("no answer from {server}"),
                 Cause::Lost(reason) => format!("the connection to {server} broke ({reason})"),
+                Cause::Stopped(signal) => format!("no answer from {server} until {signal} ended posthaste,"),
                 _ => format!("no usable answer from {server}"),
             }
         );
@@ -322,6 +324,7 @@ pub fn what(trouble: &Trouble, server: &str) -> String {
         }
         Cause::Lost(reason) => format!("the connection to {server} broke {}: {reason}", waiting(doing)),
         Cause::TimedOut => format!("{server} did not answer in time {}", waiting(doing)),
+        Cause::Stopped(signal) => format!("not sent: {signal} ended posthaste {} ({server})", waiting(doing)),
         // A server that is configured by its address has no other, which need not be said twice.
         Cause::Unreachable(reason) => {
             let reason = reason.strip_prefix(server).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(reason);

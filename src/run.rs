@@ -29,9 +29,9 @@ use crate::config::account::{Account, Log};
 use crate::config::{Choice, Config, ConfigError, Environment, Kind, load};
 use crate::deliver::{Attempt, Witness};
 use crate::failure::{Exit, Failure};
-use crate::net::Notice;
 use crate::net::drive::Detail;
 use crate::net::tls::UnusableTls;
+use crate::net::{Notice, stop};
 use crate::report::{self, Style};
 use crate::system::{self, Identity};
 use crate::{check, failure};
@@ -96,16 +96,21 @@ pub fn run(argv: Vec<OsString>) -> u8 {
         Invocation::Verify { recipients, recipients_from } => recipients::verify(&global, &recipients, recipients_from),
         Invocation::Aliases { file } => recipients::check_aliases(&global, file.as_deref()),
     };
-    match done {
-        Ok(exit) => exit.code(),
+    let exit = match done {
+        Ok(exit) => exit,
         Err(failures) => {
             report::failures(&failures, style);
             if submits {
                 unsent::record(&global, &failures);
             }
-            failures.first().map_or(Exit::Software, |failure| failure.exit).code()
+            failures.first().map_or(Exit::Software, |failure| failure.exit)
         }
+    };
+    // A message that was accepted is a success all the same: a caller who sees a failure sends again.
+    if exit != Exit::Success {
+        stop::end_by_signal();
     }
+    exit.code()
 }
 
 /// Nobody gets rights of another user or group by this program. A caller may have them, and then neither the environment nor

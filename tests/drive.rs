@@ -142,6 +142,7 @@ async fn play_as<F: Future<Output = ()> + 'static>(
                 size: facts.size,
                 timeouts: &timeouts,
                 detail: Detail::Brief,
+                stop: None,
             };
             let mut notices = Vec::new();
             drive(connection.stream, &mut session, means, &mut |notice| notices.push(notice)).await;

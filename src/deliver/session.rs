@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::pin;
 
 use tokio::time::Instant;
 
@@ -16,6 +17,7 @@ use crate::message::{Facts, Source};
 use crate::net::Notice;
 use crate::net::drive::{Means, Messages, drive};
 use crate::net::socket::{self, Connection};
+use crate::net::stop::unless;
 use crate::net::tls::Connector;
 use crate::route::{Hop, LogIn};
 use crate::smtp::memory::Memory;
@@ -108,10 +110,16 @@ pub(super) async fn one_session(job: &Job<'_>, stretch: Stretch<'_>, voice: Voic
     };
     voice.notice(Notice::Connecting { server: server_label.clone() });
     let limit = job.account.timeouts.connect;
-    let connected = match addresses {
-        [] => socket::connect(&hop.server.endpoint, &job.account.reach, limit).await,
-        known => socket::connect_to(known, &hop.server.endpoint, &job.account.reach, limit).await,
+    let connected = {
+        let connecting = pin!(async {
+            match addresses {
+                [] => socket::connect(&hop.server.endpoint, &job.account.reach, limit).await,
+                known => socket::connect_to(known, &hop.server.endpoint, &job.account.reach, limit).await,
+            }
+        });
+        unless(job.stop, connecting).await
     };
+    let connected = connected.unwrap_or_else(|stopped| Err(Cause::Stopped(stopped.name())));
     let attempt = match connected {
         Err(cause) => {
             let verdict = Trouble { stage: Stage::Connect, cause }.verdict();
@@ -158,6 +166,7 @@ pub(super) async fn one_session(job: &Job<'_>, stretch: Stretch<'_>, voice: Voic
                 size: job.facts.size,
                 timeouts: &timeouts,
                 detail: job.detail,
+                stop: job.stop,
             };
             let mut tell = |notice| {
                 watch.notice(&notice);

@@ -16,6 +16,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 use tokio::time::{Instant, sleep};
 
+use super::stop::spawn;
 use crate::config::account::{Host, command_for};
 use crate::config::secret;
 use crate::smtp::reply::printable;
@@ -42,7 +43,7 @@ impl Piped {
         // No shell stays between us and the command, which can be told to end then.
         let mut command = secret::command(&format!("exec {}", command_for(line, host, port)));
         command.stdin(OwnedFd::from(theirs.try_clone()?)).stdout(OwnedFd::from(theirs)).stderr(Stdio::piped());
-        let mut child = command.spawn()?;
+        let mut child = spawn(&mut command)?;
         // It holds the other end of the socket.
         drop(command);
         let said = Arc::new(Mutex::new(Vec::new()));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::socket::aside;
+use super::stop::spawn;
 use crate::config::account::Secret;
 use crate::config::secret;
 use crate::system::words;
@@ -22,7 +23,7 @@ pub(super) async fn password(secret: &Secret) -> Result<Zeroizing<String>, Strin
     let Secret::Command(line) = secret else { return secret::read(secret).map_err(|error| error.to_string()) };
     let cannot = |error: &io::Error| format!("password-command cannot be run: {}", words(error));
     // A thread waits for the child. tokio's own children would make every run without one pay for a signal handler.
-    let child = secret::command(line).spawn().map_err(|error| cannot(&error))?;
+    let child = spawn(&mut secret::command(line)).map_err(|error| cannot(&error))?;
     let id = rustix::process::Pid::from_child(&child);
     let output = aside(move || output_of(child));
     match tokio::time::timeout(PASSWORD, output).await {

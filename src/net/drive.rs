@@ -5,7 +5,7 @@ mod sending;
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use zeroize::Zeroize as _;
 use self::sending::Sending;
 use super::credential::password;
 use super::notice::{FaultKind, Notice, TlsFault};
+use super::stop::{Stop, unless};
 use super::stream::Stream;
 use super::tls::Connector;
 use super::transport::Transport;
@@ -45,6 +46,8 @@ pub struct Means<'a> {
     pub timeouts: &'a Timeouts,
     /// Whether somebody reads what TLS and the certificate are like.
     pub detail: Detail,
+    /// What ends the session early, where something may.
+    pub stop: Option<&'a Stop>,
 }
 
 /// Messages that follow each other on one connection.
@@ -101,7 +104,14 @@ pub async fn drive(transport: Transport, session: &mut Session, means: Means<'_>
         means,
         tell,
     };
-    driver.run().await;
+    let stop = driver.means.stop;
+    let ended = unless(stop, pin!(driver.run())).await;
+    if let Err(stopped) = ended {
+        driver.session.stopped(stopped.name());
+        driver.notices().into_iter().for_each(&mut *driver.tell);
+        // Nobody waits for a farewell, of a command neither.
+        return (driver.tell)(Notice::Closed);
+    }
     driver.tell_of_clear_text();
     if let Some(stream) = driver.stream.take() {
         stream.finish().await;

@@ -15,6 +15,7 @@ pub mod notice;
 mod proxy;
 mod reencode;
 pub mod socket;
+pub mod stop;
 mod stream;
 pub mod tls;
 mod transport;

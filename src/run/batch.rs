@@ -65,6 +65,8 @@ pub(super) fn batch(global: &Global, mut call: Batch) -> Done {
             connectors: &connectors,
             guide,
             detail,
+            // What is read between messages may be waited for, and the signals must end that.
+            stop: None,
         };
         match block_on(deliver(&job, Some(&mut waiting), told))? {
             Ok(outcomes) => {

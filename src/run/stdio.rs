@@ -17,6 +17,7 @@ use crate::identity::{Rules, Scope};
 use crate::message::incoming::{Incoming, ReadError};
 use crate::message::prepare::Identity;
 use crate::message::spool::Spool;
+use crate::net::stop::is_stopped;
 use crate::report::{self, Style};
 use crate::server::options::{Extension, Faults, Login, Options, Tls};
 use crate::server::session::{Action, Ending, Security, Session, Verdict, Words};
@@ -95,6 +96,8 @@ impl Client<'_> {
         loop {
             match self.session.next() {
                 Action::Write(octets) => report::output_octets(&octets).map_err(unwritable)?,
+                // A signal has ended the last message, and the client has its answer.
+                Action::NeedMore if is_stopped() => return Ok(Exit::TemporaryFailure),
                 Action::NeedMore => match input.read(&mut block) {
                     Ok(0) => return self.ended(),
                     Ok(count) => self.session.feed(&block[..count]),
@@ -166,7 +169,7 @@ impl Client<'_> {
             Envelope::new(rewritten.sender, recipients).map_err(|error| fail(Exit::Data, error.to_string()))?;
         let envelope = envelope.wishing(Wishes { dsn: dsn(&transaction, &account), ..Wishes::default() });
         let envelope = envelope.wishing_for_each(|recipient| own.get(&recipient.key()).cloned().unwrap_or_default());
-        hand_over(self.global, &account, &envelope, message, None, Style::Quiet)
+        hand_over(self.global, &account, &envelope, message, None, Style::Quiet).map(|(outcomes, _)| outcomes)
     }
 }
 

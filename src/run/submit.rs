@@ -2,6 +2,7 @@
 
 use std::cell::LazyCell;
 use std::fs::File;
+use std::mem::ManuallyDrop;
 use std::os::fd::AsFd as _;
 
 use super::identity::{first, named, tell, with_aliases};
@@ -25,6 +26,7 @@ use crate::message::{Facts, Message, More, Source as _};
 use crate::net::Notice;
 use crate::net::drive::Detail;
 use crate::net::notice::Dkim;
+use crate::net::stop::Stop;
 use crate::net::tls::Connectors;
 use crate::report::{self, Style};
 use crate::route::Guide;
@@ -206,7 +208,9 @@ pub(super) fn submit(
     note: Option<&'static str>,
     style: Style,
 ) -> Done {
-    let outcomes = hand_over(global, account, envelope, message, note, style)?;
+    let (outcomes, stop) = hand_over(global, account, envelope, message, note, style)?;
+    // A signal has nothing to end any more, and would make a failure of a message that was accepted.
+    let _ = ManuallyDrop::new(stop);
     // Output that cannot be written does not change what became of the message: a caller who sees a failure sends again.
     if let Err(error) = report::outcomes(&outcomes, style) {
         report::failures(&unwritable(error), style);
@@ -214,7 +218,8 @@ pub(super) fn submit(
     Ok(exit_of(&outcomes))
 }
 
-/// Envelope and message to the account's servers; each attempt is logged, with a note on the message if there is one.
+/// Envelope and message to the account's servers; each attempt is logged, with a note on the message if there is one. As
+/// long as what comes back with the outcomes lives, signals do not end the process.
 pub(super) fn hand_over(
     global: &Global,
     account: &Account,
@@ -222,7 +227,7 @@ pub(super) fn hand_over(
     mut message: Message,
     note: Option<&'static str>,
     style: Style,
-) -> Result<Vec<Outcome>, Vec<Failure>> {
+) -> Result<(Vec<Outcome>, Stop), Vec<Failure>> {
     let signatures = Signatures::of(account, global, style)?;
     signatures.sign(&mut message)?;
     let facts = *message.facts();
@@ -234,8 +239,13 @@ pub(super) fn hand_over(
     let connectors = &Connectors::default();
     let signer = signatures.signer();
     let guide = &Guide::new(account);
-    let job = Job { account, envelope, facts, detail, message: &message, signer, connectors, guide };
-    block_on(deliver(&job, None, &mut told))?.map_err(tls_failure)
+    let job = Job { account, envelope, facts, detail, message: &message, signer, connectors, guide, stop: None };
+    block_on(async {
+        let stop = Stop::by_signals();
+        let done = deliver(&Job { stop: Some(&stop), ..job }, None, &mut told).await;
+        done.map(|outcomes| (outcomes, stop))
+    })?
+    .map_err(tls_failure)
 }
 
 /// Whether the account sends messages of this size.

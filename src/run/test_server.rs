@@ -116,6 +116,7 @@ pub(super) fn demo() -> Done {
             signer: None,
             connectors: &Connectors::default(),
             guide: &crate::route::Guide::new(&account),
+            stop: None,
         };
         let mut received = String::new();
         let on_event = |event| {

@@ -41,6 +41,8 @@ pub enum Cause {
     Lost(String),
     /// No answer in time.
     TimedOut,
+    /// The program was asked to end: the name of the signal.
+    Stopped(&'static str),
     /// No address of the host could be reached.
     Unreachable(String),
     /// There is no way to the recipient's domain.
@@ -180,7 +182,9 @@ impl Trouble {
     pub fn may_be_delivered(&self) -> bool {
         self.stage == Stage::EndOfData
             && match &self.cause {
-                Cause::Lost(_) | Cause::TimedOut | Cause::Malformed(_) | Cause::Unsolicited(_) => true,
+                Cause::Lost(_) | Cause::TimedOut | Cause::Stopped(_) | Cause::Malformed(_) | Cause::Unsolicited(_) => {
+                    true
+                }
                 Cause::Replied(reply) => reply.class() == Class::Intermediate,
                 _ => false,
             }

@@ -275,6 +275,15 @@ impl Session {
         self.broken(Cause::Lost(reason));
     }
 
+    /// The program has been asked to end, by the signal of this name: nothing more is waited for, and nothing is learnt of
+    /// the server.
+    pub fn stopped(&mut self, signal: &'static str) {
+        while self.take_reply() {}
+        if !matches!(self.state, State::Closed(_)) {
+            self.end(Trouble { stage: self.stage(), cause: Cause::Stopped(signal) });
+        }
+    }
+
     /// What happened since the last call, in order.
     pub fn next_event(&mut self) -> Option<Event> {
         self.core.events.pop_front()

@@ -131,6 +131,7 @@ async fn play_messages(
             size: facts.size,
             timeouts: &timeouts,
             detail: Detail::Brief,
+            stop: None,
         };
         drive(connection.stream, &mut session, means, &mut |_| {}).await;
         session.verdicts().to_vec()
