@@ -1,4 +1,7 @@
 //! The driver against servers that stall, drip, flood and close, on a paused clock.
+//!
+//! Both sides are in one thread, and what the one writes is there for the other at once: over a Unix socket. Over TCP it is
+//! there when the kernel has found the time, and a busy machine lets minutes of a paused clock pass until then.
 
 #![allow(clippy::unwrap_used)] // clippy does not take helpers beside tests for test code
 
@@ -15,7 +18,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use posthaste::address::Address;
-use posthaste::config::account::{Endpoint, Family, Host, Reach, Secret, Timeouts, Via};
+use posthaste::config::account::{Endpoint, Family, Reach, Secret, Timeouts, Via};
 use posthaste::envelope::{Envelope, ReversePath};
 use posthaste::message::Facts;
 use posthaste::net::drive::{Detail, Means, drive};
@@ -28,7 +31,7 @@ use posthaste::smtp::session::{
 use posthaste::smtp::stage::{Hello, Stage};
 use text::Text;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{UnixListener, UnixStream};
 use tokio::time::Instant;
 
 fn settings(chunking: Chunking) -> Settings {
@@ -58,7 +61,7 @@ struct Ended {
 async fn play<F: Future<Output = ()> + 'static>(
     message: Text,
     timeouts: Timeouts,
-    server: impl FnOnce(TcpStream) -> F + 'static,
+    server: impl FnOnce(UnixStream) -> F + 'static,
 ) -> Ended {
     play_over(Path::AsItIs, 1, message, timeouts, server).await
 }
@@ -76,7 +79,7 @@ async fn play_over<F: Future<Output = ()> + 'static>(
     recipients: usize,
     message: Text,
     timeouts: Timeouts,
-    server: impl FnOnce(TcpStream) -> F + 'static,
+    server: impl FnOnce(UnixStream) -> F + 'static,
 ) -> Ended {
     play_by(Chunking::Needed, path, recipients, message, timeouts, server).await
 }
@@ -87,7 +90,7 @@ async fn play_by<F: Future<Output = ()> + 'static>(
     recipients: usize,
     message: Text,
     timeouts: Timeouts,
-    server: impl FnOnce(TcpStream) -> F + 'static,
+    server: impl FnOnce(UnixStream) -> F + 'static,
 ) -> Ended {
     play_as(settings(chunking), path, recipients, message, timeouts, server).await
 }
@@ -98,14 +101,9 @@ async fn play_as<F: Future<Output = ()> + 'static>(
     recipients: usize,
     message: Text,
     timeouts: Timeouts,
-    server: impl FnOnce(TcpStream) -> F + 'static,
+    server: impl FnOnce(UnixStream) -> F + 'static,
 ) -> Ended {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    if path == Path::Narrow {
-        // Connections have it from their listener.
-        rustix::net::sockopt::set_socket_recv_buffer_size(&listener, 4096).unwrap();
-    }
-    let address = listener.local_addr().unwrap();
+    let (listener, endpoint, _place) = listen();
     let local = tokio::task::LocalSet::new();
     local
         .run_until(async move {
@@ -113,16 +111,8 @@ async fn play_as<F: Future<Output = ()> + 'static>(
                 let (stream, _) = listener.accept().await.unwrap();
                 server(stream).await;
             });
-            // A paused clock jumps to the next timer although octets have just arrived. With a timer always near, it
-            // cannot jump far.
-            tokio::task::spawn_local(async {
-                loop {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-            });
             let begun = Instant::now();
             let reach = Reach { via: Via::Directly, family: Family::Any, sources: Vec::new() };
-            let endpoint = Endpoint::Tcp { host: Host::Address(address.ip()), port: address.port() };
             let connection = socket::connect(&endpoint, &reach, Duration::from_secs(30)).await.unwrap();
             if path == Path::Narrow {
                 rustix::net::sockopt::set_socket_send_buffer_size(&connection.stream, 4096).unwrap();
@@ -154,6 +144,13 @@ async fn play_as<F: Future<Output = ()> + 'static>(
         .await
 }
 
+/// A listener, where it is, and the directory that goes when it is dropped.
+fn listen() -> (UnixListener, Endpoint, tempfile::TempDir) {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("socket");
+    (UnixListener::bind(&path).unwrap(), Endpoint::Unix(path), place)
+}
+
 fn text(size: usize) -> Text {
     Text { size, given: 0, breaks_at: None, claimed: None }
 }
@@ -170,13 +167,13 @@ fn deferred(ended: &Ended) -> (Stage, Cause) {
 }
 
 /// Answers each line that comes until DATA, then waits for the end of the message.
-async fn greet(stream: &mut TcpStream, capabilities: &str) {
+async fn greet(stream: &mut UnixStream, capabilities: &str) {
     stream.write_all(b"220 hello\r\n").await.unwrap();
     expect(stream, b"EHLO client.example\r\n").await;
     stream.write_all(format!("250-mx\r\n{capabilities}250 HELP\r\n").as_bytes()).await.unwrap();
 }
 
-async fn expect(stream: &mut TcpStream, line: &[u8]) {
+async fn expect(stream: &mut UnixStream, line: &[u8]) {
     let mut octets = vec![0; line.len()];
     stream.read_exact(&mut octets).await.unwrap();
     assert_eq!(octets.escape_ascii().to_string(), line.escape_ascii().to_string());

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use posthaste::address::Address;
-use posthaste::config::account::{Endpoint, Family, Host, Reach, Via};
+use posthaste::config::account::{Family, Reach, Via};
 use posthaste::envelope::{Envelope, ReversePath};
 use posthaste::message::{Facts, More, Source};
 use posthaste::net::drive::{Detail, Means, Messages, drive};
@@ -12,9 +12,9 @@ use posthaste::net::socket;
 use posthaste::smtp::outcome::Verdict;
 use posthaste::smtp::session::{EightBit, Purpose, Session, Settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::UnixStream;
 
-use super::{Chunking, Text, greet, settings, text, timeouts};
+use super::{Chunking, Text, greet, listen, settings, text, timeouts};
 
 /// So many messages, each of a size of its own.
 struct Several {
@@ -108,8 +108,7 @@ async fn play_messages(
     capabilities: &'static str,
     leaves_after: usize,
 ) -> (Vec<String>, Vec<Option<Verdict>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let (listener, endpoint, _place) = listen();
     let server = async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         greet(&mut stream, capabilities).await;
@@ -117,7 +116,6 @@ async fn play_messages(
     };
     let client = async move {
         let reach = Reach { via: Via::Directly, family: Family::Any, sources: Vec::new() };
-        let endpoint = Endpoint::Tcp { host: Host::Address(address.ip()), port: address.port() };
         let connection = socket::connect(&endpoint, &reach, Duration::from_secs(30)).await.unwrap();
         let mut session = Session::new(settings, Purpose::Submit(envelope(1), facts));
         session.expect_more();
@@ -140,7 +138,7 @@ async fn play_messages(
 }
 
 /// Answers flight by flight, as far as they can be told apart: each ends with a command that waits.
-async fn serve(mut stream: TcpStream, leaves_after: usize) -> Vec<String> {
+async fn serve(mut stream: UnixStream, leaves_after: usize) -> Vec<String> {
     let mut flights = Vec::new();
     let mut in_message = false;
     let mut taken = 0;
