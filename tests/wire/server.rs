@@ -25,8 +25,9 @@ pub fn serve(listener: TcpListener, dialogue: &Dialogue) -> Result<(), Wrong> {
         let first = items.first().map_or(1, |item| item.line);
         let at_start = |error: io::Error| dialogue.wrong(first, error.to_string());
         let accepted = listener.as_ref().map(TcpListener::accept);
-        if number + 1 == connections.len() {
-            listener = None;
+        if let Some(listener) = listener.take_if(|_| number + 1 == connections.len()) {
+            // A program that another thread is just starting has a copy, which would go on listening until its exec.
+            let _ = rustix::net::shutdown(&listener, rustix::net::Shutdown::Both);
         }
         let Some(accepted) = accepted else { continue };
         let (socket, _) = accepted.map_err(at_start)?;
