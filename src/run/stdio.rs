@@ -19,12 +19,12 @@ use crate::message::prepare::Identity;
 use crate::message::spool::Spool;
 use crate::net::stop::is_stopped;
 use crate::report::{self, Style};
-use crate::server::options::{Extension, Faults, Login, Options, Tls};
+use crate::server::options::{Extension, Faults, Login, Options, Paths, Tls};
 use crate::server::session::{Action, Ending, Security, Session, Verdict, Words};
 use crate::server::transaction::{Return, Transaction};
 use crate::smtp::outcome;
 use crate::smtp::reply::Enhanced;
-use crate::system::Patient;
+use crate::system::{Patient, words};
 
 use super::recipients::expanded;
 use super::submit::{hand_over, prepared, rules, who};
@@ -71,6 +71,7 @@ fn options(identity: &Identity) -> Options {
         max_size: u64::MAX,
         max_recipients: MOST_RECIPIENTS,
         faults: Faults::Off,
+        paths: Paths::Usable,
         ..Options::default()
     }
 }
@@ -102,7 +103,7 @@ impl Client<'_> {
                     Ok(0) => return self.ended(),
                     Ok(count) => self.session.feed(&block[..count]),
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    Err(error) => return Err(fail(Exit::Io, format!("cannot read standard input: {error}"))),
+                    Err(error) => return Err(fail(Exit::Io, format!("cannot read standard input: {}", words(&error)))),
                 },
                 Action::Begin(transaction) => {
                     self.message = Some(Arriving { transaction, spool: Ok(Spool::new()) });
@@ -264,12 +265,13 @@ fn status(outcomes: &[Outcome], class: u8) -> Option<(u16, u16)> {
     codes.all(|other| other == first).then_some(first)
 }
 
-/// What is wrong here may be mended; what is wrong with the message or an address will not be.
+/// What is wrong here may be mended; what is wrong with the message or an address, and an alias that leads to nobody whom
+/// mail can reach, is refused as `sendmail` itself does.
 fn refusal(failures: &[Failure]) -> Verdict {
     let Some(failure) = failures.first() else { return Verdict::Deferred("it cannot be sent".into()) };
     let text = one_line(&failure.message);
     match failure.exit {
-        Exit::Data | Exit::Usage => Verdict::Refused(text.into()),
+        Exit::Data | Exit::Usage | Exit::NoUser => Verdict::Refused(text.into()),
         _ => Verdict::Deferred(text.into()),
     }
 }

@@ -27,6 +27,18 @@ pub struct Options {
     pub max_line: usize,
     /// Whether addresses can ask for trouble.
     pub faults: Faults,
+    /// What MAIL and RCPT may name.
+    pub paths: Paths,
+}
+
+/// What MAIL and RCPT may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paths {
+    /// Anything that has the form of a path.
+    Any,
+    /// Addresses that can be sent to, with a domain or without. For others there is no way on, and the client learns so
+    /// while it can still send to the rest.
+    Usable,
 }
 
 /// What a session speaks.
@@ -54,6 +66,7 @@ impl Default for Options {
             max_recipients: 1000,
             max_line: 4096,
             faults: Faults::Off,
+            paths: Paths::Any,
         }
     }
 }

@@ -4,8 +4,9 @@ use serde::{Serialize, Serializer};
 
 use super::action::Security;
 use super::answer::Answer;
-use super::options::{Extension, Options};
+use super::options::{Extension, Options, Paths};
 use super::wishes::{Wish, look};
+use crate::address::parse_list;
 
 /// What MAIL and RCPT said of one message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -121,6 +122,7 @@ impl Transaction {
         security: Security,
     ) -> Result<Self, Answer> {
         let (path, rest) = path(argument).map_err(|text| Answer::new(501, 1, 7, text))?;
+        check_usable(&path, options).map_err(|text| Answer::new(501, 1, 7, text))?;
         let mut transaction = Transaction {
             sender: path,
             recipients: Vec::new(),
@@ -188,6 +190,7 @@ impl Transaction {
         if address.0.is_empty() {
             return Err(Answer::new(501, 1, 3, "a recipient cannot be empty"));
         }
+        check_usable(&address, options).map_err(|text| Answer::new(501, 1, 3, text))?;
         let mut recipient = Recipient { address, notify: None, orcpt: None };
         for (key, value) in parameters(rest, allowed)? {
             match (key.as_str(), value) {
@@ -205,6 +208,22 @@ impl Transaction {
         Ok(recipient)
     }
 }
+
+/// Whether a path is one address, or none at all, where it must be.
+fn check_usable(path: &Path, options: &Options) -> Result<(), String> {
+    if options.paths == Paths::Any || path.0.is_empty() {
+        return Ok(());
+    }
+    let text = match parse_list(&path.0, ANY_DOMAIN) {
+        Ok(list) if list.len() == 1 => return Ok(()),
+        Ok(_) => "this is not one address".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect())
+}
+
+/// For names without a domain, where it is only asked whether they can have one.
+const ANY_DOMAIN: &str = "domain.invalid";
 
 /// The reply to a message that is too large, told or found out.
 pub(super) fn too_big(options: &Options) -> Answer {

@@ -146,7 +146,6 @@ fn the_reply_to_the_message_is_the_servers_verdict() {
         (&["data-refuse-554@x.test"], 554, &["554 5.0.0 data-refuse-554@x.test: ", "554 5.0.0 refused"]),
         (&["a@x.test", "refuse-550@x.test"], 554, &["1 of 2 recipients got it", "refuse-550@x.test"]),
         (&["a@x.test", "defer-451@x.test"], 554, &["1 of 2 recipients got it", "defer-451@x.test"]),
-        (&["a@@x.test"], 554, &["a@@x.test"]),
         (&["refuse-550@x.test", "refuse-552@x.test"], 554, &["554 5.0.0 "]),
         (&["a@x.test", "b"], 250, &["250 2.0.0 "]),
     ];
@@ -161,6 +160,20 @@ fn the_reply_to_the_message_is_the_servers_verdict() {
         assert_eq!((codes(&said[1..].join("\n")), ended.code()), (vec![250, 221], 0));
         assert!(relay.take().mails.iter().all(|mail| mail.sender.is_empty()));
     }
+}
+
+/// A client is told of what is no address while it can still send to the others.
+#[test]
+fn what_is_no_address_is_refused_at_its_command() {
+    let relay = Relay::start(plain());
+    let program = Program::to(relay.wire.address);
+    let input = "EHLO x\r\nMAIL FROM:<a b@o.test>\r\nMAIL FROM:<a@o.test>\r\nRCPT TO:<a@@x.test>\r\nRCPT TO:<|cmd>\r\n\
+        RCPT TO:<a@x.test, b@x.test>\r\nRCPT TO:<b@x.test>\r\nRCPT TO:<root>\r\nDATA\r\n\r\nb\r\n.\r\nQUIT\r\n";
+    let ended = run(program.named("sendmail").arg("-bs"), input.as_bytes());
+    let wanted = vec![220, 250, 501, 250, 501, 501, 501, 250, 250, 354, 250, 221];
+    assert_eq!((codes(&ended.stdout), ended.code()), (wanted, 0), "{}", ended.stdout);
+    assert!(ended.stdout.contains("501 5.1.3 'a@@x.test': more than one @\r\n"), "{}", ended.stdout);
+    assert_eq!(relay.take().mail().recipients, ["b@x.test", "root@example.org"]);
 }
 
 /// P-272 P-274: what the client wishes of notifications is told the server, for each recipient by itself.
@@ -235,11 +248,12 @@ fn trouble_with_the_account_is_told_in_smtp() {
 #[test]
 fn a_message_that_cannot_be_sent_is_logged() {
     let program = Program::with("");
-    let settings = "server = \"smtp://127.0.0.1:1\"\ntls = \"none\"\naliases = \"none\"\nlog-file = \"log\"\n";
+    let settings = "server = \"smtp://127.0.0.1:1\"\ntls = \"none\"\naliases = \"aliases\"\nlog-file = \"log\"\n";
     std::fs::write(program.config(), settings).unwrap();
-    let input = "HELO x\r\nMAIL FROM:<>\r\nRCPT TO:<a@@x.test>\r\nDATA\r\n\r\nb\r\n.\r\nQUIT\r\n";
+    program.file("aliases", "prog: |/bin/true\n");
+    let input = "HELO x\r\nMAIL FROM:<>\r\nRCPT TO:<prog>\r\nDATA\r\n\r\nb\r\n.\r\nQUIT\r\n";
     let ended = run(program.named("sendmail").arg("-bs"), input.as_bytes());
     assert_eq!((codes(&ended.stdout), ended.code()), (vec![220, 250, 250, 250, 354, 554, 221], 0));
     let log = std::fs::read_to_string(program.path("log")).unwrap();
-    assert!(log.contains(" result=failed exit=65 reason=\"'a@@x.test': more than one @\""), "{log}");
+    assert!(log.contains(" result=failed exit=67 reason=\"the alias prog in "), "{log}");
 }
