@@ -32,6 +32,7 @@ use posthaste::smtp::sasl::{BY_STRENGTH, Mechanism, Nonce};
 use posthaste::smtp::session::{
     Caution, Chunking, ClearText, EightBit, LoginMode, Namesake, Partial, Protocol, Settings, TlsMode,
 };
+use posthaste::tlsrpt::{Destination, Record};
 use rustix::fs::{MemfdFlags, memfd_create};
 
 pub use signed::dkim;
@@ -42,7 +43,7 @@ use world::{Content, Ending, Fate, play};
 type Body = fn(&[u8]);
 
 /// All of them.
-pub const TARGETS: [(&str, Body); 11] = [
+pub const TARGETS: [(&str, Body); 12] = [
     ("reply", reply),
     ("capabilities", capabilities),
     ("session", session),
@@ -54,6 +55,7 @@ pub const TARGETS: [(&str, Body); 11] = [
     ("config", config),
     ("sts", sts),
     ("https", https),
+    ("tlsrpt", tlsrpt),
 ];
 
 /// Replies are the same in whatever pieces they come, are bounded, and can be shown.
@@ -510,4 +512,28 @@ pub fn https(octets: &[u8]) {
         Ok(content) => assert!(content.len() <= LARGEST),
         Err(words) => assert!(words.len() < 500 && !words.contains(is_dangerous), "{words:?}"),
     }
+}
+
+/// The texts of a domain ask for reports once or not at all; at bounded places, which can be written to and shown.
+pub fn tlsrpt(octets: &[u8]) {
+    let texts: Vec<Vec<u8>> = octets.split(|octet| *octet == b'\n').map(<[u8]>::to_vec).collect();
+    let Some(record) = Record::among(&texts) else { return };
+    let own = record.text.clone().into_bytes();
+    assert!(own.starts_with(b"v=TLSRPTv1"), "{record:?}");
+    assert!(!record.text.contains(|c| is_dangerous(c) && c != '\t'), "{record:?}");
+    assert_eq!(texts.iter().filter(|text| **text == own).count(), 1);
+    assert!((1..=16).contains(&record.destinations.len()), "{record:?}");
+    for destination in &record.destinations {
+        match destination {
+            Destination::Mail(address) => {
+                check_address(address);
+                assert!(address.is_ascii() && address.domain().is_some(), "{address:?}");
+            }
+            Destination::Https(url) => {
+                assert!(url.to_ascii_lowercase().starts_with("https://"), "{url:?}");
+                assert!(url.bytes().all(|octet| octet.is_ascii_graphic() && !matches!(octet, b',' | b';')), "{url:?}");
+            }
+        }
+    }
+    assert_eq!(Record::among(&[own]), Some(record));
 }
