@@ -7,11 +7,13 @@ mod side;
 mod tls_reports;
 
 use std::cell::{Cell, RefCell};
+use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::{FutureExt as _, StreamExt as _, stream};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 
 pub use self::memory::Remembered;
 pub use self::series::{Letter, Letters};
@@ -30,7 +32,7 @@ use crate::net::drive::Detail;
 use crate::net::stop::{Stop, Stopped, unless};
 use crate::net::tls::{Connectors, UnusableTls};
 use crate::route::policy::Regard;
-use crate::route::{self, Guide, LogIn, Route, Unroutable};
+use crate::route::{self, Guide, LogIn, Plan, Route, Unroutable, Ways};
 use crate::smtp::outcome::{Cause, NoRouteKind, Trouble, Verdict};
 use crate::smtp::reply::Class;
 use crate::smtp::session::Caution;
@@ -139,34 +141,31 @@ pub async fn deliver(
         if open.is_empty() {
             break;
         }
-        let plan = {
-            let planning = pin!(route::plan(relay, job.guide, regard(job, relay), job.envelope, open.clone()));
+        let found = {
+            let planning = pin!(async {
+                let mut ways = route::ways(relay, job.guide, regard(job, relay), job.envelope, open.clone()).await;
+                (ways.next().await, ways)
+            });
             unless(job.stop, planning).await
         };
-        let plan = match plan {
-            Ok(plan) => plan,
+        let (plan, ways) = match found {
+            Ok(found) => found,
             Err(stopped) => {
                 progress.stopped(open, stopped, voice);
                 break;
             }
         };
-        tls_reports::barred(job, &plan.barred, voice).await;
-        for dead_end in plan.unroutable {
-            voice.decisions(&dead_end.decisions);
-            progress.no_way(dead_end, voice);
-        }
-        if let [route] = &plan.routes[..] {
+        if ways.is_done()
+            && let [route] = &plan.routes[..]
+        {
+            tls_reports::barred(job, &plan.barred, voice).await;
+            progress.no_ways(plan.unroutable, voice);
             let done = progress.along(route, Company::None, again(&mut letters), voice).await;
             progress.without_tls(done.err().map(|why| (route, why)), voice)?;
             continue;
         }
-        // Other messages are for the account's own servers, which make one route.
-        let busy = Busy::default();
-        let company = if job.account.max_sessions > 1 { Company::Others(&busy) } else { Company::None };
-        let along = |route| progress.along(route, company, None, voice).map(move |done| (route, done));
-        let sessions = stream::iter(&plan.routes).map(along).buffer_unordered(job.account.max_sessions);
-        let unusable: Vec<_> = sessions.filter_map(async |(route, done)| Some((route, done.err()?))).collect().await;
-        progress.without_tls(unusable, voice)?;
+        // Other messages are for the account's own servers, which make one route. The box is for what those would carry along.
+        Box::pin(progress.side_by_side(open, plan, ways, voice)).await?;
     }
     Ok(progress.outcomes.into_inner().into_iter().flatten().collect())
 }
@@ -198,6 +197,13 @@ impl<'a> Progress<'a> {
     fn open(&self, recipients: impl Iterator<Item = usize>) -> Vec<usize> {
         let outcomes = self.outcomes.borrow();
         recipients.filter(|at| outcomes.get(*at).is_some_and(|outcome| may_try(outcome.as_ref()))).collect()
+    }
+
+    fn no_ways(&self, dead_ends: Vec<Unroutable>, voice: Voice<'_, '_>) {
+        for dead_end in dead_ends {
+            voice.decisions(&dead_end.decisions);
+            self.no_way(dead_end, voice);
+        }
     }
 
     fn no_way(&self, dead_end: Unroutable, voice: Voice<'_, '_>) {
@@ -252,6 +258,55 @@ impl<'a> Progress<'a> {
             self.no_way(Unroutable { recipients, place, trouble, decisions: route.decisions.clone() }, voice);
         }
         Ok(())
+    }
+
+    /// The routes of a plan, and those of the other recipients as they become known meanwhile, as many at the same time as the account says. Nobody
+    /// waits for anybody else: what TLS must be like, and what is told of it, is found out beside the sessions.
+    async fn side_by_side(
+        &self,
+        mut undecided: Vec<usize>,
+        plan: Plan<'_>,
+        mut ways: Ways<'_, '_>,
+        voice: Voice<'_, '_>,
+    ) -> Result<(), UnusableTls> {
+        let job = self.job;
+        let busy = Busy::default();
+        let most = job.account.max_sessions;
+        let company = if most > 1 || !ways.is_done() { Company::Others(&busy) } else { Company::None };
+        let mut routes = VecDeque::new();
+        let mut sessions = FuturesUnordered::new();
+        let mut reports = FuturesUnordered::new();
+        let mut unusable = Vec::new();
+        let mut next = Some(plan);
+        loop {
+            if let Some(plan) = next.take() {
+                let decided: HashSet<usize> = plan.recipients().collect();
+                undecided.retain(|at| !decided.contains(at));
+                let Plan { routes: more, unroutable, barred } = plan;
+                reports.push(async move { tls_reports::barred(job, &barred, voice).await });
+                self.no_ways(unroutable, voice);
+                routes.extend(more);
+            }
+            while sessions.len() < most
+                && let Some(route) = routes.pop_front()
+            {
+                sessions.push(async move {
+                    let done = self.along(&route, company, None, voice).await;
+                    (route, done)
+                });
+            }
+            tokio::select! {
+                biased;
+                Some((route, done)) = sessions.next() => unusable.extend(done.err().map(|why| (route, why))),
+                Some(()) = reports.next() => {}
+                plan = async { unless(job.stop, pin!(ways.next())).await }, if !ways.is_done() && !undecided.is_empty() => match plan {
+                    Ok(plan) => next = Some(plan),
+                    Err(stopped) => self.stopped(std::mem::take(&mut undecided), stopped, voice),
+                },
+                else => break,
+            }
+        }
+        self.without_tls(unusable.iter().map(|(route, why): &(Route<'_>, UnusableTls)| (route, why.clone())), voice)
     }
 
     /// Each host of the route in turn.

@@ -16,6 +16,8 @@ mod domains;
 mod host;
 #[path = "mx/hosts.rs"]
 mod hosts;
+#[path = "mx/late.rs"]
+mod late;
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "support/ports.rs"]
 mod ports;

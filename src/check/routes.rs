@@ -70,7 +70,7 @@ pub async fn routes(account: &Account, envelope: &Envelope) -> Vec<RouteReport> 
     let mut reports = Vec::new();
     for relay in &account.servers {
         let all = (0..envelope.recipients().len()).collect();
-        let Plan { routes, unroutable, .. } = route::plan(relay, &guide, Regard::Kept, envelope, all).await;
+        let Plan { routes, unroutable, .. } = route::ways(relay, &guide, Regard::Kept, envelope, all).await.all().await;
         for Route { groups, hops, decisions } in routes {
             let mut hosts = Vec::new();
             for hop in &hops {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -11,7 +12,8 @@ use super::guide::Guide;
 use super::hosts::{Candidate, MOST_HOSTS, SMTP, usable};
 use super::names::is_own_address;
 use super::order::{Chance, by_preference};
-use super::policy::{self, Applied, Barred, Exchanger, Policy, Regard};
+use super::policy::{self, Exchanger, Policy, Regard};
+use super::undecided::{Group, Member, PATIENCE, Undecided};
 use super::work::side_by_side;
 use super::{Hop, LogIn, Plan, Route, Unroutable, no_route};
 use crate::config::account::{Account, Endpoint, Host, Scheme, Server, TlsPolicy};
@@ -43,28 +45,13 @@ struct Known {
     decisions: Vec<String>,
 }
 
-/// A domain, and its recipients.
-struct Member {
-    domain: String,
-    /// The name behind its aliases.
-    expanded: String,
-    /// By their numbers in the envelope.
-    recipients: Vec<usize>,
-}
-
-/// What was decided for each host of a domain.
-type Decided = Vec<Result<Policy, Barred>>;
-
-/// Domains of the same hosts that can share a session; the first one's policies say what it is like.
-struct Alike {
-    policies: Decided,
-    members: Vec<Member>,
-    /// Of the other members, in their order.
-    others: Vec<Decided>,
-}
-
-/// Finds the ways.
-pub(super) async fn plan<'a>(guide: &Guide<'a>, regard: Regard, envelope: &Envelope, open: Vec<usize>) -> Plan<'a> {
+/// Finds the ways, but for what TLS on them must be like. What leads nowhere, or to an address, is in the plan at once.
+pub(super) async fn ways<'g, 'a>(
+    guide: &'g Guide<'a>,
+    regard: Regard,
+    envelope: &Envelope,
+    open: Vec<usize>,
+) -> (Plan<'a>, Undecided<'g, 'a>) {
     let resolver = &guide.resolver;
     let mut plan = Plan::default();
     let mut domains: Vec<(String, Vec<usize>)> = Vec::new();
@@ -82,7 +69,8 @@ pub(super) async fn plan<'a>(guide: &Guide<'a>, regard: Regard, envelope: &Envel
     let look_up = async |domain| {
         let early = async {
             if regard == Regard::Kept {
-                guide.policies.ask_early(domain, resolver).await;
+                // One that is slow to come is asked for again where nobody else waits for it.
+                let _ = timeout(PATIENCE, guide.policies.ask_early(domain, resolver)).await;
             }
         };
         tokio::join!(exchangers(domain, resolver), early).0
@@ -112,19 +100,21 @@ pub(super) async fn plan<'a>(guide: &Guide<'a>, regard: Regard, envelope: &Envel
             None => alike.push((vec![member], known)),
         }
     }
-    let ways = alike.into_iter().map(|(members, known)| way(guide, regard, members, known)).collect();
-    for part in side_by_side(ways).await {
-        plan.routes.extend(part.routes);
-        plan.unroutable.extend(part.unroutable);
-        plan.barred.extend(part.barred);
+    let groups = side_by_side(alike.into_iter().map(|(members, known)| group(guide, members, known)).collect()).await;
+    let mut found = Vec::new();
+    for group in groups {
+        match group {
+            Ok(group) => found.push(group),
+            Err(refused) => plan.unroutable.extend(refused.unroutable),
+        }
     }
     let notes: Vec<String> = without_dane(guide).filter(|_| has_domains).into_iter().chain(warning).collect();
     plan.routes.iter_mut().for_each(|route| route.decisions.extend_from_slice(&notes));
-    plan
+    (plan, Undecided::of(guide, regard, found, notes))
 }
 
 impl Plan<'_> {
-    fn refuse(&mut self, recipients: Vec<usize>, place: String, cause: Cause, decisions: Vec<String>) {
+    pub(super) fn refuse(&mut self, recipients: Vec<usize>, place: String, cause: Cause, decisions: Vec<String>) {
         let trouble = Trouble { stage: Stage::Route, cause };
         self.unroutable.push(Unroutable { recipients, place, trouble, decisions });
     }
@@ -190,7 +180,7 @@ async fn literal<'a>(guide: &Guide<'a>, address: IpAddr, recipients: Vec<usize>,
     }
 }
 
-fn server(account: &Account, host: Host) -> Server {
+pub(super) fn server(account: &Account, host: Host) -> Server {
     Server { scheme: Scheme::Smtp, endpoint: Endpoint::Tcp { host, port: account.mx_port }, user: None }
 }
 
@@ -242,108 +232,23 @@ async fn exchangers(domain: &str, resolver: &Resolver<'_>) -> Result<Known, (Cau
     Ok(Known { candidates, mx: security, expanded: name, decisions })
 }
 
-/// The way for domains that name the same hosts, or several where what TLS must be like differs.
-async fn way<'a>(guide: &Guide<'a>, regard: Regard, members: Vec<Member>, known: Known) -> Plan<'a> {
-    let Guide { account, resolver, policies: of_domains } = guide;
+/// The hosts of domains that name the same ones.
+///
+/// # Errors
+/// The plan in which these domains are refused.
+async fn group<'a>(guide: &Guide<'a>, members: Vec<Member>, known: Known) -> Result<Group, Plan<'a>> {
+    let Guide { account, resolver, .. } = guide;
     let Known { candidates, mx, mut decisions, .. } = known;
-    let mut plan = Plan::default();
     let ordered = by_preference(candidates, |one| one.preference, &mut Chance::new());
-    let hosts = match usable(account, resolver, ordered, &mut decisions).await {
-        Ok(hosts) => hosts,
+    match usable(account, resolver, ordered, &mut decisions).await {
+        Ok(hosts) => Ok(Group { members, hosts: Rc::new(hosts), mx, decisions }),
         Err(cause) => {
+            let mut plan = Plan::default();
             for Member { domain, recipients, .. } in members {
                 plan.refuse(recipients, domain, cause.clone(), decisions.clone());
             }
-            return plan;
+            Err(plan)
         }
-    };
-    // By what TLS must be like with each host.
-    let mut alike: Vec<Alike> = Vec::new();
-    let decide = async |member: &Member| {
-        let Member { domain, expanded, .. } = member;
-        let of_hosts = hosts.iter().map(|(candidate, addresses)| {
-            let host = Exchanger { domain, expanded, host: &candidate.host, mx, addresses };
-            policy::for_host(guide, regard, host)
-        });
-        side_by_side(of_hosts.collect()).await
-    };
-    let decided = side_by_side(members.iter().map(decide).collect()).await;
-    for (member, policies) in members.into_iter().zip(decided) {
-        match alike.iter_mut().find(|other| are_alike(&other.policies, &policies)) {
-            Some(other) => {
-                other.members.push(member);
-                other.others.push(policies);
-            }
-            None => alike.push(Alike { policies, members: vec![member], others: Vec::new() }),
-        }
-    }
-    for Alike { policies, members, others } in alike {
-        let mut decisions = decisions.clone();
-        let mut hops = Vec::new();
-        let mut last = None;
-        if members.len() > 1 {
-            let names: Vec<&str> = members.iter().map(|member| member.domain.as_str()).collect();
-            decisions.push(format!("{} have the same hosts, and share a session", names.join(", ")));
-        }
-        decisions.extend(members.iter().flat_map(|member| of_domains.decisions(&member.domain)));
-        for (at, ((candidate, found), policy)) in hosts.iter().zip(policies).enumerate() {
-            let others = others.iter().filter_map(|decided| decided.get(at));
-            match policy {
-                Ok(Policy { tls, reason, applied }) => {
-                    let addresses: Vec<_> = found.records.iter().map(IpAddr::to_string).collect();
-                    let sure = if found.security == Security::Secure { " (DNSSEC)" } else { "" };
-                    decisions.push(format!("{}: {}{sure}; {reason}", candidate.host, addresses.join(", ")));
-                    hops.push(Hop {
-                        server: server(account, Host::Name(candidate.host.clone())),
-                        addresses: found.records.clone(),
-                        tls: Cow::Owned(tls),
-                        applied: applied_to_all(applied, others),
-                        login: LogIn::Never,
-                    });
-                }
-                Err(barred) => {
-                    decisions.push(format!("{} is passed over: {}", candidate.host, words(&barred.cause)));
-                    last = Some(barred.cause.clone());
-                    plan.barred.push(barred);
-                    plan.barred.extend(others.filter_map(|decided| decided.clone().err()));
-                }
-            }
-        }
-        match (hops.is_empty(), last) {
-            (true, Some(cause)) => {
-                for Member { domain, recipients, .. } in members {
-                    plan.refuse(recipients, domain, cause.clone(), decisions.clone());
-                }
-            }
-            _ => {
-                let groups = members.into_iter().map(|member| member.recipients).collect();
-                plan.routes.push(Route { groups, hops, decisions });
-            }
-        }
-    }
-    plan
-}
-
-/// Whether a session can serve two domains with the same hosts.
-fn are_alike(one: &Decided, other: &Decided) -> bool {
-    one.iter().zip(other).all(|pair| match pair {
-        (Ok(one), Ok(other)) => one.is_alike(other),
-        (Err(one), Err(other)) => one.cause == other.cause,
-        _ => false,
-    })
-}
-
-/// The policies of all domains that share a session with one host.
-fn applied_to_all<'d>(first: Applied, others: impl Iterator<Item = &'d Result<Policy, Barred>>) -> Vec<Applied> {
-    let others = others.filter_map(|decided| decided.as_ref().ok().map(|policy| policy.applied.clone()));
-    std::iter::once(first).chain(others).collect()
-}
-
-fn words(cause: &Cause) -> String {
-    match cause {
-        Cause::NoRoute(why) => why.words.clone(),
-        Cause::Unreachable(words) | Cause::NoSuchHost(words) | Cause::Tls(words) => words.clone(),
-        _ => "it must not be used".to_owned(),
     }
 }
 

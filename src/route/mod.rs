@@ -1,7 +1,8 @@
 //! Where a message goes: what an account says, made into routes for the recipients of an envelope.
 //!
 //! A smarthost makes one route with one hop, and nobody is asked for it. The servers of a domain (SRV) make one route, with
-//! hops in the order of their records. Mail exchangers make a route for each domain, or for several that have the same ones.
+//! hops in the order of their records. Mail exchangers make a route for each domain, or for several that have the same ones;
+//! domains whose policies are late have theirs later, so that the others need not wait for them.
 
 mod dane;
 mod exchangers;
@@ -12,6 +13,7 @@ mod order;
 pub mod policy;
 mod services;
 pub mod sts;
+mod undecided;
 mod work;
 
 use std::borrow::Cow;
@@ -20,6 +22,7 @@ use std::net::IpAddr;
 pub use self::guide::Guide;
 
 use self::policy::{Applied, Barred, Regard};
+use self::undecided::Undecided;
 use crate::config::account::{Account, Relay, Server, Tls};
 use crate::dns::Resolver;
 use crate::envelope::Envelope;
@@ -35,6 +38,13 @@ pub struct Plan<'a> {
     pub unroutable: Vec<Unroutable>,
     /// Hosts that a policy forbids, and that the ways pass over.
     pub barred: Vec<Barred>,
+}
+
+/// What is to be done for recipients, as it becomes known: plans for different recipients each.
+pub struct Ways<'g, 'a> {
+    /// What is known and not given out yet.
+    ready: Option<Plan<'a>>,
+    undecided: Option<Undecided<'g, 'a>>,
 }
 
 /// A way for recipients that can share a session.
@@ -93,23 +103,73 @@ impl<'a> Hop<'a> {
     }
 }
 
+impl Plan<'_> {
+    /// Those for whom it says what is to be done.
+    pub fn recipients(&self) -> impl Iterator<Item = usize> {
+        let with_a_way = self.routes.iter().flat_map(|route| route.groups.iter().flatten());
+        with_a_way.chain(self.unroutable.iter().flat_map(|dead_end| &dead_end.recipients)).copied()
+    }
+}
+
+impl<'a> Ways<'_, 'a> {
+    fn whole(plan: Plan<'a>) -> Self {
+        Ways { ready: Some(plan), undecided: None }
+    }
+
+    /// Whether there is nothing more to come.
+    pub fn is_done(&self) -> bool {
+        self.ready.is_none() && self.undecided.is_none()
+    }
+
+    /// What is known, as soon as there is something; an empty plan at the end. All are waited for a short time, so that there
+    /// is one plan alone where nothing is slow. Where this is given up on the way, nothing is lost.
+    pub async fn next(&mut self) -> Plan<'a> {
+        let mut plan = Plan::default();
+        if let Some(undecided) = &mut self.undecided {
+            plan = undecided.next().await;
+            if undecided.is_empty() {
+                self.undecided = None;
+            }
+        }
+        self.behind_ready(plan)
+    }
+
+    /// All of it.
+    pub async fn all(mut self) -> Plan<'a> {
+        let plan = match &mut self.undecided {
+            Some(undecided) => undecided.all().await,
+            None => Plan::default(),
+        };
+        self.behind_ready(plan)
+    }
+
+    fn behind_ready(&mut self, more: Plan<'a>) -> Plan<'a> {
+        let Some(mut plan) = self.ready.take() else { return more };
+        plan.routes.extend(more.routes);
+        plan.unroutable.extend(more.unroutable);
+        plan.barred.extend(more.barred);
+        plan
+    }
+}
+
 /// Finds the ways for some of the recipients, by their numbers. What was found out is told as it is.
-pub async fn plan<'a>(
+pub async fn ways<'g, 'a>(
     relay: &'a Relay,
-    guide: &Guide<'a>,
+    guide: &'g Guide<'a>,
     regard: Regard,
     envelope: &Envelope,
     open: Vec<usize>,
-) -> Plan<'a> {
+) -> Ways<'g, 'a> {
     let Guide { account, resolver, .. } = guide;
     match relay {
         Relay::Server(server) => {
             let hops = vec![Hop::configured(account, server)];
-            Plan { routes: vec![Route { groups: vec![open], hops, decisions: Vec::new() }], ..Plan::default() }
+            let routes = vec![Route { groups: vec![open], hops, decisions: Vec::new() }];
+            Ways::whole(Plan { routes, ..Plan::default() })
         }
         Relay::Service(service) => {
             let (found, decisions) = services::hops(service, account, resolver).await;
-            match found {
+            Ways::whole(match found {
                 Ok(hops) => Plan { routes: vec![Route { groups: vec![open], hops, decisions }], ..Plan::default() },
                 Err(cause) => {
                     let trouble = Trouble { stage: Stage::Route, cause };
@@ -117,9 +177,12 @@ pub async fn plan<'a>(
                     let unroutable = vec![Unroutable { recipients: open, place, trouble, decisions }];
                     Plan { unroutable, ..Plan::default() }
                 }
-            }
+            })
         }
-        Relay::Exchangers => exchangers::plan(guide, regard, envelope, open).await,
+        Relay::Exchangers => {
+            let (plan, undecided) = exchangers::ways(guide, regard, envelope, open).await;
+            Ways { ready: Some(plan), undecided: (!undecided.is_empty()).then_some(undecided) }
+        }
     }
 }
 

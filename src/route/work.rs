@@ -5,7 +5,7 @@ use std::future::Future;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 
 /// So many at a time.
-const SIDE_BY_SIDE: usize = 16;
+pub(super) const SIDE_BY_SIDE: usize = 16;
 
 /// Does work side by side, and gives the results in order. What takes long holds up nobody else: the others have the rest of
 /// the places.

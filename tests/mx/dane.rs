@@ -425,3 +425,25 @@ fn route_shows_the_records() {
     assert!(ended.stdout.contains("(DANE: 1 record of mx1.a.test, 1 usable)"), "{}{}", ended.stdout, ended.stderr);
     assert!(ended.stdout.contains("\"tls\":\"required\""), "{}", ended.stdout);
 }
+
+/// The TLSA records of several hosts are looked up side by side: those of the first come when those of the last were asked for.
+#[test]
+fn records_of_all_hosts_are_looked_up_at_the_same_time() {
+    let port = free_port();
+    let good = shown("mx1.a.test", Sends::LeafAlone, |_| {});
+    let mx = host(2, port, &good.config);
+    let of = |n: u8| format!("_{port}._tcp.mx{n}.a.test");
+    let mut table = signed(port, &[format!("3 1 1 {}", sha256(&good.key))]);
+    table += &format!("\n{} TLSA !until {}\n", of(1), of(3));
+    for n in 2..=3 {
+        table += &format!(
+            "a.test MX {n}0 mx{n}.a.test\nmx{n}.a.test A 127.0.0.3\nmx{n}.a.test A !ad\nmx{n}.a.test AAAA !ad\n\
+             {} TLSA 3 1 1 {}\n{0} TLSA !ad\n",
+            of(n),
+            "00".repeat(32)
+        );
+    }
+    let dns = Stub::start(&table);
+    let ended = send(&direct(&dns, port, ""), &["-v"], &["bob@a.test"]);
+    assert_eq!((ended.code(), mx.mails().len()), (0, 1), "{}", ended.stderr);
+}

@@ -17,7 +17,7 @@ use super::{direct, send};
 
 /// How far a server is with a session: it goes on when the test lets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum At {
+pub enum At {
     /// Somebody has connected.
     Connected,
     /// DATA is not answered yet.
@@ -33,13 +33,13 @@ enum At {
 }
 
 /// The messages that a server got, as they were on the wire.
-type Got = Arc<Mutex<Vec<Vec<u8>>>>;
+pub type Got = Arc<Mutex<Vec<Vec<u8>>>>;
 
 /// Octets of a message between two [`At::Block`].
 const BLOCK: usize = 128 << 10;
 
 /// A server at 127.0.0.`last`.
-fn server(last: u8, port: u16, offers: &'static str, on: impl Fn(At) + Send + Sync + 'static) -> Got {
+pub fn server(last: u8, port: u16, offers: &'static str, on: impl Fn(At) + Send + Sync + 'static) -> Got {
     let listener = TcpListener::bind((Ipv4Addr::new(127, 0, 0, last), port)).unwrap();
     let got = Got::default();
     let (here, on) = (got.clone(), Arc::new(on));
@@ -118,18 +118,18 @@ fn texts(owned: &[String]) -> Vec<&str> {
 
 /// Something that can be waited for.
 #[derive(Default)]
-struct Event {
+pub struct Event {
     is_over: Mutex<bool>,
     told: Condvar,
 }
 
 impl Event {
-    fn happen(&self) {
+    pub fn happen(&self) {
         *self.is_over.lock().unwrap() = true;
         self.told.notify_all();
     }
 
-    fn wait(&self) {
+    pub fn wait(&self) {
         drop(self.told.wait_while(self.is_over.lock().unwrap(), |is_over| !*is_over).unwrap());
     }
 }

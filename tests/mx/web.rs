@@ -7,6 +7,8 @@ use std::thread;
 
 use rustls::ServerConfig;
 
+use super::side::Event;
+
 pub struct Web {
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
@@ -20,6 +22,16 @@ pub enum Says {
     /// These, and then the connection is gone.
     CutOff(Vec<u8>),
     Nothing,
+    /// These octets and a proper end, once this has happened.
+    After(Arc<Event>, Vec<u8>),
+}
+
+/// A text, as it should be said, once something has happened.
+pub fn text_after(event: &Arc<Event>, content: &str) -> Says {
+    match text(content) {
+        Says::Octets(octets) => Says::After(event.clone(), octets),
+        other => other,
+    }
 }
 
 /// A text, as it should be said.
@@ -72,7 +84,10 @@ fn serve(mut stream: TcpStream, config: Arc<ServerConfig>, asked: &Mutex<Vec<Str
     let name = secured.conn.server_name().unwrap_or_default().to_owned();
     asked.lock().unwrap().push(format!("{name}\n{}", String::from_utf8_lossy(&head)));
     match says {
-        Says::Octets(octets) => {
+        Says::Octets(octets) | Says::After(_, octets) => {
+            if let Says::After(event, _) = says {
+                event.wait();
+            }
             secured.write_all(octets)?;
             secured.conn.send_close_notify();
             secured.flush()

@@ -27,6 +27,7 @@
 //! !other                                            over TCP, the answer to another question under the same number
 //! !pointer !garbage !short                          no message: a pointer to itself, noise, the header alone
 //! !alias                                            only the alias, and not what is behind it
+//! !until NAME                                       no answer before somebody has asked for this name
 //! !ad                                               not a fault: validated by DNSSEC
 //! ```
 
@@ -218,6 +219,10 @@ fn answer(query: &[u8], table: &[Line], log: &Mutex<Vec<String>>, over: Over) ->
     let mut flags = 0x80;
     let mut authority = vec![("test".to_owned(), 6, [wire("ns.test"), wire("root.test"), vec![0; 20]].concat())];
     if has("!silent") || has("!deaf") && has_edns {
+        return None;
+    }
+    let was_asked = |name: &str| log.lock().unwrap().iter().any(|question| question.split(' ').next() == Some(name));
+    if faults.iter().filter_map(|fault| fault.strip_prefix("!until ")).any(|name| !was_asked(name)) {
         return None;
     }
     if has("!garbage") {
