@@ -7,10 +7,12 @@ use super::error::Fault;
 
 /// The domain as it goes on the wire: its labels in ASCII, a dot at its end dropped; or a literal in brackets.
 pub(super) fn wire(domain: &[u8]) -> Result<String, Fault> {
-    if domain.is_ascii() && !has_a_label(domain) {
+    if domain.starts_with(b"[") || (domain.is_ascii() && !has_a_label(domain)) {
         return in_ascii(domain);
     }
-    in_ascii(to_ascii(domain).ok_or(Fault::NotIdn)?.as_bytes())
+    let ascii = to_ascii(domain).ok_or(Fault::NotIdn)?;
+    // Brackets of other scripts are mapped to ours, and make no literal.
+    if ascii.starts_with('[') { Err(Fault::BadDomain) } else { in_ascii(ascii.as_bytes()) }
 }
 
 /// A domain name in ASCII, by the rules of UTS 46 for look-up (non-transitional, so that `faß` is not `fass`), in lower

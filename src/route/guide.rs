@@ -1,6 +1,6 @@
 //! Whoever is asked for the way.
 
-use super::sts::Policies;
+use super::sts::{InForce, Policies};
 use crate::config::account::Account;
 use crate::dns::Resolver;
 
@@ -21,5 +21,10 @@ impl<'a> Guide<'a> {
     /// Who looks names up.
     pub fn resolver(&self) -> &Resolver<'a> {
         &self.resolver
+    }
+
+    /// The MTA-STS policy of a domain, in lower case, that was found to be in force when a way was looked for.
+    pub fn policy(&self, domain: &str) -> Option<InForce> {
+        self.policies.in_force(domain)
     }
 }

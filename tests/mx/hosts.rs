@@ -1,5 +1,7 @@
 //! Which hosts of a domain can be tried, and what is waited for.
 
+use std::io::{Read as _, Write as _};
+
 use super::host::{Host, Manner};
 use super::ports::free_port;
 use super::stub::Stub;
@@ -71,4 +73,32 @@ fn a_sender_that_nobody_knows_is_not_waited_for() {
     send(&program, &[], &["bob@a.test"]).assert_silent_success();
     assert_eq!(host.mails().len(), 1);
     assert!(begun.elapsed() < std::time::Duration::from_secs(25), "{:?}", begun.elapsed());
+}
+
+/// `posthaste route` connects to the hosts of a domain at the same time: the time that a dead one takes is not added up.
+#[test]
+fn a_route_is_tried_at_once() {
+    let port = free_port();
+    let dns = Stub::start("a.test MX 10 mx1.test\na.test MX 20 mx2.test\nmx1.test A 127.0.0.2\nmx2.test A 127.0.0.3");
+    // A proxy that answers when both have asked.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = listener.local_addr().unwrap();
+    let both = std::sync::Arc::new(std::sync::Barrier::new(2));
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let both = both.clone();
+            std::thread::spawn(move || {
+                let mut head = [0; 1024];
+                let _ = stream.read(&mut head);
+                both.wait();
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+            });
+        }
+    });
+    let settings = format!("proxy = \"http://{proxy}\"\nconnect-timeout = \"60s\"\n");
+    let program = direct(&dns, port, &settings);
+    let ended = super::run(&mut program.posthaste(&["route", "bob@a.test"]), b"");
+    assert_eq!(ended.stdout.matches(" listens").count(), 2, "{}{}", ended.stdout, ended.stderr);
+    let places = ["1. mx1.test", "2. mx2.test"].map(|host| ended.stdout.find(host).unwrap());
+    assert!(places[0] < places[1]);
 }

@@ -126,6 +126,15 @@ fn a_policy_is_fetched_and_kept_to() {
     let shown = run(&mut world.program.posthaste(&["route", "--json", "bob@a.test"]), b"");
     assert!(shown.stdout.contains("max_age 604800 s, kept") || shown.stdout.contains(", fetched"), "{}", shown.stdout);
     assert!(shown.stdout.contains("\"tls\":\"required\""), "{}", shown.stdout);
+    let mut report: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
+    let policy = report["mta-sts"][0].as_object_mut().unwrap();
+    assert!(policy.remove("age").unwrap().as_u64().unwrap() < 600);
+    let expected = serde_json::json!({
+        "domain": "a.test", "id": "1", "mode": "enforce", "hosts": ["*.a.test"], "max-age": 604_800
+    });
+    assert_eq!(report["mta-sts"][0], expected);
+    let shown = run(&mut world.program.posthaste(&["route", "--json", "bob@[127.0.0.2]"]), b"");
+    assert!(!shown.stdout.contains("mta-sts"), "{}", shown.stdout);
     assert!(world.web.asked().is_empty());
 }
 

@@ -4,10 +4,10 @@ pub mod file;
 mod policies;
 pub mod record;
 
-pub use self::policies::Policies;
+pub use self::policies::{InForce, Policies};
 
 use self::file::{Mode, PolicyFile};
-use self::policies::{InForce, Known};
+use self::policies::Known;
 use super::no_route;
 use super::policy::{Applied, Barred, Exchanger, Flaw, Policy, PolicyKind, base, for_exchanger};
 use crate::config::account::{Account, Proof, Tls, TlsPolicy};

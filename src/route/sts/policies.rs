@@ -51,9 +51,11 @@ pub(in crate::route) struct Known {
 
 /// A policy in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::route) struct InForce {
-    pub(in crate::route) file: PolicyFile,
-    id: String,
+pub struct InForce {
+    /// What it says.
+    pub file: PolicyFile,
+    /// What its record calls it.
+    pub id: String,
     /// In seconds since 1970.
     fetched: u64,
 }
@@ -98,6 +100,12 @@ impl<'a> Policies<'a> {
             Rc::new(self.find(domain, id, resolver).await)
         });
         known.await.clone()
+    }
+
+    /// The policy of a domain that was found to be in force so far.
+    pub(in crate::route) fn in_force(&self, domain: &str) -> Option<InForce> {
+        let entries = self.entries.borrow();
+        entries.get(domain).and_then(|entry| entry.known.get()?.policy.clone())
     }
 
     /// What was found of a domain so far, for people.
@@ -267,6 +275,12 @@ impl InForce {
         let file = PolicyFile::parse(kept.text.as_bytes()).ok()?;
         let is_live = now.saturating_sub(kept.at) < file.max_age.as_secs();
         is_live.then_some(InForce { file, id: kept.id, fetched: kept.at })
+    }
+
+    /// How long ago it was fetched.
+    pub fn age(&self) -> Duration {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Duration::from_secs(now.as_secs().saturating_sub(self.fetched))
     }
 
     /// What it is, for people.
