@@ -70,6 +70,9 @@ pub fn for_trouble(trouble: &Trouble, server: &str) -> Option<String> {
             "Check the key proxy, and what the proxy allows.".into()
         }
         Cause::NoRoute(why) => match why.kind {
+            NoRouteKind::NoDomain if why.words.contains("the key ip ") => {
+                "Set ip = \"any\" if this machine can use the other version of IP, or use a smarthost.".into()
+            }
             NoRouteKind::NoDomain => "Check how the domain is spelt behind the @.".into(),
             NoRouteKind::Loop => "To give the mail to the server on this machine, name it: server = \"smtp://localhost\".".into(),
             NoRouteKind::NullMx | NoRouteKind::Unknown | NoRouteKind::Untrusted => return None,
@@ -185,6 +188,8 @@ const TEXTS: &[(&str, &str)] = &[
     ("does not belong to", NOT_YOURS),
     ("verified sender", "The provider sends only from addresses that were verified there: name such a one (from)."),
     ("is not verified", "The provider sends only from addresses that were verified there: name such a one (from)."),
+    ("ptr record", NO_PTR),
+    ("reverse dns", NO_PTR),
     ("spamhaus", LISTED),
     ("blocked using", LISTED),
     ("blacklist", LISTED),
@@ -212,6 +217,8 @@ const SENDERS_DOMAIN: &str =
     "DNS does not know the domain of the sender, or no mail can go back there: set mail-domain, or from.";
 const NO_DOMAIN: &str = "The address has no full domain: set mail-domain, or from.";
 const LISTED: &str = "This machine's address is on a list of those that send spam: use a smarthost with a login.";
+const NO_PTR: &str = "This machine's address has no name in DNS that leads back to it (PTR): whoever gives out the address can \
+     enter one. Where that is the IPv6 address alone, ip = \"4\" sends from the other.";
 const TOO_FAST: &str =
     "The server wants fewer messages in this time: send the rest later, or ask its owner for a higher limit.";
 
@@ -256,7 +263,7 @@ fn for_reply(stage: Stage, reply: &Reply) -> Option<&'static str> {
         (_, (6, 10)) => "The message needs UTF-8 somewhere, which the server cannot pass on.",
         (_, (7, 20..=22)) => "The server wants a valid DKIM signature.",
         (_, (7, 23 | 24)) => "SPF does not allow this machine to send for the sender's domain.",
-        (_, (7, 25)) => "This machine's address has no name in DNS that leads back to it.",
+        (_, (7, 25)) => NO_PTR,
         (_, (7, 26)) => "SPF, DKIM and DMARC together did not satisfy the server.",
         (_, (7, 27)) => "The sender's domain takes no mail, so the server takes none from it.",
         _ => return None,
@@ -304,6 +311,19 @@ mod tests {
         assert_eq!(hint(Stage::Rcpt, "452 4.2.2 x").as_deref(), Some("The mailbox is full."));
         assert_eq!(hint(Stage::Rcpt, "550 5.99.99 x"), None);
         assert_eq!(hint(Stage::Rcpt, "550 x"), None);
+    }
+
+    /// Gmail says so of IPv6, at the end of the message; others by the code alone.
+    #[test]
+    fn who_has_no_ptr_record_hears_of_ipv4() {
+        for text in [
+            "550-5.7.1 [2001:db8::1] Our system has detected that this message does not meet IPv6\r\n550 5.7.1 sending \
+             guidelines regarding PTR records and authentication.",
+            "554 5.7.1 Client host rejected: no reverse DNS",
+            "550 5.7.25 x",
+        ] {
+            assert!(hint(Stage::EndOfData, text).unwrap().contains("ip = \"4\""), "{text}");
+        }
     }
 
     /// P-290
