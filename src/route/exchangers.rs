@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::guide::Guide;
-use super::hosts::{Candidate, MOST_HOSTS, SMTP, usable};
+use super::hosts::{Candidate, MOST_HOSTS, SMTP, no_hosts, usable};
 use super::names::is_own_address;
 use super::order::{Chance, by_preference};
 use super::policy::{self, Exchanger, Policy, Regard};
@@ -206,15 +206,15 @@ async fn exchangers(domain: &str, resolver: &Resolver<'_>) -> Result<Known, (Cau
         return refused(NoRouteKind::NullMx, words, decisions);
     }
     let mut candidates = Vec::new();
+    let mut unusable = Vec::new();
     for Mx { preference, exchange } in records {
         match exchange {
             Target::Host(host) => candidates.push(Candidate { preference, host }),
-            Target::None => decisions.push(format!("{domain}: MX {preference} . among others is passed over")),
-            Target::Unusable(shown) => {
-                decisions.push(format!("{domain}: MX {preference} {shown} is no host name, and is passed over"));
-            }
+            Target::None => unusable.push(format!("{domain}: MX {preference} . among others")),
+            Target::Unusable(shown) => unusable.push(format!("{domain}: MX {preference} {shown}")),
         }
     }
+    decisions.extend(no_hosts(unusable));
     candidates.sort();
     candidates.dedup();
     // A host that is named twice is tried by its better preference.

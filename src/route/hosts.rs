@@ -103,6 +103,17 @@ pub(super) async fn usable(
     }
 }
 
+/// What is told of names that no host has: of the first few, for a thousand would be told for each recipient.
+pub(super) fn no_hosts(names: Vec<String>) -> Vec<String> {
+    let more = names.len().saturating_sub(MOST_HOSTS);
+    let mut told: Vec<String> = names.into_iter().take(MOST_HOSTS).collect();
+    told.iter_mut().for_each(|name| name.push_str(" is no host name, and is passed over"));
+    if more > 0 {
+        told.push(format!("{more} more are no host names, and are passed over"));
+    }
+    told
+}
+
 /// What a host must have, by what the account allows.
 pub(super) fn address(account: &Account) -> &'static str {
     match account.reach.family {

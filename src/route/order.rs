@@ -35,15 +35,18 @@ pub(super) fn by_preference<T>(mut hosts: Vec<T>, number: impl Fn(&T) -> u16, ch
 }
 
 /// Sorts by priority, and among the same priority by chance in proportion to the weight (RFC 2782, "Usage rules"). A weight
-/// of zero has a small chance beside others.
+/// of zero has a small chance beside others. Gives the first ones, so many at most: each is a walk through the rest.
 pub(super) fn by_weight<T>(
     mut hosts: Vec<T>,
+    most: usize,
     priority: impl Fn(&T) -> u16,
     weight: impl Fn(&T) -> u16,
     chance: &mut Chance,
 ) -> Vec<T> {
-    let mut sorted = Vec::with_capacity(hosts.len());
-    while let Some(lowest) = hosts.iter().map(&priority).min() {
+    let mut sorted = Vec::new();
+    while sorted.len() < most
+        && let Some(lowest) = hosts.iter().map(&priority).min()
+    {
         let sum: u64 = hosts.iter().filter(|host| priority(host) == lowest).map(|host| u64::from(weight(host))).sum();
         let mut drawn = chance.below(sum + 1);
         // Those of no weight stand first, so that they are chosen where nothing is drawn.
@@ -93,7 +96,7 @@ mod tests {
         let mut first = [0; 3];
         for _ in 0..10_000 {
             let hosts = vec![(1, 100, 3), (0, 75, 0), (0, 25, 1), (0, 0, 2)];
-            let hosts = by_weight(hosts, |host| host.0, |host| host.1, &mut chance);
+            let hosts = by_weight(hosts, 9, |host| host.0, |host| host.1, &mut chance);
             assert_eq!(hosts.len(), 4);
             assert_eq!(hosts[3].2, 3, "priority comes first");
             first[hosts[0].2] += 1;
@@ -102,7 +105,7 @@ mod tests {
         assert!((20..300).contains(&first[2]), "{first:?}");
         let mut first = [0; 2];
         for _ in 0..1000 {
-            first[by_weight(vec![(0, 0, 0), (0, 0, 1)], |h| h.0, |h| h.1, &mut chance)[0].2] += 1;
+            first[by_weight(vec![(0, 0, 0), (0, 0, 1)], 1, |h| h.0, |h| h.1, &mut chance)[0].2] += 1;
         }
         assert!(first.iter().all(|count| (400..600).contains(count)), "{first:?}");
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::hosts::address;
+use super::hosts::{address, no_hosts};
 use super::order::{Chance, by_weight};
 use super::{Hop, LogIn};
 use crate::config::account::{Account, Endpoint, Host, Server, Service, Tls, is_within};
@@ -44,19 +44,22 @@ async fn found<'a>(
         let words = format!("{} does not offer this service: {record} says so", service.domain);
         return Err(Cause::NoSuchHost(words));
     }
-    let records = by_weight(records, |srv| srv.priority, |srv| srv.weight, &mut Chance::new());
+    let mut usable = Vec::new();
+    let mut unusable = Vec::new();
+    for Srv { priority, weight, port, target } in records {
+        match target {
+            Target::Host(host) => usable.push((priority, weight, port, host)),
+            Target::None => {}
+            Target::Unusable(shown) => {
+                unusable.push(format!("{record}: priority {priority}, weight {weight}: {shown}"))
+            }
+        }
+    }
+    decisions.extend(no_hosts(unusable));
     let mut hops = Vec::new();
     let mut last = None;
-    for Srv { priority, weight, port, target } in records.into_iter().take(MOST) {
+    for (priority, weight, port, host) in by_weight(usable, MOST, |srv| srv.0, |srv| srv.1, &mut Chance::new()) {
         let about = format!("{record}: priority {priority}, weight {weight}");
-        let host = match target {
-            Target::Host(host) => host,
-            Target::None => continue,
-            Target::Unusable(shown) => {
-                decisions.push(format!("{about}: {shown} is no host name, and is passed over"));
-                continue;
-            }
-        };
         let name = match identity(service, account, &host, security) {
             Ok(name) => name,
             Err(why) => {

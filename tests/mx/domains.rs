@@ -124,7 +124,7 @@ fn each_answer_of_dns_has_its_outcome() {
         "-- alias.test is an alias of real.test\n",
         "-- other.test is an alias of mx.test, which RFC 5321 does not allow",
         "-- number.test: MX 5 127.0.0.2 is no host name, and is passed over",
-        "-- dotted.test: MX 0 . among others is passed over",
+        "-- dotted.test: MX 0 . among others is no host name, and is passed over",
     ] {
         assert!(ended.stderr.contains(decision), "{decision}\n{}", ended.stderr);
     }

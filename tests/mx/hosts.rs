@@ -56,6 +56,7 @@ fn hosts_without_an_address_are_not_the_last_ones() {
     let ended = send(&direct(&dns, port, "ip = \"6\"\n"), &[], &["bob@v4.test"]);
     let words = "none of its mail exchangers has an IPv6 address, and the key ip allows no other (5.1.2)";
     assert!(ended.code() == 68 && ended.stderr.contains(words), "{}", ended.stderr);
+    assert!(ended.stderr.contains("hint: Set ip = \"any\""), "{}", ended.stderr);
 }
 
 /// P-122: a warning holds up no mail.
@@ -101,4 +102,23 @@ fn a_route_is_tried_at_once() {
     assert_eq!(ended.stdout.matches(" listens").count(), 2, "{}{}", ended.stdout, ended.stderr);
     let places = ["1. mx1.test", "2. mx2.test"].map(|host| ended.stdout.find(host).unwrap());
     assert!(places[0] < places[1]);
+}
+
+/// Names that no host has take no place from those that are hosts, and are not told of without end.
+#[test]
+fn names_that_no_host_has_are_bounded() {
+    let port = free_port();
+    let host = Host::start(2, port, Manner::default());
+    let many: String = (0..200).map(|n| format!("a.test MX 1 10.0.0.{n}\n")).collect();
+    let services: String = (0..20).map(|n| format!("_submission._tcp.a.test SRV 0 1 587 10.0.0.{n}\n")).collect();
+    let dns = Stub::start(&format!(
+        "{many}{services}a.test MX 9 mx.a.test\nmx.a.test A 127.0.0.2\n_submission._tcp.a.test SRV 1 1 {port} mx.a.test"
+    ));
+    let ended = send(&direct(&dns, port, ""), &["-v"], &["bob@a.test"]);
+    assert_eq!((ended.code(), host.mails().len()), (0, 1), "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches(" is no host name").count(), 10);
+    assert!(ended.stderr.contains("-- 190 more are no host names"), "{}", ended.stderr);
+    let program = super::Program::with(&format!("server = \"submission://a.test?srv\"\ndns = \"{}\"\n", dns.address));
+    let ended = super::run(&mut program.posthaste(&["route", "bob@a.test"]), b"");
+    assert!(ended.stdout.contains(&format!("1. mx.a.test:{port}: 127.0.0.2:{port} listens")), "{}", ended.stdout);
 }
