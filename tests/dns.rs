@@ -114,7 +114,8 @@ fn absence_and_failure_differ() {
         "here.test A 192.0.2.1\nfail.test !servfail\nrefused.test !refused\nnotimp.test !notimp\nlame.test !lame\n\
          silent.test !silent\nwrong-id.test !wrong-id\nwrong-id.test MX 10 evil.test\nwrong-name.test !wrong-name\n\
          wrong-name.test MX 10 evil.test\ngarbage.test !garbage\nshort.test !short\npointer.test !pointer\n\
-         pointer.test MX 10 mx.test\nhere-too.test !nodata\ncode.test !code11\nother.test !truncate\nother.test !other",
+         pointer.test MX 10 mx.test\nhere-too.test !nodata\ncode.test !code11\nother.test !truncate\nother.test !other\n\
+         foreign.test MX 10 evil.test\nforeign.test !foreign",
     );
     let dns = dns(&[stub.address]);
     let impatient = Dns { timeout: Duration::from_millis(500), ..dns.clone() };
@@ -128,6 +129,7 @@ fn absence_and_failure_differ() {
         ("notimp.test", "it answers Not Implemented (code 4)"),
         ("code.test", "it answers Unknown response code (code 11)"),
         ("other.test", "an answer to another question"),
+        ("foreign.test", "an answer about other names"),
         ("lame.test", "a referral to other servers and no answer; it does not look names up"),
         ("silent.test", "no answer in time"),
         ("wrong-id.test", "no answer in time"),
@@ -310,16 +312,21 @@ async fn silence_has_an_end() {
     assert!(begin.elapsed() <= Duration::from_secs(15), "{:?}", begin.elapsed());
 }
 
-/// Over TLS the server must show a certificate that the account trusts, under the name that is configured.
-#[test]
-fn dns_over_tls_checks_the_name() {
-    let stub = Stub::start("example.test !ad\nexample.test MX 10 mx.test");
+/// What becomes of a connection over TLS behind an answer.
+#[derive(Clone, Copy, PartialEq)]
+enum Behind {
+    Kept,
+    /// Without a word, as by a machine that is switched off.
+    Closed,
+}
+
+/// This server over TLS, under the name dns.test, and the authority that vouches for it.
+fn over_tls(behind: SocketAddr, manner: Behind) -> (SocketAddr, TlsRoots, tempfile::NamedTempFile) {
     let made = certificates::certificates();
     let server = certificates::server(&made.authority, CertificateParams::new(vec!["dns.test".to_owned()]).unwrap());
     let server = std::sync::Arc::new(server);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let behind = stub.address;
     std::thread::spawn(move || {
         while let Ok((mut client, _)) = listener.accept() {
             let mut session = rustls::ServerConnection::new(server.clone()).unwrap();
@@ -334,12 +341,23 @@ fn dns_over_tls_checks_the_name() {
                 let mut reply = vec![0; u16::from_be_bytes(length).into()];
                 upstream.read_exact(&mut reply).unwrap();
                 stream.write_all(&[&length[..], &reply].concat()).unwrap();
+                if manner == Behind::Closed {
+                    break;
+                }
             }
         }
     });
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &made.authority_pem).unwrap();
     let roots = TlsRoots::File(NamedFile { path: file.path().to_owned(), place: "test".to_owned() });
+    (address, roots, file)
+}
+
+/// Over TLS the server must show a certificate that the account trusts, under the name that is configured.
+#[test]
+fn dns_over_tls_checks_the_name() {
+    let stub = Stub::start("example.test !ad\nexample.test MX 10 mx.test");
+    let (address, roots, _file) = over_tls(stub.address, Behind::Kept);
     let ask = |name: &str, roots: TlsRoots| {
         let mut dns = dns(&[address]);
         dns.servers[0].tls = Some(name.to_owned());
@@ -353,4 +371,25 @@ fn dns_over_tls_checks_the_name() {
         let error = ask(name, roots).unwrap_err().to_string();
         assert!(error.contains(&format!("tls://{address}#{name}: ")), "{error}");
     }
+}
+
+/// A connection over TLS that the server has closed is opened again.
+#[test]
+fn dns_over_tls_goes_on_when_the_server_hangs_up() {
+    let stub = Stub::start("a.test MX 10 mx.test\nb.test MX 10 mx.test\nc.test MX 10 mx.test");
+    let (address, roots, _file) = over_tls(stub.address, Behind::Closed);
+    let (mut dns, tls) = (dns(&[address]), tls(roots));
+    dns.servers[0].tls = Some("dns.test".to_owned());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let resolver = Resolver::new(&dns, &tls);
+        for name in ["a.test", "b.test", "c.test"] {
+            assert_eq!(found(resolver.mx(name).await).records.len(), 1, "{name}");
+            // Until we have seen the end of the connection, or have not.
+            for _ in 0..1000 {
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    assert_eq!(stub.connections(), 3);
 }

@@ -149,6 +149,10 @@ fn judged(response: DnsResponse, query: &Query) -> Result<DnsResponse, Reason> {
     if is_empty && has(RecordType::NS) && !has(RecordType::SOA) {
         return unusable("a referral to other servers and no answer; it does not look names up");
     }
+    // Records of other names alone do not say that this one has none.
+    if !response.answers.is_empty() && response.answers.iter().all(|answer| answer.name != query.name) {
+        return unusable("an answer about other names");
+    }
     Ok(response)
 }
 

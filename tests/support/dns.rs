@@ -19,6 +19,7 @@
 //! !nodata !nxdomain !servfail !refused !notimp      what they say
 //! !silent                                           no answer
 //! !wrong-id !wrong-name                             the answer to somebody else
+//! !foreign                                          the records are those of somebody else
 //! !lame                                             other servers, and no answer
 //! !truncate                                         over UDP; the records come over TCP
 //! !close !stuck                                     over TCP, the connection is closed behind the answer, or no longer read
@@ -244,6 +245,9 @@ fn answer(query: &[u8], table: &[Line], log: &Mutex<Vec<String>>, over: Over) ->
     }
     if !records.is_empty() {
         authority.clear();
+    }
+    if has("!foreign") {
+        records.iter_mut().for_each(|(owner, ..)| owner.insert_str(0, "not-"));
     }
     let wants_ad = query[3] & 0x20 != 0;
     let ad = if has("!ad") && wants_ad { 0x20 } else { 0 };
