@@ -10,6 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -82,8 +83,11 @@ pub struct Outcome {
     /// Whose that is.
     pub whose: Whose,
     /// How the message came to that server, where it was looked up: what was found and decided, in order.
-    pub decisions: Vec<String>,
+    pub decisions: Decisions,
 }
+
+/// What was found and decided on the way, shared by all recipients whose way it is: there may be thousands of both.
+pub type Decisions = Rc<[String]>;
 
 /// Whose a server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,6 +213,7 @@ impl<'a> Progress<'a> {
     fn no_way(&self, dead_end: Unroutable, voice: Voice<'_, '_>) {
         let Unroutable { recipients, place, trouble, decisions } = dead_end;
         let verdict = trouble.verdict();
+        let decisions = Decisions::from(decisions);
         for at in recipients {
             let Some(recipient) = self.job.envelope.recipients().get(at) else { continue };
             let took = Duration::ZERO;
@@ -227,12 +232,12 @@ impl<'a> Progress<'a> {
         }
     }
 
-    fn settle(&self, at: usize, verdict: Verdict, server: &str, whose: Whose, decisions: &[String]) {
+    fn settle(&self, at: usize, verdict: Verdict, server: &str, whose: Whose, decisions: &Decisions) {
         let mut outcomes = self.outcomes.borrow_mut();
         let (Some(recipient), Some(slot)) = (self.job.envelope.recipients().get(at), outcomes.get_mut(at)) else {
             return;
         };
-        let decisions = decisions.to_vec();
+        let decisions = decisions.clone();
         let server = server.to_owned();
         let outcome = Outcome { recipient: recipient.clone(), verdict, server, whose, decisions };
         *slot = Some(match slot.take() {
@@ -385,6 +390,7 @@ impl<'a> Progress<'a> {
                 if !decisions.is_empty() {
                     decisions.push(format!("{server}: {}", tally(&verdicts)));
                 }
+                let decisions = Decisions::from(decisions.as_slice());
                 for (at, verdict) in before.iter().zip(verdicts) {
                     if let Some(verdict) = verdict {
                         self.settle(*at, verdict, &server, whose, &decisions);

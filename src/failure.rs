@@ -430,7 +430,7 @@ mod tests {
             verdict: Trouble { stage: Stage::Rcpt, cause: Cause::Replied(reply) }.verdict(),
             server: "mx.test:25".to_owned(),
             whose: Whose::Own,
-            decisions: Vec::new(),
+            decisions: Default::default(),
         }
     }
 

@@ -62,7 +62,7 @@ fn outcome_json(outcome: &Outcome) -> String {
         "exit": failure::exit_of_verdict(&outcome.verdict).code(),
     });
     if !outcome.decisions.is_empty() {
-        object["route"] = outcome.decisions.clone().into();
+        object["route"] = outcome.decisions.to_vec().into();
     }
     format!("{object}\n")
 }

@@ -103,7 +103,7 @@ impl<'a> Series<'a> {
                         verdict,
                         server: server.to_owned(),
                         whose: Whose::Own,
-                        decisions: Vec::new(),
+                        decisions: Default::default(),
                     });
                 }
             }

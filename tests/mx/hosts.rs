@@ -122,3 +122,22 @@ fn names_that_no_host_has_are_bounded() {
     let ended = super::run(&mut program.posthaste(&["route", "bob@a.test"]), b"");
     assert!(ended.stdout.contains(&format!("1. mx.a.test:{port}: 127.0.0.2:{port} listens")), "{}", ended.stdout);
 }
+
+/// What was decided for a domain is there once, and not for each of thousands of recipients.
+#[test]
+fn decisions_take_memory_once() {
+    let many: String =
+        (0..50).map(|n| format!("a.test MX 1 host-{n}.{}.test\n", "of-a-name-with-many-letters".repeat(2))).collect();
+    let dns = Stub::start(&format!("{many}a.test MX 2 mx.test"));
+    let program = direct(&dns, free_port(), "");
+    let to: Vec<String> = (0..4000).map(|n| format!("{n}@a.test")).collect();
+    let send = ["send", "--from", "alice@sender.test", "--subject", "hi", "--body", "text", "--to", &to.join(", ")];
+    let usual = program.posthaste(&send);
+    // KiB of memory for data that the system gives; beyond that the program is ended by SIGABRT.
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -d 24576; exec \"$@\"", "sh"]).arg(usual.get_program()).args(usual.get_args());
+    command.env_clear().envs(usual.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let ended = super::run(&mut command, b"");
+    assert_eq!(ended.code(), 75, "{}", ended.stderr.lines().take(9).collect::<String>());
+    assert!(ended.stderr.contains("none of the first 50 of its 51 mail exchangers"));
+}

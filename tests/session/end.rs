@@ -34,7 +34,7 @@ impl Player<'_> {
                 verdict: verdict.clone(),
                 server,
                 whose: Whose::Own,
-                decisions: Vec::new(),
+                decisions: Default::default(),
             });
         }
         if let Some(unknown) = dialogue.verdicts.iter().find(|expected| {
