@@ -60,6 +60,7 @@ fn password(home: &Path) -> PathBuf {
 fn run(home: &Path, sink: &Sink, variables: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String) {
     let mut child = Command::new(BINARY)
         .args(arguments)
+        .current_dir(home)
         .env_clear()
         .env("HOME", home)
         .env("POSTHASTE_SERVER", format!("submission://alice@localhost:{}", sink.port))
@@ -161,4 +162,16 @@ fn nothing_is_remembered_where_that_is_not_wanted_or_cannot_be() {
     send(home, &sink, &variables);
     assert_eq!(flight(&send(home, &sink, &variables)), ["AUTH", "MAIL", "RCPT"]);
     assert!(elsewhere.is_file() && !home.join(STATE).exists());
+}
+
+/// A name without a directory is in the one where the program runs.
+#[test]
+fn a_bare_name_is_a_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = directory.path();
+    let sink = self::sink(home, 0, &[]);
+    let variables = [("POSTHASTE_STATE_FILE", "bare")];
+    send(home, &sink, &variables);
+    assert_eq!(flight(&send(home, &sink, &variables)), ["AUTH", "MAIL", "RCPT"]);
+    assert!(home.join("bare").is_file());
 }

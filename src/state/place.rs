@@ -14,6 +14,8 @@ use crate::system;
 /// Opens a directory, and makes it where it is not there: in a place of ours alone. With `sudo` the home may be that of
 /// somebody else.
 pub fn directory(path: &Path) -> Option<OwnedFd> {
+    // A file's name without a directory has this one before it.
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     match existing_directory(path) {
         Err(rustix::io::Errno::NOENT) => {
             make(path)?;
